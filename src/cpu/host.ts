@@ -1,0 +1,66 @@
+// What one document says about one CPU, before anything is concluded from it.
+import type { Row } from '../core/rows.ts';
+import type { Vendor } from './catalog.ts';
+
+/** What a description speaks for: CPUID, the kernel's flags, what a hypervisor hands out, or a virtual machine. */
+export type View = 'hardware' | 'kernel' | 'hypervisor' | 'guest';
+
+export interface Signature {
+  readonly family: number;
+  readonly model: number;
+  readonly stepping: number;
+}
+
+/** Where an XSAVE component lies in the standard-format area, in bytes. */
+export interface XsaveComponent {
+  readonly component: number;
+  readonly size: number;
+  readonly offset: number;
+}
+
+/** Something that a person should know about this description; codes are listed in solve/findings.ts. */
+export interface Note {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** A feature by libvirt's policy in a guest definition. */
+export type Policy = 'force' | 'require' | 'optional' | 'disable' | 'forbid';
+
+export interface Description {
+  /** The dialect that was read, and where in its file (1-based line) this CPU begins. */
+  readonly dialect: string;
+  readonly line: number | null;
+  /** The name that the document itself gives the host (never a UUID), or null. */
+  readonly host: string | null;
+  readonly view: View;
+  readonly arch: string;
+  readonly vendor: Vendor | null;
+  /** What it says is there, as it says it: nothing concluded yet. Catalog.bits wide. */
+  readonly has: Row;
+  /** What it says anything about, there or not. */
+  readonly known: Row;
+  /** Features that it has and the catalog does not know, in its own spelling. */
+  readonly unnamed: readonly string[];
+  /** Features unknown to the catalog of which it says that it cannot tell. */
+  readonly unnamedUnknown: readonly string[];
+  readonly limits: { readonly physBits: number | null };
+  readonly signature: Signature | null;
+  readonly microcode: string | null;
+  readonly xsave: readonly XsaveComponent[] | null;
+  /**
+   * Model names that the hypervisor lists, with the features that block each: none is usable as it stands,
+   * null is listed but unusable for a reason that no feature explains. null where the document lists no models.
+   */
+  readonly models: ReadonlyMap<string, readonly string[] | null> | null;
+  /** The machine type and QEMU version that it speaks for, where it says so. */
+  readonly machine: string | null;
+  readonly qemu: string | null;
+  /** The CPU model that it is written relative to, and whether the catalog knows it. */
+  readonly model: { readonly name: string; readonly known: boolean } | null;
+  /** Guests: features by policy as written, and whether the CPU follows the host (host-model, host-passthrough, maximum). */
+  readonly guest: { readonly mode: string; readonly match: string; readonly policies: ReadonlyMap<string, Policy> } | null;
+  /** Other keys of a host record. */
+  readonly keys: Readonly<Record<string, string | number | boolean>>;
+  readonly notes: readonly Note[];
+}

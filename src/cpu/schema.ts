@@ -1,0 +1,93 @@
+// The shapes of the generated JSON files in data/ (written by learn.ts, read by catalog.ts).
+type Lists = { like?: string; plus?: string[]; minus?: string[] };
+
+export interface FeatureRecord {
+  name: string;
+  at: string[];
+  aliases?: string[];
+  qemu?: string;
+  libvirt?: [name: string, since: string];
+  linux?: string[];
+  linuxHidden?: string[];
+  xen?: string;
+  merge?: 'any' | 'equal' | 'never';
+  why?: string;
+  unmigratable?: true;
+  libvirtUnmigratable?: true;
+  needs?: string[][];
+  xsave?: number[];
+  offered?: string[];
+  conditional?: true;
+  security?: true;
+}
+
+export interface FeaturesFile {
+  schema: string;
+  sources: Record<string, unknown>;
+  stacks: Record<'libvirt' | 'qemu', string[]>;
+  patches: Record<string, string>;
+  vendors: { name: string; id: string }[];
+  linuxVendor: Record<string, Record<string, string>>;
+  linuxVmx: Record<string, string>;
+  linuxOnly: string[];
+  components: { bit: number; name: string; size: number }[];
+  features: FeatureRecord[];
+  dependencies: { any: string[]; clears: string[] }[];
+}
+
+export interface LibvirtModelRecord extends Lists {
+  name: string;
+  since: string;
+  vendor?: string;
+  signatures?: [family: number, model: number, steppings?: number[]][];
+  host?: false;
+  guest?: false;
+  compat?: true;
+  canonical?: string;
+  parent?: string;
+  added?: string[];
+  removed?: string[];
+  was?: Record<string, { plus?: string[]; minus?: string[]; removed: string[] }>;
+}
+
+export interface LibvirtFile {
+  schema: string;
+  featureOrder: string[];
+  models: LibvirtModelRecord[];
+}
+
+export type Values = Record<string, string | number | boolean>;
+
+export interface QemuModelRecord extends Lists {
+  name: string;
+  kind: 'versioned' | 'fixed-alias' | 'machine-alias' | 'special';
+  since: string;
+  until?: string;
+  of?: string;
+  base?: string;
+  version?: number;
+  vendor?: string;
+  cache?: string;
+  values?: Values;
+  was?: Record<string, { minus: string[] }>;
+}
+
+export interface QemuFile {
+  schema: string;
+  accelerators: Record<'kvm' | 'tcg', { on: string[]; off: string[] }>;
+  tcg: Record<string, string[]>;
+  models: QemuModelRecord[];
+}
+
+export interface MachinesFile {
+  schema: string;
+  machines: {
+    name: string;
+    qemu: string[];
+    default: 'legacy' | 'latest' | 1;
+    deprecated?: string[];
+    defaultOf?: string[];
+  }[];
+  changes: { model: string; qemu: string; machines: number[][]; on?: string[]; off?: string[]; values?: Values }[];
+  all: { qemu: string; machines: number[][]; values: Values }[];
+}
