@@ -1,0 +1,123 @@
+// The answers as data: what --json prints. Sentences are made elsewhere.
+import type { View } from '../cpu/host.ts';
+
+/** Hosts by id: the first 20 in byte order, and how many there are. */
+export interface HostList {
+  readonly count: number;
+  readonly hosts: readonly string[];
+}
+
+export type Severity = 'error' | 'warning' | 'info';
+
+/** Something that a person should know. */
+export interface Finding extends HostList {
+  readonly code: string;
+  readonly severity: Severity;
+  readonly message: string;
+}
+
+/** A CPU in one stack's words: its expansion there equals the features of the answer. */
+export interface Definition {
+  readonly name: string;
+  readonly require: readonly string[];
+  readonly disable: readonly string[];
+}
+export type Definitions = { readonly libvirt?: Definition; readonly qemu?: Definition };
+
+export interface Lost extends HostList {
+  readonly feature: string;
+  readonly have: number;
+  readonly lack: number;
+}
+
+export interface Hold extends HostList {
+  /** Features that exactly these hosts lack. */
+  readonly features: readonly string[];
+  /** What the fleet would have without them: a model (the QEMU name, else libvirt's) and a number of features. */
+  readonly without: { readonly model: string | null; readonly features: number };
+}
+
+export interface Skipped {
+  readonly input: string;
+  readonly line?: number;
+  readonly reason: string;
+}
+
+export interface Baseline {
+  readonly schema: 'plimsoll.baseline/1';
+  readonly rules: 'safe';
+  readonly stack: readonly string[];
+  readonly arch: string | null;
+  readonly vendor: string | null;
+  readonly view: View | 'mixed' | null;
+  readonly hosts: number;
+  readonly classes: number;
+  readonly definitions: Definitions;
+  readonly features: readonly string[];
+  readonly limits: { readonly physBits: number | null; readonly fleetPhysBits: number | null };
+  readonly lost: readonly Lost[];
+  readonly holds: readonly Hold[];
+  readonly unknown: readonly ({ readonly feature: string } & HostList)[];
+  readonly runsOn: { readonly hosts: number; readonly of: number };
+  readonly findings: readonly Finding[];
+  /** Where no CPU is common to all: the answer of each side. */
+  readonly sides?: readonly ({ readonly because: string; readonly value: string | null; readonly baseline: Baseline } & HostList)[];
+  readonly skipped?: readonly Skipped[];
+}
+
+export interface Baselines {
+  readonly schema: 'plimsoll.baselines/1';
+  readonly by: string;
+  readonly baselines: readonly { readonly value: string | number | boolean | null; readonly baseline: Baseline }[];
+  readonly skipped?: readonly Skipped[];
+}
+
+export interface Check {
+  readonly schema: 'plimsoll.check/1';
+  /** Whether the saved baseline still runs on every host. */
+  readonly holds: boolean;
+  readonly runsOn: { readonly hosts: number; readonly of: number };
+  /** Features of the saved baseline that some host now lacks or cannot vouch for. */
+  readonly missing: readonly ({ readonly feature: string } & HostList)[];
+  /** What the fleet could have now and the saved baseline does not ask for. */
+  readonly gained: readonly string[];
+  readonly findings: readonly Finding[];
+  readonly skipped?: readonly Skipped[];
+}
+
+export type Verdict = 'identical' | 'superset' | 'incompatible';
+
+export interface Comparison {
+  readonly schema: 'plimsoll.compare/1';
+  readonly host: string;
+  /** The worst of all. */
+  readonly verdict: Verdict;
+  readonly cpus: readonly {
+    readonly cpu: string;
+    readonly verdict: Verdict;
+    readonly missing: readonly string[];
+    readonly extra: readonly string[];
+    readonly unknown: readonly string[];
+    readonly reasons: readonly string[];
+  }[];
+  readonly findings: readonly Finding[];
+}
+
+export interface Decoded {
+  readonly schema: 'plimsoll.decode/1';
+  readonly hosts: readonly {
+    readonly host: string;
+    readonly view: View;
+    readonly arch: string;
+    readonly vendor: string | null;
+    readonly signature: { readonly family: number; readonly model: number; readonly stepping: number } | null;
+    readonly microcode?: string;
+    readonly definitions: Definitions;
+    readonly features: readonly string[];
+    readonly unknown: readonly string[];
+    readonly limits: { readonly physBits: number | null };
+    readonly candidates: readonly { readonly name: string; readonly lacks: readonly string[] }[];
+    readonly findings: readonly Finding[];
+  }[];
+  readonly skipped?: readonly Skipped[];
+}
