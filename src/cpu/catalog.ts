@@ -1,6 +1,7 @@
 // What the project knows of x86 CPUs: features, models, machine types, and which software knows them.
 // The data is generated (learn.ts), read once and on demand; nothing here changes after loading.
 import { join, minus, type Row, rowOf } from '../core/rows.ts';
+import { byBytes } from './order.ts';
 import type * as Data from './schema.ts';
 
 /** libvirt's name of a vendor: Intel, AMD, Hygon, ... or the twelve letters of one that it does not know. */
@@ -359,7 +360,7 @@ export class Catalog {
         const id = i * 32 + (31 - Math.clz32(rest & -rest));
         names.push(this.features[id]?.name ?? unknown[id - this.bits]!);
       }
-    return names.sort();
+    return names.sort(byBytes);
   }
 
   #adjust(row: Row, was: { plus?: string[]; minus?: string[] }): Row {

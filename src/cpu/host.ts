@@ -1,6 +1,7 @@
 // What one document says about one CPU, before anything is concluded from it.
 import type { Row } from '../core/rows.ts';
 import type { Vendor } from './catalog.ts';
+import type { LibvirtCpu } from './libvirt.ts';
 
 /** What a description speaks for: CPUID, the kernel's flags, what a hypervisor hands out, or a virtual machine. */
 export type View = 'hardware' | 'kernel' | 'hypervisor' | 'guest';
@@ -23,9 +24,6 @@ export interface Note {
   readonly code: string;
   readonly message: string;
 }
-
-/** A feature by libvirt's policy in a guest definition. */
-export type Policy = 'force' | 'require' | 'optional' | 'disable' | 'forbid';
 
 export interface Description {
   /** The dialect that was read, and where in its file (1-based line) this CPU begins. */
@@ -58,8 +56,8 @@ export interface Description {
   readonly qemu: string | null;
   /** The CPU model that it is written relative to, and whether the catalog knows it. */
   readonly model: { readonly name: string; readonly known: boolean } | null;
-  /** Guests: features by policy as written, and whether the CPU follows the host (host-model, host-passthrough, maximum). */
-  readonly guest: { readonly mode: string; readonly match: string; readonly policies: ReadonlyMap<string, Policy> } | null;
+  /** The libvirt element that it was read from, as written. */
+  readonly element: LibvirtCpu | null;
   /** Other keys of a host record. */
   readonly keys: Readonly<Record<string, string | number | boolean>>;
   readonly notes: readonly Note[];

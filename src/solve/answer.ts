@@ -1,11 +1,7 @@
 // The answers as data: what --json prints. Sentences are made elsewhere.
+import type { Definitions } from '../cpu/definition.ts';
 import type { View } from '../cpu/host.ts';
-
-/** Hosts by id: the first 20 in byte order, and how many there are. */
-export interface HostList {
-  readonly count: number;
-  readonly hosts: readonly string[];
-}
+import type { HostList, Skipped } from '../fleet/fleet.ts';
 
 export type Severity = 'error' | 'warning' | 'info';
 
@@ -15,14 +11,6 @@ export interface Finding extends HostList {
   readonly severity: Severity;
   readonly message: string;
 }
-
-/** A CPU in one stack's words: its expansion there equals the features of the answer. */
-export interface Definition {
-  readonly name: string;
-  readonly require: readonly string[];
-  readonly disable: readonly string[];
-}
-export type Definitions = { readonly libvirt?: Definition; readonly qemu?: Definition };
 
 export interface Lost extends HostList {
   readonly feature: string;
@@ -35,12 +23,6 @@ export interface Hold extends HostList {
   readonly features: readonly string[];
   /** What the fleet would have without them: a model (the QEMU name, else libvirt's) and a number of features. */
   readonly without: { readonly model: string | null; readonly features: number };
-}
-
-export interface Skipped {
-  readonly input: string;
-  readonly line?: number;
-  readonly reason: string;
 }
 
 export interface Baseline {

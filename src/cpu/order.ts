@@ -1,0 +1,16 @@
+// The one order of names in answers: by UTF-8 bytes, so that it depends on no locale and no language's strings.
+
+/** Compares by UTF-8 bytes; JavaScript's own order of strings differs beyond U+FFFF. */
+export function byBytes(a: string, b: string): number {
+  const n = Math.min(a.length, b.length);
+  for (let i = 0; i < n; i++) {
+    const x = a.charCodeAt(i);
+    const y = b.charCodeAt(i);
+    if (x !== y) {
+      // A surrogate stands for a code point above every other UTF-16 unit.
+      const high = (c: number) => (c >= 0xd800 && c <= 0xdfff ? c + 0x10000 : c);
+      return high(x) - high(y);
+    }
+  }
+  return a.length - b.length;
+}

@@ -1,0 +1,218 @@
+// How a set of features is called in a stack: the model that needs the fewest words, and those words.
+// A name can mean several CPUs (by version of the software, by machine type); a definition makes them all one.
+import { emptyRow, hasBit, isEqual, join, meet, minus, type Row, rowOf, size } from '../core/rows.ts';
+import type { Catalog, Product, Vendor } from '../cpu/catalog.ts';
+import type { Definition } from '../cpu/definition.ts';
+import { byBytes } from '../cpu/order.ts';
+import { closeDependencies, qemuMeanings } from '../cpu/qemu.ts';
+import type { Stack } from '../cpu/stack.ts';
+
+/** A model name of a product, with all that it can mean there. */
+export interface Name {
+  readonly name: string;
+  readonly product: Product;
+  readonly vendor: Vendor | null;
+  /** The name without its version, and that version. */
+  readonly base: string;
+  readonly version: number;
+  /** Rank by age, newest last. */
+  readonly release: number;
+  /** Every CPU that the name can stand for, before the definition's words. */
+  readonly meanings: readonly Row[];
+  /** In all meanings, in any meaning, and in any meaning that libvirt itself holds against the host. */
+  readonly always: Row;
+  readonly ever: Row;
+  readonly held: Row;
+}
+
+/** A model list of a hypervisor: names, and the features that block each (null: blocked for no named reason). */
+export type ModelList = ReadonlyMap<string, readonly string[] | null>;
+
+export interface Naming {
+  readonly vendor: Vendor | null;
+  /** Choose only among these names; all where absent. */
+  readonly models?: readonly string[];
+  /** The lists of the hosts that have one; a name must be usable on each. */
+  readonly lists: readonly ModelList[];
+}
+
+/** The names that a product of the stack can be given, with their meanings over every version of it in the stack. */
+export class Namer {
+  readonly #catalog: Catalog;
+  readonly #stack: Stack;
+  readonly #names = new Map<Product, readonly Name[]>();
+  readonly #ignored: Row;
+  readonly #nameable = new Map<Product, Row>();
+
+  constructor(catalog: Catalog, stack: Stack) {
+    this.#catalog = catalog;
+    this.#stack = stack;
+    this.#ignored = rowOf(catalog.bits, catalog.features.filter((f) => f.merge === 'never' || f.merge === 'equal').map((f) => f.id));
+  }
+
+  get products(): readonly Product[] {
+    return [...new Set(this.#stack.map((s) => s.product))];
+  }
+
+  /** Features that every version of the product in the stack has a name for. */
+  nameable(product: Product): Row {
+    let row = this.#nameable.get(product);
+    if (!row) {
+      const oldest = this.#versions(product)[0]!;
+      const since = (f: Catalog['features'][number]) => (product === 'qemu' ? f.qemu : (f.libvirt?.since ?? null));
+      row = rowOf(
+        this.#catalog.bits,
+        this.#catalog.features.filter((f) => since(f) !== null && this.#catalog.isSince(product, oldest, since(f)!)).map((f) => f.id),
+      );
+      this.#nameable.set(product, row);
+    }
+    return row;
+  }
+
+  /**
+   * Features that a guest can be given by a definition of this product: those that it can name, and those that
+   * the accelerator gives to every guest unasked.
+   */
+  expressible(product: Product): Row {
+    return join(this.nameable(product), rowOf(this.#catalog.bits, this.#catalog.accelerators.kvm.on));
+  }
+
+  /** The cheapest definition that gives exactly these features, or null where no name can be made to. */
+  define(product: Product, target: Row, naming: Naming): Definition | null {
+    const ranked = this.#candidates(product, naming)
+      .map((name) => ({ name, ...this.#words(name, target) }))
+      .filter((c) => c.possible && naming.lists.every((list) => this.#isUsable(c.name, c.disable, list)))
+      .sort(compareCandidates);
+    for (const { name, require, disable } of ranked)
+      if (this.expands(product, name.name, require, disable, target))
+        return { name: name.name, require: this.#catalog.names(require), disable: this.#catalog.names(disable) };
+    return null;
+  }
+
+  /** Whether a definition gives exactly these features, whatever its name means. */
+  expands(product: Product, name: string, require: Row, disable: Row, target: Row): boolean {
+    const found = this.names(product).find((n) => n.name === name);
+    return found?.meanings.every((m) => isEqual(this.#visible(closeDependencies(this.#catalog, minus(join(m, require), disable))), target)) ?? false;
+  }
+
+  names(product: Product): readonly Name[] {
+    let names = this.#names.get(product);
+    if (!names) {
+      names = product === 'qemu' ? this.#qemuNames() : this.#libvirtNames();
+      this.#names.set(product, names);
+    }
+    return names;
+  }
+
+  #versions(product: Product): string[] {
+    const given = this.#stack.filter((s) => s.product === product).map((s) => s.version);
+    // A stack that says nothing of QEMU may stand on any.
+    return given.length > 0 ? given : [...this.#catalog.versions[product]];
+  }
+
+  #candidates(product: Product, { vendor, models }: Naming): readonly Name[] {
+    const names = this.names(product).filter(
+      (n) => models === undefined || models.includes(n.name) || (models.includes(n.base) && product === 'qemu'),
+    );
+    const own = names.filter((n) => n.vendor !== null && n.vendor === vendor);
+    return own.length > 0 ? own : names.filter((n) => n.vendor === null);
+  }
+
+  /** The words that make every meaning of the name equal to the target. */
+  #words(name: Name, target: Row): { require: Row; disable: Row; cost: number; possible: boolean } {
+    const require = minus(target, name.always);
+    const surplus = minus(name.ever, target);
+    // What goes off with its prerequisite needs no word of its own, unless libvirt checks it itself.
+    const disable = join(minus(surplus, this.#withoutPrerequisite(target)), meet(surplus, name.held));
+    return {
+      require, disable,
+      cost: size(require) + 2 * size(disable),
+      possible: size(minus(join(require, disable), this.nameable(name.product))) === 0,
+    };
+  }
+
+  #withoutPrerequisite(target: Row): Row {
+    const all = this.#catalog.features.filter((f) => f.needs.some((group) => !group.some((id) => hasBit(target, id))));
+    return rowOf(this.#catalog.bits, all.map((f) => f.id));
+  }
+
+  #isUsable(name: Name, disable: Row, list: ModelList): boolean {
+    const blockers = this.#listed(name, list);
+    if (!blockers) return false;
+    return blockers.every((blocker) => {
+      const feature = this.#catalog.find(blocker);
+      return feature !== undefined && (hasBit(disable, feature.id) || hasBit(this.#ignored, feature.id));
+    });
+  }
+
+  /** The blockers that a list gives the name, under one of its fixed other names where it lacks this one. */
+  #listed(name: Name, list: ModelList): readonly string[] | null | undefined {
+    const own = list.get(name.name);
+    if (own !== undefined || name.product === 'libvirt') return own;
+    for (const model of this.#catalog.qemuModels.values())
+      if (model.of === name.name && list.has(model.name)) return list.get(model.name);
+    return name.version === 1 ? list.get(name.base) : undefined;
+  }
+
+  #visible(row: Row): Row {
+    return minus(row, this.#ignored);
+  }
+
+  #qemuNames(): Name[] {
+    const versions = this.#versions('qemu');
+    const names: Name[] = [];
+    for (const model of this.#catalog.qemuModels.values()) {
+      if (model.kind !== 'versioned' || !versions.every((v) => this.#catalog.hasQemuModel(model.name, v))) continue;
+      const meanings = versions.flatMap((v) => qemuMeanings(this.#catalog, model.name, v, 'kvm'));
+      names.push(this.#name('qemu', model.name, model.vendor, model.base, model.version!, meanings, []));
+    }
+    return names;
+  }
+
+  #libvirtNames(): Name[] {
+    const versions = this.#versions('libvirt');
+    const qemu = this.#versions('qemu');
+    const names: Name[] = [];
+    for (const model of this.#catalog.libvirtModels.values()) {
+      if (!model.decodeGuest || model.name === 'base') continue;
+      const own = versions.map((v) => this.#catalog.libvirtFeatures(model.name, v));
+      if (own.some((row) => row === null) || !qemu.every((v) => this.#catalog.hasQemuModel(model.name, v))) continue;
+      // libvirt has no word for what KVM adds unasked: it is there whatever the map says.
+      const unasked = minus(rowOf(this.#catalog.bits, this.#catalog.accelerators.kvm.on), this.nameable('libvirt'));
+      const maps = own.map((row) => join(row!, unasked));
+      const meanings = [...maps, ...qemu.flatMap((v) => qemuMeanings(this.#catalog, model.name, v, 'kvm'))];
+      const known = this.#catalog.qemuModels.get(model.name)!;
+      names.push(this.#name('libvirt', model.name, model.vendor, known.base, known.version ?? 0, meanings, model.compat ? maps : []));
+    }
+    return names;
+  }
+
+  #name(product: Product, name: string, vendor: Vendor | null, base: string, version: number, raw: readonly Row[], held: readonly Row[]): Name {
+    const meanings = [...new Map(raw.map((row) => [row.join(), row])).values()];
+    const visible = meanings.map((row) => this.#visible(row));
+    return {
+      name, product, vendor, base, version, meanings,
+      release: this.#catalog.libvirtModels.get(base)?.order ?? -1,
+      always: visible.reduce(meet),
+      ever: visible.reduce(join),
+      held: held.map((row) => this.#visible(row)).reduce(join, emptyRow(this.#catalog.bits)),
+    };
+  }
+}
+
+interface Ranked {
+  readonly name: Name;
+  readonly disable: Row;
+  readonly cost: number;
+}
+
+function compareCandidates(a: Ranked, b: Ranked): number {
+  return (
+    a.cost - b.cost ||
+    size(a.disable) - size(b.disable) ||
+    (a.name.base === b.name.base ? b.name.version - a.name.version : 0) ||
+    size(b.name.always) - size(a.name.always) ||
+    b.name.release - a.name.release ||
+    byBytes(a.name.name, b.name.name)
+  );
+}
