@@ -128,6 +128,8 @@ export class Catalog {
   /** The release that stands for a version: qemu@10.0 → 10.0.13. */
   readonly patches: Readonly<Record<string, string>>;
   readonly libvirtModels: ReadonlyMap<string, LibvirtModel>;
+  /** Ids of the features that libvirt knows, in the order of its map. */
+  readonly libvirtOrder: readonly number[];
   readonly qemuModels: ReadonlyMap<string, QemuModel>;
   /** In QEMU's order: if none of `any` is on, all of `clears` go off. */
   readonly dependencies: readonly { readonly any: readonly number[]; readonly clears: readonly number[] }[];
@@ -193,6 +195,7 @@ export class Catalog {
       if (f.xen) this.#byXen.set(f.xen, f);
     }
 
+    this.libvirtOrder = libvirt.featureOrder.map((name) => this.#byLibvirt.get(name)!.id);
     this.#libvirtRecords = new Map(libvirt.models.map((m) => [m.name, m]));
     const libvirtRows = this.#expandLists(libvirt.models);
     this.libvirtModels = new Map(
