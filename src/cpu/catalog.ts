@@ -195,7 +195,7 @@ export class Catalog {
       if (f.xen) this.#byXen.set(f.xen, f);
     }
 
-    this.libvirtOrder = libvirt.featureOrder.map((name) => this.#byLibvirt.get(name)!.id);
+    this.libvirtOrder = libvirt.featureOrder.map((name) => this.findLibvirt(name)!.id);
     this.#libvirtRecords = new Map(libvirt.models.map((m) => [m.name, m]));
     const libvirtRows = this.#expandLists(libvirt.models);
     this.libvirtModels = new Map(
