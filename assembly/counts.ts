@@ -1,0 +1,218 @@
+// How many rows have each bit. Rows are added up vertically: plane k holds bit k of all counts at once, and a
+// full adder takes three rows of one weight to a sum and a carry, so a row costs one adder and no loop over bits.
+import { areRows, isBlock, LANE } from './memory';
+
+/** Weights that a plane may have: 2^0 to 2^31. */
+const LEVELS: usize = 32;
+/** The weight, as a level, of what sixteen rows carry. */
+const SIXTEEN: u32 = 4;
+/** Rows of a weighted block: its lines stay in the first cache while its words are walked one by one. */
+const BLOCK: u32 = 128;
+
+/** Bytes that `counts` needs to work in. */
+export function countsScratchSize(lanes: u32): usize {
+  return (2 * LEVELS + 1) * LANE * <usize>lanes;
+}
+
+/**
+ * dst = for each bit how many rows have it, as u32.
+ * Scratch: for each level a plane and what waits to be added to it; then the carry on its way up.
+ */
+export function counts(dst: usize, scratch: usize, src: usize, rows: u32, lanes: u32): void {
+  assert(
+    isBlock(dst, (<u64>lanes) << 9) &&
+      isBlock(scratch, countsScratchSize(lanes)) &&
+      areRows(src, rows, lanes),
+  );
+  const stride = <usize>lanes * LANE;
+  const groups = rows >> 4;
+  const distance = <usize>groups * (stride << 2);
+  const carry = scratch + 2 * LEVELS * stride;
+  memory.fill(scratch, 0, countsScratchSize(lanes));
+  for (let group: u32 = 0; group < groups; group++) {
+    const at = src + <usize>group * (stride << 2);
+    for (let lane: usize = 0; lane < stride; lane += LANE)
+      addSixteen(scratch + lane, carry + lane, at + lane, distance, stride);
+    // A level's first carry waits; its second is added with the first, and what they carry goes up.
+    let level = SIXTEEN;
+    for (let n = group; (n & 1) !== 0; n >>= 1, level++) addWaiting(scratch, level, carry, stride);
+    memory.copy(waiting(scratch, level, stride), carry, stride);
+  }
+  for (let row = groups << 4; row < rows; row++) addOne(scratch, src + <usize>row * stride, stride);
+  flatten(dst, scratch, rows, stride);
+}
+
+function plane(scratch: usize, level: u32, stride: usize): usize {
+  return scratch + ((<usize>level) << 1) * stride;
+}
+
+function waiting(scratch: usize, level: u32, stride: usize): usize {
+  return plane(scratch, level, stride) + stride;
+}
+
+function sum(a: v128, b: v128, c: v128): v128 {
+  return v128.xor(v128.xor(a, b), c);
+}
+
+function carried(a: v128, b: v128, c: v128): v128 {
+  return v128.or(v128.and(a, b), v128.and(v128.xor(a, b), c));
+}
+
+// Four rows of each of four streams into the planes of 1, 2, 4 and 8 of one lane.
+function addSixteen(planes: usize, carry: usize, src: usize, distance: usize, stride: usize): void {
+  const step = stride << 1;
+  const two = src + distance;
+  const three = two + distance;
+  const four = three + distance;
+  const stride3 = stride * 3;
+  let one = v128.load(planes);
+  let a = v128.load(src);
+  let b = v128.load(src + stride);
+  const twoA = carried(one, a, b);
+  one = sum(one, a, b);
+  a = v128.load(two);
+  b = v128.load(two + stride);
+  const twoB = carried(one, a, b);
+  one = sum(one, a, b);
+  let twos = v128.load(planes + step);
+  const fourA = carried(twos, twoA, twoB);
+  twos = sum(twos, twoA, twoB);
+  a = v128.load(three);
+  b = v128.load(three + stride);
+  const twoC = carried(one, a, b);
+  one = sum(one, a, b);
+  a = v128.load(four);
+  b = v128.load(four + stride);
+  const twoD = carried(one, a, b);
+  one = sum(one, a, b);
+  const fourB = carried(twos, twoC, twoD);
+  twos = sum(twos, twoC, twoD);
+  let fours = v128.load(planes + 2 * step);
+  const eightA = carried(fours, fourA, fourB);
+  fours = sum(fours, fourA, fourB);
+  a = v128.load(src + step);
+  b = v128.load(src + stride3);
+  const twoE = carried(one, a, b);
+  one = sum(one, a, b);
+  a = v128.load(two + step);
+  b = v128.load(two + stride3);
+  const twoF = carried(one, a, b);
+  one = sum(one, a, b);
+  const fourC = carried(twos, twoE, twoF);
+  twos = sum(twos, twoE, twoF);
+  a = v128.load(three + step);
+  b = v128.load(three + stride3);
+  const twoG = carried(one, a, b);
+  one = sum(one, a, b);
+  a = v128.load(four + step);
+  b = v128.load(four + stride3);
+  const twoH = carried(one, a, b);
+  v128.store(planes, sum(one, a, b));
+  const fourD = carried(twos, twoG, twoH);
+  v128.store(planes + step, sum(twos, twoG, twoH));
+  const eightB = carried(fours, fourC, fourD);
+  v128.store(planes + 2 * step, sum(fours, fourC, fourD));
+  const eights = v128.load(planes + 3 * step);
+  v128.store(carry, carried(eights, eightA, eightB));
+  v128.store(planes + 3 * step, sum(eights, eightA, eightB));
+}
+
+function addWaiting(scratch: usize, level: u32, carry: usize, stride: usize): void {
+  let total = plane(scratch, level, stride);
+  let other = waiting(scratch, level, stride);
+  for (const end = carry + stride; carry < end; carry += LANE, total += LANE, other += LANE) {
+    const a = v128.load(total);
+    const b = v128.load(other);
+    const c = v128.load(carry);
+    v128.store(total, sum(a, b, c));
+    v128.store(carry, carried(a, b, c));
+    v128.store(other, i64x2.splat(0));
+  }
+}
+
+function addOne(scratch: usize, src: usize, stride: usize): void {
+  for (let lane: usize = 0; lane < stride; lane += LANE) {
+    let bits = v128.load(src + lane);
+    for (let at = scratch + lane; v128.any_true(bits); at += stride << 1) {
+      const total = v128.load(at);
+      v128.store(at, v128.xor(total, bits));
+      bits = v128.and(total, bits);
+    }
+  }
+}
+
+function flatten(dst: usize, scratch: usize, rows: u32, stride: usize): void {
+  memory.fill(dst, 0, stride << 5);
+  for (let word: usize = 0; word < stride; word += 4)
+    for (let level: u32 = 0; level < 32 && rows >> level !== 0; level++) {
+      const a = load<u32>(plane(scratch, level, stride) + word);
+      const b = load<u32>(waiting(scratch, level, stride) + word);
+      for (let bit: usize = 0; bit < 32; bit++) {
+        const at = dst + (((word << 3) + bit) << 2);
+        store<u32>(at, load<u32>(at) + ((((a >> <u32>bit) & 1) + ((b >> <u32>bit) & 1)) << level));
+      }
+    }
+}
+
+/** dst = for each bit the weights (u32) of the rows that have it, added up, as u32. */
+export function weightedCounts(
+  dst: usize,
+  weights: usize,
+  src: usize,
+  rows: u32,
+  lanes: u32,
+): void {
+  assert(
+    isBlock(dst, (<u64>lanes) << 9) &&
+      isBlock(weights, (<u64>rows) << 2) &&
+      areRows(src, rows, lanes),
+  );
+  const stride = <usize>lanes * LANE;
+  memory.fill(dst, 0, stride << 5);
+  for (let row: u32 = 0; row < rows; row += BLOCK)
+    for (let word: usize = 0; word < stride; word += 4)
+      addWeights(
+        dst + (word << 5),
+        weights + ((<usize>row) << 2),
+        src + <usize>row * stride + word,
+        min(BLOCK, rows - row),
+        stride,
+      );
+}
+
+// One word of some rows: lane i of accumulator j stands for bit 4j + i.
+function addWeights(dst: usize, weights: usize, src: usize, rows: u32, stride: usize): void {
+  const bits = i32x4(1, 2, 4, 8);
+  let a = v128.load(dst);
+  let b = v128.load(dst, 16);
+  let c = v128.load(dst, 32);
+  let d = v128.load(dst, 48);
+  let e = v128.load(dst, 64);
+  let f = v128.load(dst, 80);
+  let g = v128.load(dst, 96);
+  let h = v128.load(dst, 112);
+  for (const end = src + <usize>rows * stride; src < end; src += stride, weights += 4) {
+    const word = i32x4.splat(load<u32>(src));
+    const weight = i32x4.splat(load<u32>(weights));
+    a = i32x4.add(a, chosen(word, bits, weight));
+    b = i32x4.add(b, chosen(i32x4.shr_u(word, 4), bits, weight));
+    c = i32x4.add(c, chosen(i32x4.shr_u(word, 8), bits, weight));
+    d = i32x4.add(d, chosen(i32x4.shr_u(word, 12), bits, weight));
+    e = i32x4.add(e, chosen(i32x4.shr_u(word, 16), bits, weight));
+    f = i32x4.add(f, chosen(i32x4.shr_u(word, 20), bits, weight));
+    g = i32x4.add(g, chosen(i32x4.shr_u(word, 24), bits, weight));
+    h = i32x4.add(h, chosen(i32x4.shr_u(word, 28), bits, weight));
+  }
+  v128.store(dst, a);
+  v128.store(dst, b, 16);
+  v128.store(dst, c, 32);
+  v128.store(dst, d, 48);
+  v128.store(dst, e, 64);
+  v128.store(dst, f, 80);
+  v128.store(dst, g, 96);
+  v128.store(dst, h, 112);
+}
+
+function chosen(word: v128, bits: v128, weight: v128): v128 {
+  return v128.and(i32x4.eq(v128.and(word, bits), bits), weight);
+}

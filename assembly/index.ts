@@ -1,0 +1,11 @@
+// The ABI: every function that crosses the border, and nothing else. Only numbers cross: pointers, counts, lanes.
+//
+//   0            heapBase()                                    64 KiB before the limit
+//   ├─ constants ─┼─ blocks: rows, bitmaps, counts, scratch ... ─┼─ never handed out ─┤
+//
+// The host owns everything from heapBase() on and tells each call where its blocks are; the module keeps no state.
+// The last page of 4 GiB stays empty, so that the end of a block is always a pointer.
+export { intern, internTableSize } from './classes';
+export { counts, countsScratchSize, weightedCounts } from './counts';
+export { heapBase } from './memory';
+export { covers, coversEach, join, meet, missing } from './rows';

@@ -1,0 +1,46 @@
+// The module and the types of all that it exports. assembly/index.ts is the other side of this list.
+import bytes from '../../build/core.wasm';
+
+/** Kernels over memory: `dst`, `src` and the like are addresses of blocks, `lanes` is 128 bits each. */
+export interface Core {
+  readonly memory: WebAssembly.Memory;
+  /** The first byte that is free for blocks. */
+  heapBase(): number;
+  meet(dst: number, src: number, rows: number, lanes: number): void;
+  join(dst: number, src: number, rows: number, lanes: number): void;
+  missing(dst: number, needs: number, src: number, rows: number, lanes: number): void;
+  covers(bitmap: number, needs: number, src: number, rows: number, lanes: number): number;
+  coversEach(
+    bitmaps: number,
+    found: number,
+    needs: number,
+    guests: number,
+    src: number,
+    rows: number,
+    lanes: number,
+  ): void;
+  countsScratchSize(lanes: number): number;
+  counts(dst: number, scratch: number, src: number, rows: number, lanes: number): void;
+  weightedCounts(dst: number, weights: number, src: number, rows: number, lanes: number): void;
+  internTableSize(rows: number): bigint;
+  intern(
+    classOf: number,
+    weights: number,
+    first: number,
+    table: number,
+    src: number,
+    rows: number,
+    lanes: number,
+  ): number;
+}
+
+// Only the debug build imports this, and only for a caller's bug.
+function abort(_message: number, _file: number, line: number, column: number): never {
+  throw new RangeError(`assertion failed in the core at ${line}:${column}`);
+}
+
+/** A core with a memory of its own, of the release build unless another is given. */
+export function instantiate(binary: BufferSource = bytes): Core {
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(binary), { env: { abort } });
+  return exports as unknown as Core;
+}
