@@ -3,6 +3,7 @@ import { join, meet, minus, size } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, View } from '../cpu/host.ts';
+import { byBytes } from '../cpu/order.ts';
 import { type Candidate, candidate, Fleet, type Skipped } from '../fleet/fleet.ts';
 import { hostIds } from '../fleet/ids.ts';
 import type { Dialect, Input } from './dialect.ts';
@@ -13,6 +14,8 @@ export interface ReadOptions {
   readonly from?: string;
   /** Go on without inputs that cannot be read, and list them. */
   readonly skipUnreadable?: boolean;
+  /** Look for no two documents of one host, and list no hosts by id. */
+  readonly noIds?: boolean;
 }
 
 /** An input that could not even be opened; the place where files are opened throws it in the file's stead. */
@@ -25,20 +28,29 @@ const HEAD = 64 * 1024;
 /** From the weakest word about guests to the strongest. */
 const VIEWS: readonly View[] = ['guest', 'hardware', 'kernel', 'hypervisor'];
 
+/** One CPU as a document describes it, with the id that it goes by. */
+export interface Read {
+  readonly id: string;
+  readonly input: string;
+  readonly description: Description;
+}
+
 /**
- * Reads all inputs into one fleet.
+ * Reads every CPU of all inputs, in the order of their ids.
  * @throws QueryError with one line a problem; with skipUnreadable only when nothing is left.
  */
-export async function readFleet(
+export async function readDescriptions(
   catalog: Catalog,
   inputs: AsyncIterable<Input | Unreadable> | Iterable<Input | Unreadable>,
   options: ReadOptions = {},
-): Promise<Fleet> {
+): Promise<{ read: Read[]; skipped: Skipped[] }> {
   const dialect = options.from === undefined ? undefined : dialectByName(options.from);
-  if (options.from !== undefined && !dialect)
-    throw new QueryError(`--from "${options.from}" is no dialect; choose one of ${dialectNames('read').join(', ')}`);
+  if (options.from !== undefined && !dialect?.read)
+    throw new QueryError(
+      `--from "${options.from}" is no dialect that can be read; choose one of ${dialectNames('read').join(', ')}`,
+    );
   const placed: { input: string; host: string | null; description: Description }[] = [];
-  const problems: { input: string; line?: number; message: string }[] = [];
+  const problems: Skipped[] = [];
   for await (const input of inputs) {
     try {
       if ('error' in input) throw input.error;
@@ -47,16 +59,40 @@ export async function readFleet(
     } catch (error) {
       if (!(error instanceof QueryError)) throw error;
       const line = error.message.match(/:(\d+)(?::\d+)?: /)?.[1];
-      problems.push({ input: input.name, ...(line ? { line: Number(line) } : {}), message: error.message });
+      problems.push({
+        input: input.name,
+        ...(line ? { line: Number(line) } : {}),
+        reason: error.message,
+      });
     }
   }
   if (problems.length > 0 && !(options.skipUnreadable && placed.length > 0))
-    throw new QueryError(problems.map((p) => p.message).join('\n'));
+    throw new QueryError(problems.map((p) => p.reason).join('\n'));
   if (placed.length === 0) throw new QueryError('no hosts: the inputs describe none');
   const ids = hostIds(placed);
-  const candidates = placed.map(({ input, description }, i) => ({ input, ...candidate(catalog, ids[i]!, description) }));
-  const skipped: Skipped[] = problems.map(({ input, line, message }) => ({ input, ...(line ? { line } : {}), reason: message }));
-  return new Fleet(catalog, joinDocuments(catalog, candidates), skipped);
+  // In the order of their ids, so that the order of the inputs decides nothing.
+  const read = placed
+    .map(({ input, description }, i) => ({ id: ids[i]!, input, description }))
+    .sort((a, b) => byBytes(a.id, b.id) || byBytes(a.input, b.input));
+  return { read, skipped: problems.sort((a, b) => byBytes(a.input, b.input)) };
+}
+
+/**
+ * Reads all inputs into one fleet: documents that name the same host become one host.
+ * @throws QueryError as readDescriptions, and where two documents contradict each other.
+ */
+export async function readFleet(
+  catalog: Catalog,
+  inputs: AsyncIterable<Input | Unreadable> | Iterable<Input | Unreadable>,
+  options: ReadOptions = {},
+): Promise<Fleet> {
+  const { read, skipped } = await readDescriptions(catalog, inputs, options);
+  const candidates = read.map(({ id, input, description }) => ({
+    input,
+    ...candidate(catalog, id, description),
+  }));
+  const hosts = options.noIds ? candidates : joinDocuments(catalog, candidates);
+  return new Fleet(catalog, hosts, { skipped, listed: options.noIds ? 0 : undefined });
 }
 
 async function readInput(catalog: Catalog, input: Input, dialect: Dialect | undefined): Promise<Description[]> {
@@ -66,7 +102,7 @@ async function readInput(catalog: Catalog, input: Input, dialect: Dialect | unde
     throw new QueryError(
       `${input.name} is in no dialect that plimsoll recognises (${dialectNames('read').join(', ')}); if it is one of these, say so with --from`,
     );
-  const descriptions = await reader.read(input, catalog);
+  const descriptions = await reader.read!(input, catalog);
   if (descriptions.length === 0) throw new QueryError(`${input.name} describes no CPU, although it looks like ${reader.name}`);
   return descriptions;
 }
@@ -80,7 +116,9 @@ function joinDocuments(catalog: Catalog, candidates: readonly (Candidate & { inp
     else byId.set(c.id, [c]);
   }
   return [...byId.values()].map((same) => {
-    const ordered = [...same].sort((a, b) => VIEWS.indexOf(b.view) - VIEWS.indexOf(a.view));
+    const ordered = [...same].sort(
+      (a, b) => VIEWS.indexOf(b.view) - VIEWS.indexOf(a.view) || byBytes(a.input, b.input),
+    );
     return ordered.reduce((better, other) => joinTwo(catalog, better, other));
   });
 }
@@ -112,7 +150,7 @@ function joinTwo(catalog: Catalog, a: Candidate & { input: string }, b: Candidat
     vendor: a.vendor ?? b.vendor,
     physBits: a.physBits ?? b.physBits,
     xsave: a.xsave ?? b.xsave,
-    models: a.models ?? b.models,
+    models: { ...b.models, ...a.models },
     keys: { ...b.keys, ...a.keys },
     microcode: a.microcode ?? b.microcode,
     signature: a.signature ?? b.signature,

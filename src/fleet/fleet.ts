@@ -1,6 +1,6 @@
 // Many hosts as weighted classes: hosts whose every answer must be the same share one row.
 import { bitsOf, emptyRow, hasBit, type Row, Rows, setBit } from '../core/rows.ts';
-import type { Catalog, Vendor } from '../cpu/catalog.ts';
+import type { Catalog, Product, Vendor } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note, Signature, View, XsaveComponent } from '../cpu/host.ts';
 import { offer } from '../cpu/offer.ts';
@@ -40,6 +40,9 @@ export interface Member {
   readonly notes: readonly Note[];
 }
 
+/** What a hypervisor lists: names, and the features that block each (null: blocked for no named reason). */
+export type ModelList = NonNullable<Description['models']>;
+
 /** Everything but the rows that can change an answer. */
 export interface ClassFacts {
   readonly arch: string;
@@ -47,7 +50,8 @@ export interface ClassFacts {
   readonly view: View;
   readonly physBits: number | null;
   readonly xsave: readonly XsaveComponent[] | null;
-  readonly models: Description['models'];
+  /** The model lists at hand, by whose names they hold. */
+  readonly models: { readonly [P in Product]?: ModelList };
 }
 
 /** One host as it enters a fleet: its offer is settled, its place in the fleet is not. */
@@ -70,7 +74,7 @@ export function candidate(catalog: Catalog, id: string, d: Description): Candida
     view: d.view,
     physBits: d.limits.physBits,
     xsave: d.xsave,
-    models: d.models,
+    models: d.models === null ? {} : { [d.dialect === 'qmp' ? 'qemu' : 'libvirt']: d.models },
     keys: d.keys,
     microcode: d.microcode,
     signature: d.signature,
@@ -81,6 +85,14 @@ export function candidate(catalog: Catalog, id: string, d: Description): Candida
     selfHosted: (d.view === 'hardware' || d.view === 'kernel') && hasBit(d.has, catalog.feature('hypervisor').id),
     notes: d.notes,
   };
+}
+
+export interface FleetOptions {
+  readonly skipped?: readonly Skipped[] | undefined;
+  /** How many ids a list of hosts holds beside the count: 20 where nothing is said. */
+  readonly listed?: number | undefined;
+  /** The names unknown to the catalog, where another fleet of the same answer decides them. */
+  readonly unnamed?: readonly string[] | undefined;
 }
 
 export class Fleet {
@@ -96,15 +108,17 @@ export class Fleet {
   /** One row a class: what it offers, then (from `bits` on) what is known of it. */
   readonly rows: Rows;
   readonly weights: Uint32Array;
-  /** Unnamed features by which class cannot tell; kept for `unknown`. */
-  private readonly candidates: readonly Candidate[];
+  readonly #candidates: readonly Candidate[];
+  readonly #listed: number;
 
   /** @throws QueryError when more names are unknown to the catalog than a row may hold. */
-  constructor(catalog: Catalog, candidates: readonly Candidate[], skipped: readonly Skipped[] = [], unnamed = unknownNames(candidates)) {
+  constructor(catalog: Catalog, candidates: readonly Candidate[], options: FleetOptions = {}) {
+    const unnamed = options.unnamed ?? unknownNames(candidates);
     this.catalog = catalog;
-    this.skipped = skipped;
+    this.skipped = options.skipped ?? [];
+    this.#listed = options.listed ?? LISTED;
     this.unnamed = unnamed;
-    this.candidates = candidates;
+    this.#candidates = candidates;
     if (unnamed.length > MAX_UNNAMED)
       throw new QueryError(
         `${unnamed.length} feature names are unknown to the catalog (at most ${MAX_UNNAMED} are taken), beginning with "${unnamed.slice(0, 3).join('", "')}"; is this really a list of CPU features?`,
@@ -120,7 +134,7 @@ export class Fleet {
       const row = emptyRow(2 * this.bits + 128);
       this.#write(row, 0, c.has, c.unnamed, position);
       this.#write(row, this.bits, c.known, unnamed.filter((name) => !c.unnamedUnknown.includes(name)), position);
-      const key = JSON.stringify([c.arch, c.vendor, c.view, c.physBits, c.xsave, c.models && [...c.models]]);
+      const key = JSON.stringify([c.arch, c.vendor, c.view, c.physBits, c.xsave, listKey(c.models.libvirt), listKey(c.models.qemu)]);
       let id = factId.get(key);
       if (id === undefined) {
         id = facts.length;
@@ -159,11 +173,11 @@ export class Fleet {
     return this.rows.at(index).slice(this.bits >> 5);
   }
 
-  /** A row of the catalog's width as a row of this fleet. */
-  widen(row: Row): Row {
-    const wide = emptyRow(this.bits);
-    wide.set(row);
-    return wide;
+  /** These features as a row that `rows` can be held against: nothing is asked of what is known. */
+  needs(row: Row): Row {
+    const needs = emptyRow(2 * this.bits);
+    needs.set(row);
+    return needs;
   }
 
   /** A row of this fleet without the names that the catalog does not know. */
@@ -184,13 +198,17 @@ export class Fleet {
 
   /** The same fleet with these members only. */
   subset(members: readonly number[]): Fleet {
-    return new Fleet(this.catalog, members.map((i) => this.candidates[i]!), this.skipped, this.unnamed);
+    return new Fleet(
+      this.catalog,
+      members.map((i) => this.#candidates[i]!),
+      { skipped: this.skipped, listed: this.#listed, unnamed: this.unnamed },
+    );
   }
 
   /** Hosts by member index: the first ids in byte order, and how many there are. */
   list(members: Iterable<number>): HostList {
     const ids = [...members].map((i) => this.members[i]!.id);
-    return { count: ids.length, hosts: ids.sort(byBytes).slice(0, LISTED) };
+    return { count: ids.length, hosts: ids.sort(byBytes).slice(0, this.#listed) };
   }
 
   /** The members of these classes. */
@@ -203,6 +221,8 @@ export class Fleet {
     for (const name of unnamed) setBit(row, at + position.get(name)!);
   }
 }
+
+const listKey = (list: ModelList | undefined) => (list ? [...list].sort(([a], [b]) => byBytes(a, b)) : null);
 
 function unknownNames(candidates: readonly Candidate[]): string[] {
   const names = new Set<string>();

@@ -12,10 +12,12 @@ export interface Finding extends HostList {
   readonly message: string;
 }
 
-export interface Lost extends HostList {
+export interface Lost {
   readonly feature: string;
   readonly have: number;
   readonly lack: number;
+  /** The first of those that are known to lack it. */
+  readonly hosts: readonly string[];
 }
 
 export interface Hold extends HostList {

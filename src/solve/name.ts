@@ -6,6 +6,7 @@ import type { Definition } from '../cpu/definition.ts';
 import { byBytes } from '../cpu/order.ts';
 import { closeDependencies, qemuMeanings } from '../cpu/qemu.ts';
 import type { Stack } from '../cpu/stack.ts';
+import type { ModelList } from '../fleet/fleet.ts';
 
 /** A model name of a product, with all that it can mean there. */
 export interface Name {
@@ -24,9 +25,6 @@ export interface Name {
   readonly ever: Row;
   readonly held: Row;
 }
-
-/** A model list of a hypervisor: names, and the features that block each (null: blocked for no named reason). */
-export type ModelList = ReadonlyMap<string, readonly string[] | null>;
 
 export interface Naming {
   readonly vendor: Vendor | null;
@@ -79,20 +77,36 @@ export class Namer {
 
   /** The cheapest definition that gives exactly these features, or null where no name can be made to. */
   define(product: Product, target: Row, naming: Naming): Definition | null {
-    const ranked = this.#candidates(product, naming)
+    const candidates = this.#candidates(product, naming)
       .map((name) => ({ name, ...this.#words(name, target) }))
-      .filter((c) => c.possible && naming.lists.every((list) => this.#isUsable(c.name, c.disable, list)))
-      .sort(compareCandidates);
-    for (const { name, require, disable } of ranked)
-      if (this.expands(product, name.name, require, disable, target))
-        return { name: name.name, require: this.#catalog.names(require), disable: this.#catalog.names(disable) };
+      .filter((c) => c.possible && naming.lists.every((list) => this.#isUsable(c.name, c.disable, list)));
+    for (const { name, require, disable } of ranked(candidates)) {
+      const definition = {
+        name: name.name,
+        require: this.#catalog.names(require),
+        disable: this.#catalog.names(disable),
+      };
+      if (this.expand(product, definition).every((row) => isEqual(row, target))) return definition;
+    }
     return null;
   }
 
-  /** Whether a definition gives exactly these features, whatever its name means. */
-  expands(product: Product, name: string, require: Row, disable: Row, target: Row): boolean {
+  /**
+   * All that guests with this definition can be given, over every meaning of its name: what the project prints
+   * is held against this. Without the features that no answer counts (ht and kin).
+   */
+  expand(product: Product, { name, require, disable }: Definition): Row[] {
     const found = this.names(product).find((n) => n.name === name);
-    return found?.meanings.every((m) => isEqual(this.#visible(closeDependencies(this.#catalog, minus(join(m, require), disable))), target)) ?? false;
+    if (!found) return [];
+    const [on, off] = [this.#catalog.row(require), this.#catalog.row(disable)];
+    return found.meanings.map((m) =>
+      this.#visible(closeDependencies(this.#catalog, minus(join(m, on), off))),
+    );
+  }
+
+  /** The same definition with every feature that it gives written out. */
+  writeOut(product: Product, definition: Definition, target: Row): Definition {
+    return { ...definition, require: this.#catalog.names(meet(target, this.nameable(product))) };
   }
 
   names(product: Product): readonly Name[] {
@@ -206,13 +220,21 @@ interface Ranked {
   readonly cost: number;
 }
 
-function compareCandidates(a: Ranked, b: Ranked): number {
-  return (
-    a.cost - b.cost ||
-    size(a.disable) - size(b.disable) ||
-    (a.name.base === b.name.base ? b.name.version - a.name.version : 0) ||
-    size(b.name.always) - size(a.name.always) ||
-    b.name.release - a.name.release ||
-    byBytes(a.name.name, b.name.name)
+/** Cheapest first; among equals the newest version stands for its model, then more features, then the later release. */
+function ranked<T extends Ranked>(candidates: readonly T[]): T[] {
+  const price = (a: Ranked, b: Ranked) => a.cost - b.cost || size(a.disable) - size(b.disable);
+  const byVersion = [...candidates].sort(
+    (a, b) => price(a, b) || byBytes(a.name.base, b.name.base) || b.name.version - a.name.version || byBytes(a.name.name, b.name.name),
   );
+  // Versions of one model stay together, behind the newest of them.
+  const lead = new Map<T, T>();
+  for (const [i, c] of byVersion.entries()) {
+    const before = byVersion[i - 1];
+    lead.set(c, before && price(before, c) === 0 && before.name.base === c.name.base ? lead.get(before)! : c);
+  }
+  return byVersion.sort((a, b) => {
+    const [x, y] = [lead.get(a)!.name, lead.get(b)!.name];
+    if (x === y) return 0;
+    return price(a, b) || size(y.always) - size(x.always) || y.release - x.release || byBytes(x.name, y.name);
+  });
 }

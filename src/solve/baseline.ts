@@ -1,0 +1,225 @@
+// plimsoll baseline: the most capable CPU that every guest can have on all hosts of a fleet, and what holds it down.
+import { hasBit, isEmpty, type Row, size } from '../core/rows.ts';
+import type { Vendor } from '../cpu/catalog.ts';
+import type { Definition } from '../cpu/definition.ts';
+import { byBytes } from '../cpu/order.ts';
+import { type Stack, stackNames } from '../cpu/stack.ts';
+import type { ClassFacts, Fleet } from '../fleet/fleet.ts';
+import type { Baseline, Baselines, Hold } from './answer.ts';
+import { findings, type Refused, splitFindings } from './findings.ts';
+import { Namer, type Naming } from './name.ts';
+import { type Drawn, draw, type Outside, outside } from './safe.ts';
+import { type Split, splitBefore, splitByXsave } from './split.ts';
+import { stackOf } from './stack.ts';
+import { Tally } from './tally.ts';
+
+export interface BaselineOptions {
+  /** The software that must understand the answer; what the fleet tells where absent. */
+  readonly stack?: Stack | undefined;
+  /** Choose only among these model names. */
+  readonly models?: readonly string[] | undefined;
+  /** Guests may run guests of their own. */
+  readonly nested?: boolean | undefined;
+  /** Physical address bits of the guest: at most 40, or as many as the fleet has. */
+  readonly physBits?: 'default' | 'fleet' | undefined;
+  /** Write every feature out. */
+  readonly expand?: boolean | undefined;
+}
+
+/** Physical address bits that QEMU gives a guest unless told otherwise. */
+const DEFAULT_PHYS_BITS = 40;
+
+/** One line drawn: everything that the parts of the answer are made from. */
+export interface Line {
+  readonly fleet: Fleet;
+  readonly stack: Stack;
+  readonly vendor: Vendor | null;
+  readonly namer: Namer;
+  readonly naming: Naming;
+  readonly outside: Outside;
+  readonly tally: Tally;
+  readonly drawn: Drawn;
+}
+
+/** Draws the line for hosts of one architecture and vendor. */
+export function drawLine(fleet: Fleet, options: BaselineOptions = {}): Line {
+  const { catalog } = fleet;
+  const stack = options.stack ?? stackOf(fleet);
+  const vendor = fleet.classes.find((c) => c.vendor !== null)?.vendor ?? null;
+  const namer = new Namer(catalog, stack);
+  const out = outside(catalog, vendor, options.nested ?? false);
+  const tally = new Tally(fleet, out.all);
+  const naming = {
+    vendor,
+    lists: modelLists(fleet.classes),
+    ...(options.models ? { models: options.models } : {}),
+  };
+  const drawn = draw(catalog, namer, out, fleet.narrow(tally.offered));
+  return { fleet, stack, vendor, namer, naming, outside: out, tally, drawn };
+}
+
+const modelLists = (classes: readonly ClassFacts[]) => [
+  ...new Set(classes.flatMap((c) => [c.models.libvirt, c.models.qemu].filter((l) => l !== undefined))),
+];
+
+/** The name of a CPU, in QEMU's words where they can say it. */
+function nameOf(namer: Namer, features: Row, naming: Naming): string | null {
+  for (const product of namer.products.toReversed()) {
+    const found = namer.define(product, features, naming);
+    if (found) return found.name;
+  }
+  return null;
+}
+
+export function baseline(fleet: Fleet, options: BaselineOptions = {}): Baseline {
+  const split = splitBefore(fleet);
+  if (split) return sided(fleet, split, options);
+  const line = drawLine(fleet, options);
+  const byXsave = splitByXsave(fleet, line.drawn.features);
+  if (byXsave) return sided(fleet, byXsave, options);
+
+  const { catalog } = fleet;
+  const limits = physBits(fleet, line.drawn.features, options);
+  const { definitions, refused, runsOn } = define(line, options);
+  return {
+    ...head(fleet, line.stack),
+    vendor: line.vendor,
+    definitions,
+    features: Object.keys(definitions).length > 0 ? catalog.names(line.drawn.features) : [],
+    limits,
+    lost: line.tally.lost(),
+    holds: holds(line),
+    unknown: line.tally.unknown(),
+    runsOn,
+    findings: findings(line, limits, refused, options),
+    ...skipped(fleet),
+  };
+}
+
+/** One baseline for each value of a key: vendor, arch, or a key of the host records. */
+export function baselinesBy(fleet: Fleet, by: string, options: BaselineOptions = {}): Baselines {
+  const groups = new Map<string | number | boolean | null, number[]>();
+  for (const [i, m] of fleet.members.entries()) {
+    const facts = fleet.classes[m.class]!;
+    const value = by === 'vendor' ? facts.vendor : by === 'arch' ? facts.arch : (m.keys[by] ?? null);
+    const group = groups.get(value);
+    if (group) group.push(i);
+    else groups.set(value, [i]);
+  }
+  // Values in byte order of their text, hosts without the key last.
+  const sorted = [...groups].sort(([a], [b]) =>
+    a === null ? 1 : b === null ? -1 : byBytes(`${a}`, `${b}`) || byBytes(typeof a, typeof b),
+  );
+  return {
+    schema: 'plimsoll.baselines/1',
+    by,
+    baselines: sorted.map(([value, members]) => {
+      const { skipped: _, ...answer } = baseline(fleet.subset(members), options);
+      return { value, baseline: answer };
+    }),
+    ...skipped(fleet),
+  };
+}
+
+/** The answer where hosts have no CPU in common: none, and what each side could have. */
+function sided(fleet: Fleet, { because, sides }: Split, options: BaselineOptions): Baseline {
+  const stack = options.stack ?? stackOf(fleet);
+  return {
+    ...head(fleet, stack),
+    vendor: null,
+    definitions: {},
+    features: [],
+    limits: { physBits: null, fleetPhysBits: null },
+    lost: [],
+    holds: [],
+    unknown: [],
+    runsOn: { hosts: 0, of: fleet.members.length },
+    findings: splitFindings(fleet),
+    sides: sides.map(({ value, members }) => {
+      const { skipped: _, ...answer } = baseline(fleet.subset(members), { ...options, stack });
+      return { because, value, ...fleet.list(members), baseline: answer };
+    }),
+    ...skipped(fleet),
+  };
+}
+
+function head(fleet: Fleet, stack: Stack) {
+  const same = <T>(values: readonly T[]): T | null =>
+    values.every((v) => v === values[0]) ? values[0]! : null;
+  return {
+    schema: 'plimsoll.baseline/1',
+    rules: 'safe',
+    stack: stackNames(stack),
+    arch: same(fleet.classes.map((c) => c.arch)),
+    view: same(fleet.classes.map((c) => c.view)) ?? 'mixed',
+    hosts: fleet.members.length,
+    classes: fleet.classes.length,
+  } as const;
+}
+
+const skipped = (fleet: Fleet) => (fleet.skipped.length > 0 ? { skipped: fleet.skipped } : {});
+
+function physBits(fleet: Fleet, features: Row, options: BaselineOptions): Baseline['limits'] {
+  const all = fleet.classes.map((c) => c.physBits);
+  const known = all.filter((bits) => bits !== null);
+  if (known.length < all.length) return { physBits: null, fleetPhysBits: null };
+  const fleetPhysBits = Math.min(...known);
+  // A guest without long mode has no such limit to set.
+  const settable = hasBit(features, fleet.catalog.feature('lm').id);
+  const bits = options.physBits === 'fleet' ? fleetPhysBits : Math.min(fleetPhysBits, DEFAULT_PHYS_BITS);
+  return { physBits: settable ? bits : null, fleetPhysBits };
+}
+
+/** A definition a product, each held against every host; refused where none can be made or it does not hold. */
+function define(line: Line, options: BaselineOptions) {
+  const { fleet, namer, naming, drawn } = line;
+  const definitions: { libvirt?: Definition; qemu?: Definition } = {};
+  const refused: Refused[] = [];
+  const nothing = isEmpty(drawn.features) || fleet.classes.some((c) => c.arch !== 'x86_64');
+  let hosts = 0;
+  for (const product of namer.products) {
+    const found = nothing ? null : namer.define(product, drawn.features, naming);
+    const definition = found && options.expand ? namer.writeOut(product, found, drawn.features) : found;
+    const proven = definition ? runsOn(fleet, namer.expand(product, definition)) : 0;
+    if (definition && proven === fleet.members.length) {
+      definitions[product] = definition;
+      hosts = proven;
+    } else refused.push({ product });
+  }
+  return { definitions, refused, runsOn: { hosts, of: fleet.members.length } };
+}
+
+/** Hosts on which every one of these CPUs runs, counted from the rows themselves. */
+function runsOn(fleet: Fleet, cpus: readonly Row[]): number {
+  const distinct = new Map(cpus.map((row) => [row.join(), row]));
+  let hosts = 0;
+  const each = [...distinct.values()].map((row) => fleet.rows.covers(fleet.needs(row)).bitmap);
+  for (const [index, weight] of fleet.weights.entries())
+    if (each.length > 0 && each.every((bitmap) => hasBit(bitmap, index))) hosts += weight;
+  return hosts;
+}
+
+/** Who costs what: lost features by the very hosts that lack them, and the line without those hosts. */
+function holds(line: Line): Hold[] {
+  const { fleet, tally, namer, naming, outside, drawn } = line;
+  const before = size(drawn.features);
+  return tally
+    .lackers()
+    .map(({ classes, features }) => {
+      const without = fleet.narrow(tally.offeredWithout(classes));
+      const then = draw(fleet.catalog, namer, outside, without);
+      const lists = modelLists(fleet.classes.filter((_, i) => !classes.has(i)));
+      const model = nameOf(namer, then.features, { ...naming, lists });
+      return {
+        ...fleet.list(fleet.membersOf(classes)),
+        features: fleet.names(features),
+        without: { model, features: size(then.features) },
+      };
+    })
+    .sort(
+      (a, b) =>
+        b.without.features - before - (a.without.features - before) ||
+        b.features.length - a.features.length ||
+        byBytes(a.hosts[0] ?? '', b.hosts[0] ?? ''),
+    );
+}

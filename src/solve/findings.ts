@@ -1,0 +1,283 @@
+// What a person should know beside the answer: each finding has a code, the hosts that it speaks of and a sentence.
+import { bitsOf, hasBit, isEmpty, meet, minus, type Row } from '../core/rows.ts';
+import type { Product } from '../cpu/catalog.ts';
+import { byBytes } from '../cpu/order.ts';
+import { edgeStack, stackNames } from '../cpu/stack.ts';
+import type { Fleet, HostList } from '../fleet/fleet.ts';
+import type { Baseline, Finding, Severity } from './answer.ts';
+import type { BaselineOptions, Line } from './baseline.ts';
+import { Namer } from './name.ts';
+import { draw } from './safe.ts';
+
+/** A definition that was not found: no name of the product can be made to mean exactly the features. */
+export interface Refused {
+  readonly product: Product;
+}
+
+export function findings(
+  line: Line,
+  limits: Baseline['limits'],
+  refused: readonly Refused[],
+  options: BaselineOptions,
+): Finding[] {
+  const { fleet } = line;
+  const say = new Sayer(fleet);
+  descriptions(say);
+  views(say);
+  unknownNames(say, fleet);
+  physBits(say, limits);
+  xsave(say);
+  merges(say, line);
+  security(say, line);
+  leftOut(say, line, options);
+  stacks(say, line, refused, options);
+  return say.sorted();
+}
+
+/** The findings of a fleet whose hosts have no CPU in common. */
+export function splitFindings(fleet: Fleet): Finding[] {
+  const say = new Sayer(fleet);
+  descriptions(say);
+  views(say);
+  xsave(say);
+  return say.sorted();
+}
+
+const SEVERITIES: readonly Severity[] = ['error', 'warning', 'info'];
+
+class Sayer {
+  readonly fleet: Fleet;
+  readonly #findings: Finding[] = [];
+
+  constructor(fleet: Fleet) {
+    this.fleet = fleet;
+  }
+
+  /** Adds a finding about these members; about none of them, there is nothing to say. */
+  say(severity: Severity, code: string, members: Iterable<number>, message: (who: string) => string): void {
+    const list = this.fleet.list(members);
+    if (list.count === 0) return;
+    this.#findings.push({ code, severity, ...list, message: message(who(list)) });
+  }
+
+  members(keep: (index: number) => boolean): number[] {
+    return this.fleet.membersOf([...this.fleet.classes.keys()].filter(keep));
+  }
+
+  get everyone(): number[] {
+    return [...this.fleet.members.keys()];
+  }
+
+  sorted(): Finding[] {
+    const rank = (f: Finding) => SEVERITIES.indexOf(f.severity);
+    return this.#findings.sort(
+      (a, b) => rank(a) - rank(b) || byBytes(a.code, b.code) || byBytes(a.message, b.message),
+    );
+  }
+}
+
+/** The first few hosts by id, and how many more. */
+function who({ count, hosts }: HostList): string {
+  if (hosts.length === 0) return count === 1 ? '1 host' : `${count} hosts`;
+  const named = hosts.slice(0, 3);
+  const more = count - named.length;
+  if (more > 0) return `${named.join(', ')} and ${more} more`;
+  return named.length === 1 ? named[0]! : `${named.slice(0, -1).join(', ')} and ${named.at(-1)}`;
+}
+
+/** The first few names of a list, and how many more. */
+function some(names: readonly string[], most = 6): string {
+  const more = names.length - most;
+  return more > 1 ? `${names.slice(0, most).join(' ')} and ${more} more` : names.join(' ');
+}
+
+/** What the descriptions say of themselves. */
+function descriptions(say: Sayer): void {
+  const notes = new Map<string, { code: string; message: string; members: number[] }>();
+  for (const [i, m] of say.fleet.members.entries())
+    for (const { code, message } of m.notes) {
+      const key = `${code}\n${message}`;
+      const note = notes.get(key);
+      if (note) note.members.push(i);
+      else notes.set(key, { code, message, members: [i] });
+    }
+  for (const { code, message, members } of notes.values())
+    say.say('warning', code, members, (who) => `${who}: ${message}`);
+}
+
+function views(say: Sayer): void {
+  const { classes, members } = say.fleet;
+  const seen = [...new Set(classes.map((c) => c.view))];
+  if (seen.length > 1)
+    say.say(
+      'warning',
+      'mixed-views',
+      say.members((i) => classes[i]!.view !== 'hypervisor'),
+      (who) =>
+        `${who}: not described by a hypervisor, as others are (views: ${seen.toSorted(byBytes).join(', ')}); what guests can have there is concluded, and virsh domcapabilities would settle it`,
+    );
+  say.say(
+    'warning',
+    'host-is-guest',
+    [...members.keys()].filter((i) => members[i]!.selfHosted),
+    (who) => `${who}: itself a virtual machine (it shows the hypervisor bit), so this is what its guests can have only as long as it stays where it is`,
+  );
+  say.say(
+    'warning',
+    'vendor-unknown',
+    classes.some((c) => c.vendor !== null) ? say.members((i) => classes[i]!.vendor === null) : [],
+    (who) => `${who}: no vendor given; taken to be the same as the others'`,
+  );
+  const assumed = new Map<string, number[]>();
+  for (const [i, m] of members.entries())
+    for (const name of m.assumed) assumed.set(name, [...(assumed.get(name) ?? []), i]);
+  for (const [name, list] of assumed)
+    say.say('info', 'assumed', list, (who) => `${who}: ${name} is not in the description; counted as offered, because KVM provides it`);
+  const machines = [...new Set(members.flatMap((m) => m.machine ?? []))].sort(byBytes);
+  if (machines.length > 1)
+    say.say(
+      'info',
+      'machine-types-differ',
+      [...members.keys()].filter((i) => members[i]!.machine !== null),
+      () => `the hosts speak for different machine types (${some(machines)}); what a host offers can depend on it`,
+    );
+}
+
+/** Names that no catalog entry explains: they take part under their own name. */
+function unknownNames(say: Sayer, fleet: Fleet): void {
+  for (const [i, name] of fleet.unnamed.entries()) {
+    const id = fleet.catalog.bits + i;
+    say.say(
+      'warning',
+      'unknown-feature',
+      say.members((c) => hasBit(fleet.has(c), id)),
+      (who) => `${who}: feature "${name}" is unknown to the catalog; it is compared under this name, and no definition can ask for it`,
+    );
+  }
+}
+
+function physBits(say: Sayer, limits: Baseline['limits']): void {
+  const { classes } = say.fleet;
+  const values = [...new Set(classes.flatMap((c) => c.physBits ?? []))].sort((a, b) => a - b);
+  if (limits.fleetPhysBits === null)
+    say.say(
+      'warning',
+      'phys-bits',
+      say.members((i) => classes[i]!.physBits === null),
+      (who) => `${who}: the physical address bits are not known, so none are written; a guest with more than its next host has dies when it moves`,
+    );
+  else if (values.length > 1)
+    say.say(
+      'info',
+      'phys-bits',
+      say.members((i) => classes[i]!.physBits === limits.fleetPhysBits),
+      (who) => `${who}: ${limits.fleetPhysBits} physical address bits, where others have up to ${values.at(-1)}`,
+    );
+}
+
+function xsave(say: Sayer): void {
+  const { classes } = say.fleet;
+  const places = new Map<number, Set<string>>();
+  for (const c of classes)
+    for (const x of c.xsave ?? []) {
+      const at = places.get(x.component) ?? new Set();
+      places.set(x.component, at.add(`${x.size} bytes at ${x.offset}`));
+    }
+  for (const [component, at] of [...places].sort(([a], [b]) => a - b))
+    if (at.size > 1)
+      say.say(
+        'warning',
+        'xsave-layout',
+        say.members((i) => classes[i]!.xsave?.some((x) => x.component === component) ?? false),
+        () => `XSAVE component ${component} lies differently (${[...at].sort(byBytes).join('; ')}): a guest that has it cannot move between them`,
+      );
+}
+
+/** Features whose rule is not that every host must have them. */
+function merges(say: Sayer, { fleet, tally }: Line): void {
+  const { catalog } = fleet;
+  for (const f of catalog.features) {
+    if (f.merge !== 'any' && f.merge !== 'equal') continue;
+    const having = say.members((i) => hasBit(fleet.has(i), f.id));
+    if (having.length === 0) continue;
+    const all = having.length === fleet.members.length;
+    if (f.merge === 'any' && !all)
+      say.say('warning', 'wanted', say.members((i) => !hasBit(fleet.has(i), f.id)), (who) =>
+        `${who}: ${tally.lacks(f.id) ? 'no' : 'perhaps no'} ${f.name}, which a guest should see as soon as one host has it; QEMU would refuse it there, so it is left out`);
+    if (f.merge === 'equal') {
+      const lacking = say.members((i) => hasBit(fleet.known(i), f.id) && !hasBit(fleet.has(i), f.id));
+      if (lacking.length > 0)
+        say.say('info', 'x87-differs', having, (who) =>
+          `${who}: ${f.name}, which other hosts lack; it cannot be hidden, a guest sees it change when it moves`);
+    }
+  }
+}
+
+function security(say: Sayer, { fleet, tally }: Line): void {
+  for (const { classes, features } of tally.lackers()) {
+    const lost = fleet.catalog.features.filter((f) => f.security && f.merge !== 'any' && hasBit(features, f.id));
+    const isImmunity = (name: string) => /(^|-)no(-|$)/.test(name);
+    const immunities = lost.filter((f) => isImmunity(f.name)).map((f) => f.name).sort(byBytes);
+    const mitigations = lost.filter((f) => !isImmunity(f.name)).map((f) => f.name).sort(byBytes);
+    if (mitigations.length > 0)
+      say.say('warning', 'security-lost', fleet.membersOf(classes), (who) =>
+        `without ${some(mitigations)} on ${who}, every guest loses ${mitigations.length === 1 ? 'that mitigation' : 'these mitigations'}`);
+    if (immunities.length > 0)
+      say.say('info', 'immunity-not-claimed', fleet.membersOf(classes), (who) =>
+        `without ${some(immunities)} on ${who}, guests mitigate what other hosts are immune to`);
+  }
+}
+
+/** What hosts have and the rules keep from guests. */
+function leftOut(say: Sayer, { fleet, outside, drawn, tally }: Line, options: BaselineOptions): void {
+  const { catalog } = fleet;
+  const having = (row: Row) => say.members((i) => !isEmpty(meet(fleet.narrow(fleet.has(i)), row)));
+  if (!options.nested) {
+    const roots = catalog.row(['vmx', 'svm']);
+    say.say('info', 'nested-left-out', having(meet(outside.nested, roots)), (who) =>
+      `${who}: nested virtualization is there but left out; --nested takes it in`);
+  }
+  say.say('info', 'withdrawn', having(outside.withdrawn), (who) =>
+    `${who}: ${some(offeredNames(fleet, outside.withdrawn))} left out, because QEMU 10.1 takes them from guests of this vendor on new machine types, and a guest that asks for them does not start`);
+  const stuck = meet(outside.unmigratable, fleet.narrow(tally.offered));
+  if (!isEmpty(stuck))
+    say.say('info', 'unmigratable', say.everyone, () =>
+      `every host offers ${some(catalog.names(stuck))}, left out because a guest that has it cannot migrate unless its TSC frequency is pinned`);
+  if (!isEmpty(drawn.cleared))
+    say.say('info', 'dependency', say.everyone, () =>
+      `every host offers ${some(catalog.names(drawn.cleared))}, but QEMU clears it in silence for want of a feature that it needs`);
+}
+
+/** Which of these features some host offers. */
+function offeredNames(fleet: Fleet, row: Row): string[] {
+  const names = new Set<string>();
+  for (const i of fleet.classes.keys()) for (const id of bitsOf(meet(fleet.narrow(fleet.has(i)), row))) names.add(fleet.catalog.features[id]!.name);
+  return [...names].sort(byBytes);
+}
+
+function stacks(say: Sayer, line: Line, refused: readonly Refused[], options: BaselineOptions): void {
+  const { fleet, drawn, outside, tally, stack, namer } = line;
+  const { catalog } = fleet;
+  for (const { product } of refused)
+    say.say('error', 'no-definition', say.everyone, () =>
+      isEmpty(drawn.features)
+        ? `no feature is common to all hosts that ${product} could be asked for`
+        : `no ${product} model that is usable on every host can be made to mean exactly these features`);
+  for (const [product, row] of drawn.unsaid) {
+    if (isEmpty(row)) continue;
+    const versions = stackNames(stack).filter((s) => s.startsWith(product));
+    say.say('info', 'cannot-express', say.everyone, () =>
+      `${versions.length > 0 ? versions.join(', ') : product} has no word for ${some(catalog.names(row))}, which every host offers`);
+  }
+  const common = fleet.unnamed.filter((_, i) => hasBit(tally.offered, catalog.bits + i));
+  if (common.length > 0)
+    say.say('info', 'cannot-express', say.everyone, () =>
+      `every host offers ${some(common.map((n) => `"${n}"`))}, but no stack in the catalog has a word for it`);
+  if (options.stack) return;
+  const newest = edgeStack(catalog, 'newest').filter((s) => namer.products.includes(s.product));
+  const then = draw(catalog, new Namer(catalog, newest), outside, fleet.narrow(tally.offered));
+  const gained = minus(then.features, drawn.features);
+  if (!isEmpty(gained))
+    say.say('info', 'newer-stack', say.everyone, () =>
+      `with --stack ${stackNames(newest).join(',')} guests would also have ${some(catalog.names(gained))}`);
+}

@@ -1,0 +1,69 @@
+// The safe rules: of what all hosts offer, what a guest is given. Everything here is rows of the catalog's width.
+import { clearBit, emptyRow, join, meet, minus, type Row, rowOf } from '../core/rows.ts';
+import type { Catalog, Feature, Product, Vendor } from '../cpu/catalog.ts';
+import { closeDependencies } from '../cpu/qemu.ts';
+import type { Namer } from './name.ts';
+
+/** Features that no answer counts, and why. */
+export interface Outside {
+  /** Set by the guest's topology or its operating system, or shining through whatever is written. */
+  readonly never: Row;
+  /** A guest that has them cannot migrate. */
+  readonly unmigratable: Row;
+  /** Newer QEMU takes them from guests of this vendor on new machine types: a guest that asks stops starting. */
+  readonly withdrawn: Row;
+  /** Nested virtualization and all that depends on it, unless it was asked for. */
+  readonly nested: Row;
+  readonly all: Row;
+}
+
+const ARCH_CAPABILITIES_MSR = 0x10a;
+const AMD_KIN: readonly (Vendor | null)[] = ['AMD', 'Hygon'];
+
+export function outside(catalog: Catalog, vendor: Vendor | null, nested: boolean): Outside {
+  const select = (keep: (f: Feature) => boolean) =>
+    rowOf(catalog.bits, catalog.features.filter(keep).map((f) => f.id));
+  const rows = {
+    never: select((f) => f.merge === 'never' || f.merge === 'equal'),
+    unmigratable: select((f) => !f.migratable),
+    // QEMU 10.1 makes arch-capabilities unavailable to AMD guests, and pdcm without pmu=on.
+    withdrawn: AMD_KIN.includes(vendor)
+      ? select(
+          (f) =>
+            f.name === 'arch-capabilities' ||
+            f.name === 'pdcm' ||
+            f.places.some((p) => p.kind === 'msr' && p.msr === ARCH_CAPABILITIES_MSR),
+        )
+      : emptyRow(catalog.bits),
+    nested: nested ? emptyRow(catalog.bits) : dependents(catalog, ['vmx', 'svm']),
+  };
+  return { ...rows, all: Object.values(rows).reduce(join) };
+}
+
+/** These features and all that QEMU clears without them. */
+function dependents(catalog: Catalog, names: readonly string[]): Row {
+  const everything = rowOf(catalog.bits, catalog.features.keys());
+  const without = everything.slice();
+  for (const name of names) clearBit(without, catalog.feature(name).id);
+  return minus(everything, closeDependencies(catalog, without));
+}
+
+/** What a guest is given of what its hosts offer, and what is left out on the way. */
+export interface Drawn {
+  readonly features: Row;
+  /** Offered, but QEMU would clear it in silence for want of another feature. */
+  readonly cleared: Row;
+  /** Offered, but no definition of this product can say it. */
+  readonly unsaid: ReadonlyMap<Product, Row>;
+}
+
+export function draw(catalog: Catalog, namer: Namer, outside: Outside, offered: Row): Drawn {
+  const inside = minus(offered, outside.all);
+  const closed = closeDependencies(catalog, inside);
+  const said = namer.products.reduce((row, p) => meet(row, namer.expressible(p)), closed);
+  return {
+    features: closeDependencies(catalog, said),
+    cleared: minus(inside, closed),
+    unsaid: new Map(namer.products.map((p) => [p, minus(closed, namer.expressible(p))])),
+  };
+}

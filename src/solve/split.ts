@@ -1,0 +1,40 @@
+// What must be equal before hosts can have a CPU in common: architecture, vendor, and the XSAVE layout of what is exposed.
+import { hasBit, type Row } from '../core/rows.ts';
+import { byBytes } from '../cpu/order.ts';
+import type { ClassFacts, Fleet } from '../fleet/fleet.ts';
+
+export interface Split {
+  readonly because: 'arch' | 'vendor' | 'xsave';
+  /** In byte order of their values. */
+  readonly sides: readonly { readonly value: string | null; readonly members: readonly number[] }[];
+}
+
+/** The split that comes before any meet, or null where the hosts agree. */
+export function splitBefore(fleet: Fleet): Split | null {
+  return split(fleet, 'arch', (c) => c.arch) ?? split(fleet, 'vendor', (c) => c.vendor);
+}
+
+/** The split by where the exposed XSAVE components lie: a guest's saved state moves as it is. */
+export function splitByXsave(fleet: Fleet, features: Row): Split | null {
+  const exposed = new Set(
+    fleet.catalog.features.filter((f) => hasBit(features, f.id)).flatMap((f) => f.xsave),
+  );
+  return split(fleet, 'xsave', ({ xsave }) => {
+    if (xsave === null) return null;
+    const lies = xsave.filter((x) => exposed.has(x.component));
+    if (lies.length === 0) return null;
+    return lies.map((x) => `${x.component}:${x.size}@${x.offset}`).join(' ');
+  });
+}
+
+/** Hosts of which the value is unknown stand in no one's way: alone they make no side. */
+function split(fleet: Fleet, because: Split['because'], valueOf: (c: ClassFacts) => string | null): Split | null {
+  const values = fleet.classes.map(valueOf);
+  const known = [...new Set(values.filter((v) => v !== null))].sort(byBytes);
+  if (known.length < 2) return null;
+  const sides = [...known, ...(values.includes(null) ? [null] : [])].map((value) => ({
+    value,
+    members: fleet.membersOf([...values.keys()].filter((i) => values[i] === value)),
+  }));
+  return { because, sides };
+}
