@@ -1,99 +1,21 @@
 // What the project knows of x86 CPUs: features, models, machine types, and which software knows them.
 // The data is generated (learn.ts), read once and on demand; nothing here changes after loading.
 import { join, minus, type Row, rowOf } from '../core/rows.ts';
+import type {
+  Feature,
+  LibvirtModel,
+  Merge,
+  Place,
+  Product,
+  QemuModel,
+  Register,
+  Vendor,
+  VendorName,
+} from './feature.ts';
 import { byBytes } from './order.ts';
 import type * as Data from './schema.ts';
 
-/** libvirt's name of a vendor: Intel, AMD, Hygon, ... or the twelve letters of one that it does not know. */
-export type Vendor = string;
-export type Product = 'libvirt' | 'qemu';
-export type Register = 'eax' | 'ebx' | 'ecx' | 'edx';
-
-/** One bit of a CPUID word, or of a model-specific register. */
-export type Place =
-  | { readonly kind: 'cpuid'; readonly leaf: number; readonly subleaf: number; readonly register: Register; readonly bit: number }
-  | { readonly kind: 'msr'; readonly msr: number; readonly bit: number };
-
-/** How the feature of several hosts becomes the feature of the fleet. */
-export type Merge = 'all' | 'any' | 'equal' | 'never';
-
-export interface Feature {
-  /** Its bit in every row. */
-  readonly id: number;
-  /** QEMU's name; libvirt's or Xen's where QEMU has none. */
-  readonly name: string;
-  /** Where it lives; two places for kvmclock alone. */
-  readonly places: readonly Place[];
-  /** Other spellings that QEMU takes. */
-  readonly aliases: readonly string[];
-  /** The oldest QEMU of the catalog that knows it. */
-  readonly qemu: string | null;
-  /** libvirt's spelling, and the oldest libvirt of the catalog that knows it. */
-  readonly libvirt: { readonly name: string; readonly since: string } | null;
-  /** Spellings in /proc/cpuinfo whose absence means that the feature is absent. */
-  readonly linux: readonly string[];
-  /** Spellings that some kernels print and others hide: absence says nothing. */
-  readonly linuxHidden: readonly string[];
-  readonly xen: string | null;
-  readonly merge: Merge;
-  /** Why it merges so. */
-  readonly why: string;
-  /** Whether QEMU lets a guest that has it migrate. */
-  readonly migratable: boolean;
-  /** Whether libvirt's map lets it (differs for xsaves). */
-  readonly libvirtMigratable: boolean;
-  /** Of each group at least one must be on, or QEMU clears this feature in silence. */
-  readonly needs: readonly (readonly number[])[];
-  /** XSAVE components that it exposes. */
-  readonly xsave: readonly number[];
-  /** Vendors on whose hosts KVM was seen to offer it, or whose QEMU models include it. */
-  readonly offered: ReadonlySet<Vendor>;
-  /** A module option or the kernel decides whether guests can have it: only a hypervisor's word settles it. */
-  readonly hostConditional: boolean;
-  /** It mitigates a hardware vulnerability, or claims immunity to one. */
-  readonly security: boolean;
-}
-
-/** A CPU model of libvirt's map. */
-export interface LibvirtModel {
-  readonly name: string;
-  readonly vendor: Vendor | null;
-  readonly signatures: readonly { readonly family: number; readonly model: number; readonly steppings: readonly number[] | null }[];
-  /** Position in libvirt's index, oldest processors first within a vendor. */
-  readonly order: number;
-  readonly decodeHost: boolean;
-  readonly decodeGuest: boolean;
-  /** At start libvirt holds its own idea of the model against the host, not only QEMU's blockers. */
-  readonly compat: boolean;
-  readonly canonical: string | null;
-  readonly parent: string | null;
-  /** The oldest libvirt of the catalog that has it. */
-  readonly since: string;
-  readonly features: Row;
-  readonly added: readonly number[];
-  readonly removed: readonly number[];
-}
-
-/** A CPU name of QEMU. */
-export interface QemuModel {
-  readonly name: string;
-  /** versioned: -vN; fixed-alias: always the same version; machine-alias: the machine type decides. */
-  readonly kind: 'versioned' | 'fixed-alias' | 'machine-alias' | 'special';
-  /** For a fixed alias, the versioned name that it stands for. */
-  readonly of: string | null;
-  /** The unversioned name: Skylake-Server for Skylake-Server-v3. */
-  readonly base: string;
-  readonly version: number | null;
-  /** null where libvirt has the model without a vendor (qemu64 and kin: KVM puts the host's in). */
-  readonly vendor: Vendor | null;
-  readonly since: string;
-  /** The last QEMU of the catalog that has it, if not the newest. */
-  readonly until: string | null;
-  readonly order: number;
-  /** Table values (level, xlevel, family, model, stepping, vendor, model-id, ...) of a versioned model. */
-  readonly values: Data.Values;
-  readonly cache: string | null;
-}
+export type * from './feature.ts';
 
 const REGISTERS = new Set(['eax', 'ebx', 'ecx', 'edx']);
 
@@ -101,18 +23,10 @@ let loading: Promise<Catalog> | undefined;
 
 /** The catalog that ships with plimsoll; read at the first call, then shared. */
 export function loadCatalog(): Promise<Catalog> {
-  loading ??= Promise.all([
-    import('./data/features.json'),
-    import('./data/libvirt.json'),
-    import('./data/qemu.json'),
-    import('./data/machines.json'),
-  ]).then(
-    ([features, libvirt, qemu, machines]) =>
-      new Catalog(
-        features.default as unknown as Data.FeaturesFile,
-        libvirt.default as unknown as Data.LibvirtFile,
-        qemu.default as unknown as Data.QemuFile,
-        machines.default as unknown as Data.MachinesFile,
+  loading ??= import('./data.ts').then(
+    (text) =>
+      new Catalog(JSON.parse(text.features), JSON.parse(text.libvirt), JSON.parse(text.qemu), () =>
+        JSON.parse(text.machines),
       ),
   );
   return loading;
@@ -122,20 +36,21 @@ export class Catalog {
   readonly features: readonly Feature[];
   /** Bits of a row that holds the catalog's features and no unknown one. */
   readonly bits: number;
-  readonly vendors: readonly { readonly name: Vendor; readonly id: string }[];
+  readonly vendors: readonly VendorName[];
   /** The versions of each product that the catalog describes, oldest first. */
   readonly versions: Readonly<Record<Product, readonly string[]>>;
   /** The release that stands for a version: qemu@10.0 → 10.0.13. */
   readonly patches: Readonly<Record<string, string>>;
   readonly libvirtModels: ReadonlyMap<string, LibvirtModel>;
-  /** Ids of the features that libvirt knows, in the order of its map. */
-  readonly libvirtOrder: readonly number[];
   readonly qemuModels: ReadonlyMap<string, QemuModel>;
   /** In QEMU's order: if none of `any` is on, all of `clears` go off. */
-  readonly dependencies: readonly { readonly any: readonly number[]; readonly clears: readonly number[] }[];
-  readonly machines: Data.MachinesFile['machines'];
-  readonly allCpuChanges: Data.MachinesFile['all'];
-  readonly accelerators: Readonly<Record<'kvm' | 'tcg', { readonly on: readonly number[]; readonly off: readonly number[] }>>;
+  readonly dependencies: readonly {
+    readonly any: readonly number[];
+    readonly clears: readonly number[];
+  }[];
+  readonly accelerators: Readonly<
+    Record<'kvm' | 'tcg', { readonly on: readonly number[]; readonly off: readonly number[] }>
+  >;
 
   readonly #bySpelling = new Map<string, Feature>();
   readonly #byLibvirt = new Map<string, Feature>();
@@ -145,37 +60,24 @@ export class Catalog {
   readonly #linuxOnly: ReadonlySet<string>;
   readonly #linuxVmx: Record<string, string>;
   readonly #libvirtRecords: ReadonlyMap<string, Data.LibvirtModelRecord>;
+  readonly #libvirtOrders: Data.LibvirtFile['featureOrder'];
+  readonly #libvirtOlder = new Map<string, LibvirtModel>();
   readonly #qemuRecords: ReadonlyMap<string, Data.QemuModelRecord>;
-  readonly #qemuRows: ReadonlyMap<string, Row>;
-  readonly #changes = new Map<string, Data.MachinesFile['changes']>();
+  /** Expanded lists of features by record; most questions look at a few models only. */
+  readonly #rows = new Map<Data.Lists, Row>();
+  readonly #readMachines: () => Data.MachinesFile;
+  #machines:
+    | (Data.MachinesFile & { byModel: ReadonlyMap<string, Data.MachinesFile['changes']> })
+    | undefined;
 
   constructor(
     features: Data.FeaturesFile,
     libvirt: Data.LibvirtFile,
     qemu: Data.QemuFile,
-    machines: Data.MachinesFile,
+    machines: () => Data.MachinesFile,
   ) {
     const ids = new Map(features.features.map((f, id) => [f.name, id]));
-    this.features = features.features.map((f, id) => ({
-      id,
-      name: f.name,
-      places: f.at.map(parsePlace),
-      aliases: f.aliases ?? [],
-      qemu: f.qemu ?? null,
-      libvirt: f.libvirt ? { name: f.libvirt[0], since: f.libvirt[1] } : null,
-      linux: f.linux ?? [],
-      linuxHidden: f.linuxHidden ?? [],
-      xen: f.xen ?? null,
-      merge: f.merge ?? 'all',
-      why: f.why ?? 'a guest may use it on any host, so every host must have it',
-      migratable: !f.unmigratable,
-      libvirtMigratable: !f.libvirtUnmigratable,
-      needs: (f.needs ?? []).map((group) => group.map((name) => ids.get(name)!)),
-      xsave: f.xsave ?? [],
-      offered: new Set(f.offered),
-      hostConditional: f.conditional ?? false,
-      security: f.security ?? false,
-    }));
+    this.features = features.features.map((record, id) => new CatalogFeature(id, record, ids));
     this.bits = this.features.length;
     this.vendors = features.vendors;
     this.versions = features.stacks;
@@ -188,23 +90,30 @@ export class Catalog {
     this.#linuxOnly = new Set(features.linuxOnly);
     this.#linuxVmx = features.linuxVmx;
     // QEMU's own spellings win over libvirt's, those over the kernel's, those over Xen's.
-    for (const f of this.features) for (const name of [f.name, ...f.aliases]) this.#bySpelling.set(name, f);
+    for (const f of this.features)
+      for (const name of [f.name, ...f.aliases]) this.#bySpelling.set(name, f);
     for (const f of this.features) {
-      if (f.libvirt) this.#byLibvirt.set(f.libvirt.name, f);
+      const { libvirt } = features.features[f.id]!;
+      if (libvirt) this.#byLibvirt.set(libvirt[0], f);
       for (const name of [...f.linux, ...f.linuxHidden]) this.#byLinux.set(name, f);
       if (f.xen) this.#byXen.set(f.xen, f);
     }
 
-    this.libvirtOrder = libvirt.featureOrder.map((name) => this.findLibvirt(name)!.id);
     this.#libvirtRecords = new Map(libvirt.models.map((m) => [m.name, m]));
-    const libvirtRows = this.#expandLists(libvirt.models);
+    this.#libvirtOrders = libvirt.featureOrder;
+    const libvirtRow = (record: Data.LibvirtModelRecord) => this.#row(record, this.#libvirtRecords);
+    const libvirtAdded = (record: Data.LibvirtModelRecord) => this.#added(record.added);
     this.libvirtModels = new Map(
       libvirt.models.map((m, order) => [
         m.name,
         {
           name: m.name,
           vendor: m.vendor ?? null,
-          signatures: (m.signatures ?? []).map(([family, model, steppings]) => ({ family, model, steppings: steppings ?? null })),
+          signatures: (m.signatures ?? []).map(([family, model, steppings]) => ({
+            family,
+            model,
+            steppings: steppings ?? null,
+          })),
           order,
           decodeHost: m.host !== false,
           decodeGuest: m.guest !== false,
@@ -212,15 +121,18 @@ export class Catalog {
           canonical: m.canonical ?? null,
           parent: m.parent ?? null,
           since: m.since,
-          features: libvirtRows.get(m.name)!,
-          added: (m.added ?? []).map((name) => ids.get(name)!),
+          get features() {
+            return libvirtRow(m);
+          },
+          get added() {
+            return libvirtAdded(m);
+          },
           removed: (m.removed ?? []).map((name) => ids.get(name)!),
         },
       ]),
     );
 
     this.#qemuRecords = new Map(qemu.models.map((m) => [m.name, m]));
-    this.#qemuRows = this.#expandLists(qemu.models.filter((m) => m.kind === 'versioned'));
     this.qemuModels = new Map(
       qemu.models.map((m, order) => {
         const versioned = m.kind === 'fixed-alias' ? this.#qemuRecords.get(m.of!)! : m;
@@ -249,13 +161,11 @@ export class Catalog {
       on: a.on.map((name) => ids.get(name)!),
       off: a.off.map((name) => ids.get(name)!),
     });
-    this.accelerators = { kvm: accelerator(qemu.accelerators.kvm), tcg: accelerator(qemu.accelerators.tcg) };
-    this.machines = machines.machines;
-    this.allCpuChanges = machines.all;
-    for (const change of machines.changes) {
-      const key = `${change.qemu} ${change.model}`;
-      this.#changes.set(key, [...(this.#changes.get(key) ?? []), change]);
-    }
+    this.accelerators = {
+      kvm: accelerator(qemu.accelerators.kvm),
+      tcg: accelerator(qemu.accelerators.tcg),
+    };
+    this.#readMachines = machines;
   }
 
   /** The feature of this spelling: QEMU's and its aliases, libvirt's, the kernel's or Xen's, in that order. */
@@ -306,7 +216,10 @@ export class Catalog {
 
   /** A row of these features, by QEMU's names. */
   row(names: Iterable<string>): Row {
-    return rowOf(this.bits, [...names].map((name) => this.feature(name).id));
+    return rowOf(
+      this.bits,
+      [...names].map((name) => this.feature(name).id),
+    );
   }
 
   /** libvirt's name for a vendor, from that name or from CPUID's twelve letters. */
@@ -314,27 +227,66 @@ export class Catalog {
     return this.vendors.find((v) => v.id === text || v.name === text)?.name ?? text;
   }
 
-  /** The features of a libvirt model in this libvirt, or null where it does not have the model. */
-  libvirtFeatures(name: string, version: string): Row | null {
+  /** A model as this libvirt has it, or null where it does not know the name. */
+  libvirtModel(name: string, version: string): LibvirtModel | null {
     const model = this.libvirtModels.get(name);
     if (!model || !this.isSince('libvirt', version, model.since)) return null;
     const was = this.#libvirtRecords.get(name)!.was?.[version];
-    return was ? this.#adjust(model.features, was) : model.features;
+    const named = model.canonical === null || this.libvirtModel(model.canonical, version) !== null;
+    if (!was && named) return model;
+    const key = `${version} ${name}`;
+    let older = this.#libvirtOlder.get(key);
+    if (!older) {
+      const ids = (names: string[]) => names.map((feature) => this.feature(feature).id);
+      older = {
+        ...model,
+        canonical: named ? model.canonical : null,
+        features: this.#adjust(model.features, was ?? {}),
+        added: was?.added ? this.#added(was.added) : model.added,
+        removed: was?.removed ? ids(was.removed) : model.removed,
+        compat: was?.compat ?? model.compat,
+      };
+      this.#libvirtOlder.set(key, older);
+    }
+    return older;
+  }
+
+  /** The features of a libvirt model in this libvirt, or null where it does not have the model. */
+  libvirtFeatures(name: string, version: string): Row | null {
+    return this.libvirtModel(name, version)?.features ?? null;
   }
 
   /** Features that this libvirt took out of the model, and switches off unless asked for. */
   libvirtRemoved(name: string, version: string): readonly number[] {
-    const was = this.#libvirtRecords.get(name)?.was?.[version];
-    if (was) return was.removed.map((feature) => this.feature(feature).id);
-    return this.libvirtModels.get(name)?.removed ?? [];
+    return this.libvirtModel(name, version)?.removed ?? [];
+  }
+
+  /** The features that this libvirt knows, in the order in which it walks them. */
+  libvirtFeatureOrder(version: string): number[] {
+    const order =
+      this.#libvirtOrders[version] ?? this.#libvirtOrders[this.versions.libvirt.at(-1)!]!;
+    return order
+      .map((name) => this.#byLibvirt.get(name)!)
+      .filter((f) => this.isSince('libvirt', version, f.libvirt!.since))
+      .map((f) => f.id);
+  }
+
+  /** Ids of the features that the newest libvirt knows, in the order of its map. */
+  get libvirtOrder(): readonly number[] {
+    return this.libvirtFeatureOrder(this.versions.libvirt.at(-1)!);
+  }
+
+  /** Where this libvirt looks for a feature in CPUID and MSR words. */
+  libvirtPlace(feature: Feature, version: string): Place {
+    return feature.libvirt?.was[version] ?? feature.places[0]!;
   }
 
   /** The table entry of a versioned QEMU model (latent features included), or null where that QEMU lacks it. */
   qemuFeatures(name: string, version: string): Row | null {
-    const model = this.qemuModels.get(name);
-    const row = this.#qemuRows.get(name);
-    if (!model || !row || !this.hasQemuModel(name, version)) return null;
-    const was = this.#qemuRecords.get(name)!.was?.[version];
+    const record = this.#qemuRecords.get(name);
+    if (record?.kind !== 'versioned' || !this.hasQemuModel(name, version)) return null;
+    const row = this.#row(record, this.#qemuRecords);
+    const was = record.was?.[version];
     return was ? this.#adjust(row, was) : row;
   }
 
@@ -344,9 +296,19 @@ export class Catalog {
     return model.until === null || this.isSince('qemu', model.until, version);
   }
 
+  /** Machine types, oldest first within a family; ranges of the changes are positions in this list. */
+  get machines(): Data.MachinesFile['machines'] {
+    return this.#machineData().machines;
+  }
+
+  /** What machine types change about every CPU. */
+  get allCpuChanges(): Data.MachinesFile['all'] {
+    return this.#machineData().all;
+  }
+
   /** What machine types of this QEMU change about exactly this model name. */
   machineChanges(model: string, qemu: string): Data.MachinesFile['changes'] {
-    return this.#changes.get(`${qemu} ${model}`) ?? [];
+    return this.#machineData().byModel.get(`${qemu} ${model}`) ?? [];
   }
 
   /** Whether version `has` of a product is at least version `since`; both are versions of the catalog. */
@@ -366,17 +328,110 @@ export class Catalog {
     return names.sort(byBytes);
   }
 
+  #machineData() {
+    if (!this.#machines) {
+      const data = this.#readMachines();
+      const byModel = new Map<string, Data.MachinesFile['changes']>();
+      for (const change of data.changes) {
+        const key = `${change.qemu} ${change.model}`;
+        const same = byModel.get(key);
+        if (same) same.push(change);
+        else byModel.set(key, [change]);
+      }
+      this.#machines = { ...data, byModel };
+    }
+    return this.#machines;
+  }
+
   #adjust(row: Row, was: { plus?: string[]; minus?: string[] }): Row {
     return minus(join(row, this.row(was.plus ?? [])), this.row(was.minus ?? []));
   }
 
-  #expandLists(records: readonly (Data.LibvirtModelRecord | Data.QemuModelRecord)[]): Map<string, Row> {
-    const rows = new Map<string, Row>();
-    for (const r of records) {
-      const like = r.like === undefined ? this.row([]) : rows.get(r.like)!;
-      rows.set(r.name, this.#adjust(like, r));
+  /** Ids in the order of their names. */
+  #added(lists: Data.Lists | undefined): readonly number[] {
+    if (!lists) return NONE;
+    const like =
+      lists.like === undefined ? NONE : this.#added(this.#libvirtRecords.get(lists.like)!.added);
+    const ids = new Set(like);
+    for (const name of lists.minus ?? NONE) ids.delete(this.feature(name).id);
+    for (const name of lists.plus ?? NONE) ids.add(this.feature(name).id);
+    return [...ids].sort((a, b) => byBytes(this.features[a]!.name, this.features[b]!.name));
+  }
+
+  #row(record: Data.Lists, records: ReadonlyMap<string, Data.Lists>): Row {
+    let row = this.#rows.get(record);
+    if (!row) {
+      const like =
+        record.like === undefined ? this.row([]) : this.#row(records.get(record.like)!, records);
+      row = this.#adjust(like, record);
+      this.#rows.set(record, row);
     }
-    return rows;
+    return row;
+  }
+}
+
+const NONE: readonly never[] = [];
+
+/** A feature over its record: the places of four hundred are not worth taking apart before one is asked for. */
+class CatalogFeature implements Feature {
+  readonly id: number;
+  readonly name: string;
+  readonly aliases: readonly string[];
+  readonly qemu: string | null;
+  readonly linux: readonly string[];
+  readonly linuxHidden: readonly string[];
+  readonly xen: string | null;
+  readonly merge: Merge;
+  readonly why: string;
+  readonly migratable: boolean;
+  readonly libvirtMigratable: boolean;
+  readonly needs: Feature['needs'];
+  readonly xsave: readonly number[];
+  readonly hostConditional: boolean;
+  readonly security: boolean;
+  readonly #record: Data.FeatureRecord;
+  #places: readonly Place[] | undefined;
+  #libvirt: Feature['libvirt'] | undefined;
+  #offered: ReadonlySet<Vendor> | undefined;
+
+  constructor(id: number, record: Data.FeatureRecord, ids: ReadonlyMap<string, number>) {
+    this.id = id;
+    this.name = record.name;
+    this.aliases = record.aliases ?? NONE;
+    this.qemu = record.qemu ?? null;
+    this.linux = record.linux ?? NONE;
+    this.linuxHidden = record.linuxHidden ?? NONE;
+    this.xen = record.xen ?? null;
+    this.merge = record.merge ?? 'all';
+    this.why = record.why ?? 'a guest may use it on any host, so every host must have it';
+    this.migratable = !record.unmigratable;
+    this.libvirtMigratable = !record.libvirtUnmigratable;
+    this.needs = record.needs?.map((group) => group.map((name) => ids.get(name)!)) ?? NONE;
+    this.xsave = record.xsave ?? NONE;
+    this.hostConditional = record.conditional ?? false;
+    this.security = record.security ?? false;
+    this.#record = record;
+  }
+
+  get places(): readonly Place[] {
+    this.#places ??= this.#record.at.map(parsePlace);
+    return this.#places;
+  }
+
+  get libvirt(): Feature['libvirt'] {
+    if (this.#libvirt === undefined) {
+      const { libvirt, libvirtAt = {} } = this.#record;
+      const was = Object.fromEntries(
+        Object.entries(libvirtAt).map(([version, at]) => [version, parsePlace(at)]),
+      );
+      this.#libvirt = libvirt ? { name: libvirt[0], since: libvirt[1], was } : null;
+    }
+    return this.#libvirt;
+  }
+
+  get offered(): ReadonlySet<Vendor> {
+    this.#offered ??= new Set(this.#record.offered);
+    return this.#offered;
   }
 }
 
@@ -384,7 +439,8 @@ function parsePlace(text: string): Place {
   const [kind, ...rest] = text.split('.');
   if (kind === 'msr') return { kind, msr: Number.parseInt(rest[0]!, 16), bit: Number(rest[1]) };
   const [leaf, subleaf, register, bit] = rest;
-  if (kind !== 'cpuid' || !REGISTERS.has(register!)) throw new RangeError(`"${text}" is no place of a feature`);
+  if (kind !== 'cpuid' || !REGISTERS.has(register!))
+    throw new RangeError(`"${text}" is no place of a feature`);
   return {
     kind,
     leaf: Number.parseInt(leaf!, 16),

@@ -1,5 +1,6 @@
-// The shapes of the generated JSON files in data/ (written by learn.ts, read by catalog.ts).
-type Lists = { like?: string; plus?: string[]; minus?: string[] };
+// The shapes of the JSON that data/ holds (written by learn.ts, read by catalog.ts).
+/** A list of features: `like` another of its file, with more and fewer. */
+export type Lists = { like?: string; plus?: string[]; minus?: string[] };
 
 export interface FeatureRecord {
   name: string;
@@ -7,6 +8,7 @@ export interface FeatureRecord {
   aliases?: string[];
   qemu?: string;
   libvirt?: [name: string, since: string];
+  libvirtAt?: Record<string, string>;
   linux?: string[];
   linuxHidden?: string[];
   xen?: string;
@@ -26,7 +28,7 @@ export interface FeaturesFile {
   sources: Record<string, unknown>;
   stacks: Record<'libvirt' | 'qemu', string[]>;
   patches: Record<string, string>;
-  vendors: { name: string; id: string }[];
+  vendors: { name: string; id: string; libvirt: string }[];
   linuxVendor: Record<string, Record<string, string>>;
   linuxVmx: Record<string, string>;
   linuxOnly: string[];
@@ -45,14 +47,17 @@ export interface LibvirtModelRecord extends Lists {
   compat?: true;
   canonical?: string;
   parent?: string;
-  added?: string[];
+  added?: Lists;
   removed?: string[];
-  was?: Record<string, { plus?: string[]; minus?: string[]; removed: string[] }>;
+  was?: Record<
+    string,
+    { plus?: string[]; minus?: string[]; added?: Lists; removed?: string[]; compat?: true }
+  >;
 }
 
 export interface LibvirtFile {
   schema: string;
-  featureOrder: string[];
+  featureOrder: Record<string, string[]>;
   models: LibvirtModelRecord[];
 }
 
@@ -88,6 +93,13 @@ export interface MachinesFile {
     deprecated?: string[];
     defaultOf?: string[];
   }[];
-  changes: { model: string; qemu: string; machines: number[][]; on?: string[]; off?: string[]; values?: Values }[];
+  changes: {
+    model: string;
+    qemu: string;
+    machines: number[][];
+    on?: string[];
+    off?: string[];
+    values?: Values;
+  }[];
   all: { qemu: string; machines: number[][]; values: Values }[];
 }
