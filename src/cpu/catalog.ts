@@ -1,6 +1,6 @@
 // What the project knows of x86 CPUs: features, models, machine types, and which software knows them.
 // The data is generated (learn.ts), read once and on demand; nothing here changes after loading.
-import { join, minus, type Row, rowOf } from '../core/rows.ts';
+import { join, minus, type Row, rowOf, setBit } from '../core/rows.ts';
 import type {
   Feature,
   LibvirtModel,
@@ -201,6 +201,16 @@ export class Catalog {
     return this.#byLinux.get(flag) ?? (this.#linuxOnly.has(flag) ? 'linux-only' : undefined);
   }
 
+  /** The features whose absence from the flags of /proc/cpuinfo on this vendor's processors means that they are absent. */
+  toldByLinux(vendor: Vendor | null): Row {
+    const row = rowOf(this.bits, this.features.filter((f) => f.linux.some((flag) => !this.#linuxVendor[flag])).map((f) => f.id));
+    for (const flag of Object.keys(this.#linuxVendor)) {
+      const found = this.findLinux(flag, vendor);
+      if (found && found !== 'linux-only') setBit(row, found.id);
+    }
+    return row;
+  }
+
   /** The feature of a flag in the `vmx flags` line of /proc/cpuinfo. */
   findLinuxVmx(flag: string): Feature | undefined {
     const name = this.#linuxVmx[flag];
@@ -269,11 +279,6 @@ export class Catalog {
       .map((name) => this.#byLibvirt.get(name)!)
       .filter((f) => this.isSince('libvirt', version, f.libvirt!.since))
       .map((f) => f.id);
-  }
-
-  /** Ids of the features that the newest libvirt knows, in the order of its map. */
-  get libvirtOrder(): readonly number[] {
-    return this.libvirtFeatureOrder(this.versions.libvirt.at(-1)!);
   }
 
   /** Where this libvirt looks for a feature in CPUID and MSR words. */

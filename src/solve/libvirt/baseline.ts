@@ -1,0 +1,169 @@
+// libvirt's rules: the CPU that a guest can have on every one of these hosts, and as one hypervisor would restrict it.
+import { isEmpty, meet, type Row, rowOf } from '../../core/rows.ts';
+import { QueryError } from '../../cpu/errors.ts';
+import type { LibvirtCpu } from '../../cpu/libvirt.ts';
+import type { LibvirtMap } from '../../cpu/libvirt-map.ts';
+import { driverOf } from './arch.ts';
+import { armBaseline } from './arm.ts';
+import { allBits, type CpuInput, guestStub, type ModelList, modelOf } from './data.ts';
+import { decode } from './decode.ts';
+import { ppcBaseline } from './ppc64.ts';
+
+export interface BaselineOptions {
+  /** Drop features that libvirt marks as not migratable; those that a model includes stay. */
+  readonly migratable?: boolean;
+  /** The hypervisor that restricts models and features, where one is asked. */
+  readonly hypervisor?: Pick<Hypervisor, 'models' | 'features' | 'migratable'> | null;
+}
+
+/** What the hypervisor of one host says that it can do. */
+export interface Hypervisor {
+  /** The models that it lists, with what blocks each; null where it was not asked. */
+  readonly models: ModelList | null;
+  /** Names, libvirt's or QEMU's, of every property that it knows; null where it was not asked. */
+  readonly features: ReadonlySet<string> | null;
+  /** Those of them that may migrate; null where it does not say. */
+  readonly migratable: ReadonlySet<string> | null;
+  /** The host-model that libvirt makes of it. */
+  readonly hostModel: LibvirtCpu | null;
+}
+
+/**
+ * The most capable CPU that libvirt gives to a guest of all these hosts.
+ * @throws QueryError for whatever libvirt refuses: no CPUs, names that it does not know, vendors that differ.
+ */
+export function libvirtBaseline(
+  map: LibvirtMap,
+  inputs: readonly CpuInput[],
+  options: BaselineOptions = {},
+): LibvirtCpu {
+  const first = inputs[0];
+  if (!first) throw new QueryError('no CPUs given: the inputs describe none');
+  for (const { where, cpu } of inputs)
+    if (cpu.model === null)
+      throw new QueryError(`${where}: the CPU names no model, and libvirt needs one`);
+  const arch = first.cpu.arch ?? 'x86_64';
+  const driver = driverOf(first.where, arch);
+  const { hypervisor = null } = options;
+  if (hypervisor && driver !== 'x86')
+    throw new QueryError(
+      `${first.where}: libvirt computes no baseline for a hypervisor of "${arch}", only for x86`,
+    );
+  if (driver === 'x86')
+    return hypervisor
+      ? onHypervisor(map, inputs, arch, hypervisor, options)
+      : x86Baseline(map, inputs, arch, options);
+  if (driver === 'ppc64') return ppcBaseline(map, inputs, arch);
+  if (driver === 'arm') return armBaseline(inputs, arch);
+  throw new QueryError(`${first.where}: libvirt computes no baseline for "${arch}"`);
+}
+
+interface Restriction {
+  readonly migratable?: boolean;
+  readonly models?: ModelList | null;
+  readonly allowed?: ReadonlySet<string> | null;
+}
+
+function x86Baseline(
+  map: LibvirtMap,
+  inputs: readonly CpuInput[],
+  arch: string,
+  { migratable = false, models = null, allowed = null }: Restriction,
+): LibvirtCpu {
+  const vendor = commonVendor(map, inputs);
+  let common = commonRow(map, inputs);
+  if (allowed) common = meet(common, rowOfNames(map, allowed));
+  if (isEmpty(common))
+    throw new QueryError(
+      `the ${inputs.length} CPUs are incompatible: no feature is common to all of them`,
+    );
+  const preferred = [...new Set(inputs.map(({ cpu }) => cpu.model!))];
+  const where = inputs.length === 1 ? inputs[0]!.where : `the baseline of ${inputs.length} CPUs`;
+  const found = decode(
+    map,
+    where,
+    guestStub(arch, 'allow'),
+    { row: common, vendor, signature: null },
+    { models, preferred, migratable },
+  );
+  return {
+    ...found,
+    fallback: preferred.length === 1 && found.model === preferred[0] ? 'forbid' : 'allow',
+    vendor: inputs.every(({ cpu }) => cpu.vendor !== null) ? found.vendor : null,
+  };
+}
+
+/** Equal definitions are summed once: fleets have many hosts and few CPUs. */
+function commonRow(map: LibvirtMap, inputs: readonly CpuInput[]): Row {
+  const seen = new Set<string>();
+  let common: Row | null = null;
+  for (const input of inputs) {
+    const { model, features } = input.cpu;
+    const key = `${model} ${features.map((f) => `${f.name}${f.policy ?? ''}`).join(' ')}`;
+    if (seen.has(key)) continue;
+    seen.add(key);
+    const row = allBits(map, input);
+    common = common === null ? row : meet(common, row);
+  }
+  return common!;
+}
+
+/** The vendor of all: the first CPU is taken at its word, the others are held against their models. */
+function commonVendor(map: LibvirtMap, inputs: readonly CpuInput[]): string | null {
+  let vendor: string | null = null;
+  let owner: CpuInput | null = null;
+  for (const [i, input] of inputs.entries()) {
+    const { where, cpu } = input;
+    const ofModel = i === 0 ? null : modelOf(map, input).vendor;
+    if (cpu.vendor !== null && ofModel !== null && cpu.vendor !== ofModel)
+      throw new QueryError(
+        `${where}: the vendor is "${cpu.vendor}", but model "${cpu.model}" is one of ${ofModel}'s`,
+      );
+    const own = cpu.vendor ?? ofModel;
+    if (own === null) continue;
+    if (owner === null) {
+      if (!map.hasVendor(own))
+        throw new QueryError(`${where}: ${map.stack} knows no CPU vendor "${own}"`);
+      vendor = own;
+      owner = input;
+    } else if (own !== vendor)
+      throw new QueryError(
+        `${where}: its CPU is one of ${own}'s, that of ${owner.where} one of ${vendor}'s; a guest cannot have both`,
+      );
+  }
+  return vendor;
+}
+
+function onHypervisor(
+  map: LibvirtMap,
+  inputs: readonly CpuInput[],
+  arch: string,
+  { models, features, migratable }: NonNullable<BaselineOptions['hypervisor']>,
+  options: BaselineOptions,
+): LibvirtCpu {
+  if (models === null || models.size === 0)
+    throw new QueryError(
+      'the hypervisor lists no CPU models; give its domain capabilities or its answer to query-cpu-definitions',
+    );
+  // Where QEMU says itself what may migrate, libvirt's own list of it is not asked.
+  const saysMigratable = options.migratable === true && features !== null && migratable !== null;
+  const found = x86Baseline(map, inputs, arch, {
+    models,
+    allowed: saysMigratable ? migratable : features,
+    migratable: options.migratable === true && !saysMigratable,
+  });
+  const limits = inputs.map(({ cpu }) => cpu.maxphysaddr?.limit ?? null);
+  return {
+    ...found,
+    fallback: 'forbid',
+    maxphysaddr: limits.every((limit) => limit !== null)
+      ? { mode: 'passthrough', bits: null, limit: limits.reduce((a, b) => Math.min(a, b)) }
+      : null,
+  };
+}
+
+const rowOfNames = (map: LibvirtMap, names: ReadonlySet<string>): Row =>
+  rowOf(
+    map.bits,
+    [...names].flatMap((name) => map.fromQemu(name)?.id ?? []),
+  );

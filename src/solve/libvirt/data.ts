@@ -1,0 +1,158 @@
+// libvirt's rules: a definition as data, and data spelt out as features. Sums of rows, in libvirt's order of words.
+import { clearBit, emptyRow, hasBit, type Row, setBit } from '../../core/rows.ts';
+import type { Vendor } from '../../cpu/catalog.ts';
+import { QueryError } from '../../cpu/errors.ts';
+import type { LibvirtCpu, Policy } from '../../cpu/libvirt.ts';
+import type { LibvirtMap, MapFeature, MapModel } from '../../cpu/libvirt-map.ts';
+import { byBytes } from '../../cpu/order.ts';
+
+/** A CPU and how it is called in messages: its host, file and line. */
+export interface CpuInput {
+  readonly where: string;
+  readonly cpu: LibvirtCpu;
+}
+
+/** What a processor says of itself: as far as libvirt looks at it, features, vendor and signature. */
+export interface CpuData {
+  readonly row: Row;
+  readonly vendor: Vendor | null;
+  readonly signature: CpuSignature | null;
+}
+type CpuSignature = NonNullable<LibvirtCpu['signature']>;
+
+/** Models that a hypervisor offers, and the features that block each (null: blocked for no named reason). */
+export type ModelList = ReadonlyMap<string, readonly string[] | null>;
+
+export type CpuFeature = LibvirtCpu['features'][number];
+
+/** An empty guest definition of this architecture. */
+export const guestStub = (arch: string | null, fallback: LibvirtCpu['fallback']): LibvirtCpu => ({
+  ...STUB,
+  type: 'guest',
+  arch,
+  fallback,
+});
+
+/** An empty host definition of this architecture. */
+export const hostStub = (arch: string): LibvirtCpu => ({ ...STUB, type: 'host', arch });
+
+const STUB: Omit<LibvirtCpu, 'type'> = {
+  arch: null,
+  mode: 'custom',
+  match: 'exact',
+  check: null,
+  migratable: null,
+  model: null,
+  fallback: null,
+  vendor: null,
+  vendorId: null,
+  features: [],
+  signature: null,
+  microcode: null,
+  maxphysaddr: null,
+  line: 0,
+};
+
+/** @throws QueryError for a model that this libvirt does not know. */
+export function modelOf(map: LibvirtMap, { where, cpu }: CpuInput): MapModel {
+  const model = map.model(cpu.model!);
+  if (!model)
+    throw new QueryError(
+      `${where}: ${map.stack} knows no CPU model "${cpu.model}"; choose a libvirt that does with --stack`,
+    );
+  return model;
+}
+
+/** @throws QueryError for a feature that this libvirt does not know. */
+export function featureOf(map: LibvirtMap, where: string, name: string): MapFeature {
+  const feature = map.feature(name);
+  if (!feature)
+    throw new QueryError(
+      `${where}: ${map.stack} knows no CPU feature "${name}"; choose a libvirt that does with --stack`,
+    );
+  return feature;
+}
+
+/** All that a definition gives: its model, plus what it requires or forces, less what it disables or forbids. */
+export function allBits(map: LibvirtMap, input: CpuInput): Row {
+  const { cpu, where } = input;
+  const row = cpu.model === null ? emptyRow(map.bits) : modelOf(map, input).features.slice();
+  for (const { name, policy } of cpu.features) {
+    if (policy === 'optional') continue;
+    const { id } = featureOf(map, where, name);
+    if (policy === 'disable' || policy === 'forbid') clearBit(row, id);
+    else setBit(row, id);
+  }
+  return row;
+}
+
+/** What a definition says with one policy; what a model has is required. A host only requires. */
+export function policyBits(map: LibvirtMap, input: CpuInput, policy: Policy): Row {
+  const { cpu, where } = input;
+  const row =
+    policy === 'require' && cpu.model !== null
+      ? modelOf(map, input).features.slice()
+      : emptyRow(map.bits);
+  for (const f of cpu.features)
+    if ((f.policy ?? 'require') === policy) setBit(row, featureOf(map, where, f.name).id);
+  return row;
+}
+
+/** The features of a row in the map's order. */
+export const featuresIn = (map: LibvirtMap, row: Row): MapFeature[] =>
+  map.features.filter((f) => hasBit(row, f.id));
+
+/** Sets the policy of a feature where it is listed, else appends it. */
+export function withFeature(
+  features: readonly CpuFeature[],
+  name: string,
+  policy: Policy | null,
+): CpuFeature[] {
+  const at = features.findIndex((f) => f.name === name);
+  return at < 0 ? [...features, { name, policy }] : features.with(at, { name, policy });
+}
+
+/** Features that the model lost in some version and the definition does not mention, with this policy. */
+export function removedFeatures(
+  map: LibvirtMap,
+  model: MapModel,
+  listed: readonly CpuFeature[],
+  policy: Policy,
+): CpuFeature[] {
+  const names = new Set(listed.map((f) => f.name));
+  const removed = new Set(model.removed);
+  return map.features
+    .filter((f) => removed.has(f.id) && !names.has(f.name))
+    .map(({ name }) => ({ name, policy }));
+}
+
+/** The definition with every feature of its model written out, by name; a guest keeps only require and disable. */
+export function expandFeatures(map: LibvirtMap, input: CpuInput): LibvirtCpu {
+  const { cpu } = input;
+  if (cpu.model === null) return cpu;
+  const model = modelOf(map, input);
+  const isHost = cpu.type === 'host';
+  const policies = new Map<string, Policy | null>();
+  for (const f of featuresIn(map, model.features)) policies.set(f.name, isHost ? null : 'require');
+  for (const { name, policy } of cpu.features) {
+    const own = isHost ? null : (policy ?? 'require');
+    if (own === null || own === 'require' || own === 'disable') policies.set(name, own);
+  }
+  const features = [...policies].map(([name, policy]) => ({ name, policy }));
+  const removed = isHost ? [] : removedFeatures(map, model, features, 'disable');
+  return { ...cpu, features: [...features, ...removed].sort((a, b) => byBytes(a.name, b.name)) };
+}
+
+/** The definition without features that libvirt marks as not migratable; those inside its model stay. */
+export const withoutUnmigratable = (map: LibvirtMap, cpu: LibvirtCpu): LibvirtCpu => ({
+  ...cpu,
+  features: cpu.features.filter((f) => map.feature(f.name)?.migratable !== false),
+});
+
+/**
+ * Whether a CPU has a feature.
+ * @throws QueryError for a feature or model that this libvirt does not know.
+ */
+export function hasFeature(map: LibvirtMap, input: CpuInput, name: string): boolean {
+  return hasBit(allBits(map, input), featureOf(map, input.where, name).id);
+}
