@@ -139,7 +139,7 @@ for (const f of libvirt128.features) {
   libvirtName.set(f.name, record.name);
 }
 for (const [name, f] of Object.entries<Json>(curated.features))
-  add({ name, at: [f.at], aliases: [], migratable: true });
+  add({ name, at: [f.at], aliases: [], migratable: true, source: f.source });
 
 for (const rule of curated.merge)
   for (const name of rule.features)
@@ -400,6 +400,7 @@ const inOrder = [...byName.values()].map((r) => ({
   ...(r.linux ? { linux: r.linux } : {}),
   ...(r.linuxHidden ? { linuxHidden: r.linuxHidden } : {}),
   ...(r.xen ? { xen: r.xen } : {}),
+  ...(r.source ? { source: r.source } : {}),
   ...(r.merge ? { merge: r.merge, why: r.why } : {}),
   ...(r.migratable ? {} : { unmigratable: true }),
   ...(r.libvirtUnmigratable ? { libvirtUnmigratable: true } : {}),
