@@ -21,9 +21,17 @@ export interface LibvirtCpu {
   readonly vendorId: string | null;
   /** null policy: the attribute is absent. */
   readonly features: readonly { readonly name: string; readonly policy: Policy | null }[];
-  readonly signature: { readonly family: number; readonly model: number; readonly stepping: number } | null;
+  readonly signature: {
+    readonly family: number;
+    readonly model: number;
+    readonly stepping: number;
+  } | null;
   readonly microcode: string | null;
-  readonly maxphysaddr: { readonly mode: 'passthrough' | 'emulate'; readonly bits: number | null; readonly limit: number | null } | null;
+  readonly maxphysaddr: {
+    readonly mode: 'passthrough' | 'emulate';
+    readonly bits: number | null;
+    readonly limit: number | null;
+  } | null;
   /** 1-based line of the element in its file. */
   readonly line: number;
 }

@@ -1,6 +1,16 @@
 // What a description proves about the CPU that guests of this host can have. A hypervisor says it itself; what
 // CPUID or the kernel shows is held against what KVM was seen to hand on.
-import { clearBit, hasBit, join, meet, minus, type Row, rowOf, setBit, size } from '../core/rows.ts';
+import {
+  clearBit,
+  hasBit,
+  join,
+  meet,
+  minus,
+  type Row,
+  rowOf,
+  setBit,
+  size,
+} from '../core/rows.ts';
 import type { Catalog, Vendor } from './catalog.ts';
 import type { Description } from './host.ts';
 
@@ -50,7 +60,10 @@ function offerKvm(catalog: Catalog, has: Row, known: Row): { has: Row; known: Ro
 }
 
 /** A feature whose prerequisite is off cannot be had; one whose prerequisite is unknown is unknown. */
-function settleDependents(catalog: Catalog, { has, known }: { has: Row; known: Row }): { has: Row; known: Row } {
+function settleDependents(
+  catalog: Catalog,
+  { has, known }: { has: Row; known: Row },
+): { has: Row; known: Row } {
   for (const { any, clears } of catalog.dependencies) {
     if (any.some((id) => hasBit(has, id))) continue;
     const absent = any.every((id) => hasBit(known, id));
@@ -79,11 +92,21 @@ function handedOn(catalog: Catalog, vendor: Vendor | null): Row {
   // Without a vendor only what both big ones offer is safe to say.
   if (vendor === null) return meet(handedOn(catalog, 'Intel'), handedOn(catalog, 'AMD'));
   return derived(catalog, `handed on ${vendor}`, () =>
-    rowOf(catalog.bits, catalog.features.filter((f) => f.offered.has(vendor) && !f.hostConditional).map((f) => f.id)));
+    rowOf(
+      catalog.bits,
+      catalog.features.filter((f) => f.offered.has(vendor) && !f.hostConditional).map((f) => f.id),
+    ),
+  );
 }
 
 /** The bits of KVM's own CPUID leaf. */
 function kvmWord(catalog: Catalog): Row {
   return derived(catalog, 'kvm', () =>
-    rowOf(catalog.bits, catalog.features.filter((f) => f.places.some((p) => p.kind === 'cpuid' && p.leaf === 0x40000001)).map((f) => f.id)));
+    rowOf(
+      catalog.bits,
+      catalog.features
+        .filter((f) => f.places.some((p) => p.kind === 'cpuid' && p.leaf === 0x40000001))
+        .map((f) => f.id),
+    ),
+  );
 }

@@ -20,10 +20,14 @@ export function parseStack(catalog: Catalog, text: string): Stack {
   const entries = text.split(',').map((part): StackEntry => {
     const [product, wanted, ...rest] = part.trim().split('@');
     if ((product !== 'libvirt' && product !== 'qemu') || rest.length > 0)
-      throw new QueryError(`--stack "${part}" names no product that is known; write libvirt@VERSION or qemu@VERSION`);
+      throw new QueryError(
+        `--stack "${part}" names no product that is known; write libvirt@VERSION or qemu@VERSION`,
+      );
     const known = catalog.versions[product];
     if (wanted === undefined || wanted === '')
-      throw new QueryError(`--stack "${part}" has no version; the catalog knows ${known.map((v) => `${product}@${v}`).join(', ')}`);
+      throw new QueryError(
+        `--stack "${part}" has no version; the catalog knows ${known.map((v) => `${product}@${v}`).join(', ')}`,
+      );
     return { product, version: nearest(catalog, product, wanted) };
   });
   // One entry a version; several versions of one product mean that each of them must understand the answer.
@@ -41,18 +45,25 @@ export function edgeStack(catalog: Catalog, edge: 'newest' | 'oldest'): Stack {
 export function sortStack(catalog: Catalog, stack: Stack): Stack {
   return [...stack].sort((a, b) =>
     a.product === b.product
-      ? catalog.versions[a.product].indexOf(a.version) - catalog.versions[b.product].indexOf(b.version)
-      : a.product < b.product ? -1 : 1,
+      ? catalog.versions[a.product].indexOf(a.version) -
+        catalog.versions[b.product].indexOf(b.version)
+      : a.product < b.product
+        ? -1
+        : 1,
   );
 }
 
 /** The newest version of the catalog that is not newer than the one given. */
 export function nearest(catalog: Catalog, product: Product, wanted: string): string {
   if (!/^\d+(\.\d+){0,2}$/.test(wanted))
-    throw new QueryError(`"${wanted}" is no version of ${product}; write it like ${product}@${catalog.versions[product].at(-1)}`);
+    throw new QueryError(
+      `"${wanted}" is no version of ${product}; write it like ${product}@${catalog.versions[product].at(-1)}`,
+    );
   const found = catalog.versions[product].findLast((v) => compareVersions(v, wanted) <= 0);
   if (found === undefined)
-    throw new QueryError(`${product} ${wanted} is older than any that the catalog knows (${catalog.versions[product].join(', ')})`);
+    throw new QueryError(
+      `${product} ${wanted} is older than any that the catalog knows (${catalog.versions[product].join(', ')})`,
+    );
   return found;
 }
 

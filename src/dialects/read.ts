@@ -95,20 +95,30 @@ export async function readFleet(
   return new Fleet(catalog, hosts, { skipped, listed: options.noIds ? 0 : undefined });
 }
 
-async function readInput(catalog: Catalog, input: Input, dialect: Dialect | undefined): Promise<Description[]> {
-  if (input.bytes.length === 0) throw new QueryError(`${input.name} is empty; give a host description or leave the file out`);
-  const reader = dialect ?? recogniseDialect(new TextDecoder().decode(input.bytes.subarray(0, HEAD)));
+async function readInput(
+  catalog: Catalog,
+  input: Input,
+  dialect: Dialect | undefined,
+): Promise<Description[]> {
+  if (input.bytes.length === 0)
+    throw new QueryError(`${input.name} is empty; give a host description or leave the file out`);
+  const reader =
+    dialect ?? recogniseDialect(new TextDecoder().decode(input.bytes.subarray(0, HEAD)));
   if (!reader)
     throw new QueryError(
       `${input.name} is in no dialect that plimsoll recognises (${dialectNames('read').join(', ')}); if it is one of these, say so with --from`,
     );
   const descriptions = await reader.read!(input, catalog);
-  if (descriptions.length === 0) throw new QueryError(`${input.name} describes no CPU, although it looks like ${reader.name}`);
+  if (descriptions.length === 0)
+    throw new QueryError(`${input.name} describes no CPU, although it looks like ${reader.name}`);
   return descriptions;
 }
 
 /** Documents that name the same host become one: the better view wins, and known beats unknown. */
-function joinDocuments(catalog: Catalog, candidates: readonly (Candidate & { input: string })[]): Candidate[] {
+function joinDocuments(
+  catalog: Catalog,
+  candidates: readonly (Candidate & { input: string })[],
+): Candidate[] {
   const byId = new Map<string, (Candidate & { input: string })[]>();
   for (const c of candidates) {
     const same = byId.get(c.id);
@@ -123,20 +133,34 @@ function joinDocuments(catalog: Catalog, candidates: readonly (Candidate & { inp
   });
 }
 
-function joinTwo(catalog: Catalog, a: Candidate & { input: string }, b: Candidate & { input: string }): Candidate & { input: string } {
+function joinTwo(
+  catalog: Catalog,
+  a: Candidate & { input: string },
+  b: Candidate & { input: string },
+): Candidate & { input: string } {
   const where = a.input === b.input ? `twice in ${a.input}` : `in ${a.input} and in ${b.input}`;
   const contradict = (what: string): never => {
-    throw new QueryError(`host ${a.id} is described ${where}, and the two contradict each other about ${what}; keep the one that holds`);
+    throw new QueryError(
+      `host ${a.id} is described ${where}, and the two contradict each other about ${what}; keep the one that holds`,
+    );
   };
   if (a.arch !== b.arch) contradict(`the architecture (${a.arch}, ${b.arch})`);
-  if (a.vendor !== null && b.vendor !== null && a.vendor !== b.vendor) contradict(`the vendor (${a.vendor}, ${b.vendor})`);
+  if (a.vendor !== null && b.vendor !== null && a.vendor !== b.vendor)
+    contradict(`the vendor (${a.vendor}, ${b.vendor})`);
   const both = meet(a.known, b.known);
   const differs = join(minus(meet(a.has, both), b.has), minus(meet(b.has, both), a.has));
   if (a.view === b.view) {
-    if (size(differs) > 0) contradict(catalog.names(differs).slice(0, 5).join(', ') + (size(differs) > 5 ? ', ...' : ''));
-    if (a.physBits !== null && b.physBits !== null && a.physBits !== b.physBits) contradict(`physical address bits (${a.physBits}, ${b.physBits})`);
+    if (size(differs) > 0)
+      contradict(
+        catalog.names(differs).slice(0, 5).join(', ') + (size(differs) > 5 ? ', ...' : ''),
+      );
+    if (a.physBits !== null && b.physBits !== null && a.physBits !== b.physBits)
+      contradict(`physical address bits (${a.physBits}, ${b.physBits})`);
     const [x, y] = [a, b].map((c) => new Set(c.unnamed));
-    const unnamed = [...a.unnamed.filter((n) => !y!.has(n)), ...b.unnamed.filter((n) => !x!.has(n))];
+    const unnamed = [
+      ...a.unnamed.filter((n) => !y!.has(n)),
+      ...b.unnamed.filter((n) => !x!.has(n)),
+    ];
     if (unnamed.length > 0) contradict(unnamed.join(', '));
   }
   // What the better view leaves open, the other may settle.
@@ -161,4 +185,3 @@ function joinTwo(catalog: Catalog, a: Candidate & { input: string }, b: Candidat
     notes: [...a.notes, ...b.notes],
   };
 }
-

@@ -66,7 +66,10 @@ export interface Candidate extends ClassFacts, Omit<Member, 'class'> {
 export function candidate(catalog: Catalog, id: string, d: Description): Candidate {
   const { has, known, assumed } = offer(catalog, d);
   return {
-    id, has, known, assumed,
+    id,
+    has,
+    known,
+    assumed,
     unnamed: d.unnamed,
     unnamedUnknown: d.unnamedUnknown,
     arch: d.arch,
@@ -82,7 +85,9 @@ export function candidate(catalog: Catalog, id: string, d: Description): Candida
     qemu: d.qemu,
     model: d.model,
     element: d.element,
-    selfHosted: (d.view === 'hardware' || d.view === 'kernel') && hasBit(d.has, catalog.feature('hypervisor').id),
+    selfHosted:
+      (d.view === 'hardware' || d.view === 'kernel') &&
+      hasBit(d.has, catalog.feature('hypervisor').id),
     notes: d.notes,
   };
 }
@@ -133,13 +138,34 @@ export class Fleet {
     for (const c of candidates) {
       const row = emptyRow(2 * this.bits + 128);
       this.#write(row, 0, c.has, c.unnamed, position);
-      this.#write(row, this.bits, c.known, unnamed.filter((name) => !c.unnamedUnknown.includes(name)), position);
-      const key = JSON.stringify([c.arch, c.vendor, c.view, c.physBits, c.xsave, listKey(c.models.libvirt), listKey(c.models.qemu)]);
+      this.#write(
+        row,
+        this.bits,
+        c.known,
+        unnamed.filter((name) => !c.unnamedUnknown.includes(name)),
+        position,
+      );
+      const key = JSON.stringify([
+        c.arch,
+        c.vendor,
+        c.view,
+        c.physBits,
+        c.xsave,
+        listKey(c.models.libvirt),
+        listKey(c.models.qemu),
+      ]);
       let id = factId.get(key);
       if (id === undefined) {
         id = facts.length;
         factId.set(key, id);
-        facts.push({ arch: c.arch, vendor: c.vendor, view: c.view, physBits: c.physBits, xsave: c.xsave, models: c.models });
+        facts.push({
+          arch: c.arch,
+          vendor: c.vendor,
+          view: c.view,
+          physBits: c.physBits,
+          xsave: c.xsave,
+          models: c.models,
+        });
       }
       row[(2 * this.bits) >> 5] = id;
       all.push(row);
@@ -147,8 +173,18 @@ export class Fleet {
     const { classOf, weights, first } = all.intern();
     this.weights = weights;
     this.members = candidates.map((c, i) => ({
-      id: c.id, class: classOf[i]!, keys: c.keys, microcode: c.microcode, signature: c.signature, machine: c.machine, qemu: c.qemu,
-      model: c.model, element: c.element, selfHosted: c.selfHosted, assumed: c.assumed, notes: c.notes,
+      id: c.id,
+      class: classOf[i]!,
+      keys: c.keys,
+      microcode: c.microcode,
+      signature: c.signature,
+      machine: c.machine,
+      qemu: c.qemu,
+      model: c.model,
+      element: c.element,
+      selfHosted: c.selfHosted,
+      assumed: c.assumed,
+      notes: c.notes,
     }));
     this.rows = new Rows(2 * this.bits);
     const classes: ClassFacts[] = [];
@@ -216,16 +252,24 @@ export class Fleet {
     return [...classes].flatMap((c) => this.hostsOf[c]!);
   }
 
-  #write(row: Row, at: number, features: Row, unnamed: readonly string[], position: ReadonlyMap<string, number>): void {
+  #write(
+    row: Row,
+    at: number,
+    features: Row,
+    unnamed: readonly string[],
+    position: ReadonlyMap<string, number>,
+  ): void {
     row.set(features, at >> 5);
     for (const name of unnamed) setBit(row, at + position.get(name)!);
   }
 }
 
-const listKey = (list: ModelList | undefined) => (list ? [...list].sort(([a], [b]) => byBytes(a, b)) : null);
+const listKey = (list: ModelList | undefined) =>
+  list ? [...list].sort(([a], [b]) => byBytes(a, b)) : null;
 
 function unknownNames(candidates: readonly Candidate[]): string[] {
   const names = new Set<string>();
-  for (const c of candidates) for (const list of [c.unnamed, c.unnamedUnknown]) for (const name of list) names.add(name);
+  for (const c of candidates)
+    for (const list of [c.unnamed, c.unnamedUnknown]) for (const name of list) names.add(name);
   return [...names].sort(byBytes);
 }

@@ -32,9 +32,15 @@ export function hostIds(placed: readonly Placed[]): string[] {
 }
 
 function shortNames(inputs: readonly string[]): Map<string, string> {
-  const bare = (path: string) => (path === '-' ? 'stdin' : path.replace(COMPRESSION, '').replace(DIALECT, ''));
+  const bare = (path: string) =>
+    path === '-' ? 'stdin' : path.replace(COMPRESSION, '').replace(DIALECT, '');
   const names = new Map<string, string>();
-  let open = inputs.map((input) => ({ input, parts: bare(input).split('/').filter((p) => p !== '' && p !== '.') }));
+  let open = inputs.map((input) => ({
+    input,
+    parts: bare(input)
+      .split('/')
+      .filter((p) => p !== '' && p !== '.'),
+  }));
   for (let depth = 1; open.length > 0; depth++) {
     const byName = new Map<string, typeof open>();
     for (const o of open) {
@@ -45,7 +51,8 @@ function shortNames(inputs: readonly string[]): Map<string, string> {
     for (const [name, same] of byName) {
       if (same.length === 1) names.set(same[0]!.input, name);
       // Two inputs that differ in their endings alone keep them.
-      else if (same.every((o) => o.parts.length <= depth)) for (const o of same) names.set(o.input, o.input);
+      else if (same.every((o) => o.parts.length <= depth))
+        for (const o of same) names.set(o.input, o.input);
       else open.push(...same);
     }
   }

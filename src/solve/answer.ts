@@ -45,14 +45,21 @@ export interface Baseline {
   readonly runsOn: { readonly hosts: number; readonly of: number };
   readonly findings: readonly Finding[];
   /** Where no CPU is common to all: the answer of each side. */
-  readonly sides?: readonly ({ readonly because: string; readonly value: string | null; readonly baseline: Baseline } & HostList)[];
+  readonly sides?: readonly ({
+    readonly because: string;
+    readonly value: string | null;
+    readonly baseline: Baseline;
+  } & HostList)[];
   readonly skipped?: readonly Skipped[];
 }
 
 export interface Baselines {
   readonly schema: 'plimsoll.baselines/1';
   readonly by: string;
-  readonly baselines: readonly { readonly value: string | number | boolean | null; readonly baseline: Baseline }[];
+  readonly baselines: readonly {
+    readonly value: string | number | boolean | null;
+    readonly baseline: Baseline;
+  }[];
   readonly skipped?: readonly Skipped[];
 }
 
@@ -94,7 +101,11 @@ export interface Decoded {
     readonly view: View;
     readonly arch: string;
     readonly vendor: string | null;
-    readonly signature: { readonly family: number; readonly model: number; readonly stepping: number } | null;
+    readonly signature: {
+      readonly family: number;
+      readonly model: number;
+      readonly stepping: number;
+    } | null;
     readonly microcode?: string;
     readonly definitions: Definitions;
     readonly features: readonly string[];

@@ -7,7 +7,7 @@ import { type Stack, stackNames } from '../cpu/stack.ts';
 import type { ClassFacts, Fleet } from '../fleet/fleet.ts';
 import type { Baseline, Baselines, Hold } from './answer.ts';
 import { findings, type Refused, splitFindings } from './findings.ts';
-import { Namer, type Naming } from './name.ts';
+import { type Namer, type Naming, namerOf } from './name.ts';
 import { type Drawn, draw, type Outside, outside } from './safe.ts';
 import { type Split, splitBefore, splitByXsave } from './split.ts';
 import { stackOf } from './stack.ts';
@@ -46,7 +46,7 @@ export function drawLine(fleet: Fleet, options: BaselineOptions = {}): Line {
   const { catalog } = fleet;
   const stack = options.stack ?? stackOf(fleet);
   const vendor = fleet.classes.find((c) => c.vendor !== null)?.vendor ?? null;
-  const namer = new Namer(catalog, stack);
+  const namer = namerOf(catalog, stack);
   const out = outside(catalog, vendor, options.nested ?? false);
   const tally = new Tally(fleet, out.all);
   const naming = {
@@ -59,7 +59,9 @@ export function drawLine(fleet: Fleet, options: BaselineOptions = {}): Line {
 }
 
 const modelLists = (classes: readonly ClassFacts[]) => [
-  ...new Set(classes.flatMap((c) => [c.models.libvirt, c.models.qemu].filter((l) => l !== undefined))),
+  ...new Set(
+    classes.flatMap((c) => [c.models.libvirt, c.models.qemu].filter((l) => l !== undefined)),
+  ),
 ];
 
 /** The name of a CPU, in QEMU's words where they can say it. */
@@ -101,7 +103,8 @@ export function baselinesBy(fleet: Fleet, by: string, options: BaselineOptions =
   const groups = new Map<string | number | boolean | null, number[]>();
   for (const [i, m] of fleet.members.entries()) {
     const facts = fleet.classes[m.class]!;
-    const value = by === 'vendor' ? facts.vendor : by === 'arch' ? facts.arch : (m.keys[by] ?? null);
+    const value =
+      by === 'vendor' ? facts.vendor : by === 'arch' ? facts.arch : (m.keys[by] ?? null);
     const group = groups.get(value);
     if (group) group.push(i);
     else groups.set(value, [i]);
@@ -166,7 +169,8 @@ function physBits(fleet: Fleet, features: Row, options: BaselineOptions): Baseli
   const fleetPhysBits = Math.min(...known);
   // A guest without long mode has no such limit to set.
   const settable = hasBit(features, fleet.catalog.feature('lm').id);
-  const bits = options.physBits === 'fleet' ? fleetPhysBits : Math.min(fleetPhysBits, DEFAULT_PHYS_BITS);
+  const bits =
+    options.physBits === 'fleet' ? fleetPhysBits : Math.min(fleetPhysBits, DEFAULT_PHYS_BITS);
   return { physBits: settable ? bits : null, fleetPhysBits };
 }
 
@@ -179,7 +183,8 @@ function define(line: Line, options: BaselineOptions) {
   let hosts = 0;
   for (const product of namer.products) {
     const found = nothing ? null : namer.define(product, drawn.features, naming);
-    const definition = found && options.expand ? namer.writeOut(product, found, drawn.features) : found;
+    const definition =
+      found && options.expand ? namer.writeOut(product, found, drawn.features) : found;
     const proven = definition ? runsOn(fleet, namer.expand(product, definition)) : 0;
     if (definition && proven === fleet.members.length) {
       definitions[product] = definition;
@@ -201,8 +206,7 @@ function runsOn(fleet: Fleet, cpus: readonly Row[]): number {
 
 /** Who costs what: lost features by the very hosts that lack them, and the line without those hosts. */
 function holds(line: Line): Hold[] {
-  const { fleet, tally, namer, naming, outside, drawn } = line;
-  const before = size(drawn.features);
+  const { fleet, tally, namer, naming, outside } = line;
   return tally
     .lackers()
     .map(({ classes, features }) => {
@@ -218,8 +222,9 @@ function holds(line: Line): Hold[] {
     })
     .sort(
       (a, b) =>
-        b.without.features - before - (a.without.features - before) ||
-        b.features.length - a.features.length ||
-        byBytes(a.hosts[0] ?? '', b.hosts[0] ?? ''),
+        b.without.features - a.without.features ||
+        byBytes(a.hosts[0] ?? '', b.hosts[0] ?? '') ||
+        a.count - b.count ||
+        byBytes(a.features.join(), b.features.join()),
     );
 }

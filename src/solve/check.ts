@@ -20,7 +20,12 @@ interface Saved {
  * Holds a saved baseline (its JSON, parsed) against every host.
  * @throws QueryError when it is no baseline, or names no CPU.
  */
-export function check(fleet: Fleet, document: unknown, name: string, options: BaselineOptions = {}): Check {
+export function check(
+  fleet: Fleet,
+  document: unknown,
+  name: string,
+  options: BaselineOptions = {},
+): Check {
   const saved = readSaved(document, name);
   const { catalog } = fleet;
   const needs = catalog.row([]);
@@ -48,14 +53,20 @@ export function check(fleet: Fleet, document: unknown, name: string, options: Ba
       failing.add(index);
       reasons.set(why, [...(reasons.get(why) ?? []), index]);
     };
-    if (saved.arch !== null && facts.arch !== saved.arch) fail(`architecture ${facts.arch}, where the baseline is for ${saved.arch}`);
+    if (saved.arch !== null && facts.arch !== saved.arch)
+      fail(`architecture ${facts.arch}, where the baseline is for ${saved.arch}`);
     if (saved.vendor !== null && facts.vendor !== null && facts.vendor !== saved.vendor)
       fail(`vendor ${facts.vendor}, where the baseline is for ${saved.vendor}`);
     if (saved.physBits !== null && facts.physBits !== null && facts.physBits < saved.physBits)
-      fail(`${facts.physBits} physical address bits, where the baseline gives guests ${saved.physBits}`);
+      fail(
+        `${facts.physBits} physical address bits, where the baseline gives guests ${saved.physBits}`,
+      );
   }
   const members = (classes: readonly number[]) => fleet.list(fleet.membersOf(classes));
-  const today = baseline(fleet, { ...options, stack: options.stack ?? parseStack(catalog, saved.stack.join(',')) });
+  const today = baseline(fleet, {
+    ...options,
+    stack: options.stack ?? parseStack(catalog, saved.stack.join(',')),
+  });
   const now = today.features.filter((f) => !saved.features.includes(f));
   const stranded = fleet.membersOf(failing).length;
   return {
@@ -70,7 +81,12 @@ export function check(fleet: Fleet, document: unknown, name: string, options: Ba
       .sort(([a], [b]) => byBytes(a, b))
       .map(([why, classes]) => {
         const list = members(classes);
-        return { code: 'baseline-broken', severity: 'error' as const, ...list, message: `${list.hosts.slice(0, 3).join(', ')}: ${why}` };
+        return {
+          code: 'baseline-broken',
+          severity: 'error' as const,
+          ...list,
+          message: `${list.hosts.slice(0, 3).join(', ')}: ${why}`,
+        };
       }),
     ...(fleet.skipped.length > 0 ? { skipped: fleet.skipped } : {}),
   };
@@ -78,11 +94,22 @@ export function check(fleet: Fleet, document: unknown, name: string, options: Ba
 
 function readSaved(document: unknown, name: string): Saved {
   const d = document as Record<string, unknown> | null;
-  const isStrings = (v: unknown): v is string[] => Array.isArray(v) && v.every((x) => typeof x === 'string');
-  if (typeof d !== 'object' || d === null || d.schema !== 'plimsoll.baseline/1' || !isStrings(d.features) || !isStrings(d.stack))
-    throw new QueryError(`${name} is no saved baseline; give the output of plimsoll baseline --json`);
+  const isStrings = (v: unknown): v is string[] =>
+    Array.isArray(v) && v.every((x) => typeof x === 'string');
+  if (
+    typeof d !== 'object' ||
+    d === null ||
+    d.schema !== 'plimsoll.baseline/1' ||
+    !isStrings(d.features) ||
+    !isStrings(d.stack)
+  )
+    throw new QueryError(
+      `${name} is no saved baseline; give the output of plimsoll baseline --json`,
+    );
   if (d.features.length === 0)
-    throw new QueryError(`${name} is the answer of a fleet without a common CPU, so there is nothing to check; take one of its sides`);
+    throw new QueryError(
+      `${name} is the answer of a fleet without a common CPU, so there is nothing to check; take one of its sides`,
+    );
   const limits = d.limits as { physBits?: unknown } | undefined;
   return {
     stack: d.stack,

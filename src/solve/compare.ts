@@ -23,7 +23,8 @@ interface Side {
  * @throws RangeError when `host` is not exactly one host.
  */
 export function compare(host: Fleet, cpus: Fleet): Comparison {
-  if (host.members.length !== 1) throw new RangeError(`compare takes one host, not ${host.members.length}`);
+  if (host.members.length !== 1)
+    throw new RangeError(`compare takes one host, not ${host.members.length}`);
   const there = side(host, 0);
   const answers = cpus.members.map((_, i) => compareOne(host, there, side(cpus, i)));
   const findings: Finding[] = [...splitFindings(host), ...splitFindings(cpus)];
@@ -76,11 +77,17 @@ function compareOne(fleet: Fleet, host: Side, cpu: Side): Comparison['cpus'][num
   const reasons: string[] = [];
   if (cpu.facts.arch !== host.facts.arch)
     reasons.push(`its architecture is ${cpu.facts.arch}, the host's ${host.facts.arch}`);
-  if (cpu.facts.vendor !== null && host.facts.vendor !== null && cpu.facts.vendor !== host.facts.vendor)
+  if (
+    cpu.facts.vendor !== null &&
+    host.facts.vendor !== null &&
+    cpu.facts.vendor !== host.facts.vendor
+  )
     reasons.push(`its vendor is ${cpu.facts.vendor}, the host's ${host.facts.vendor}`);
   if (missing.length > 0) reasons.push(`the host lacks ${missing.join(', ')}`);
-  if (unknown.length > 0) reasons.push(`it is not known whether the host has ${unknown.join(', ')}`);
-  if (size(forbidden) > 0) reasons.push(`the host has ${catalog.names(forbidden).join(', ')}, which it forbids`);
+  if (unknown.length > 0)
+    reasons.push(`it is not known whether the host has ${unknown.join(', ')}`);
+  if (size(forbidden) > 0)
+    reasons.push(`the host has ${catalog.names(forbidden).join(', ')}, which it forbids`);
   const bits = cpu.facts.view === 'guest' ? cpu.facts.physBits : null;
   if (bits !== null && host.facts.physBits !== null && bits > host.facts.physBits)
     reasons.push(`it has ${bits} physical address bits, the host ${host.facts.physBits}`);
@@ -95,7 +102,9 @@ function compareOne(fleet: Fleet, host: Side, cpu: Side): Comparison['cpus'][num
 /** Features by the policies of a guest's definition that are not simply asked for. */
 function policyRows({ catalog }: Fleet, { element }: Member): { optional: Row; forbid: Row } {
   const named = (policy: string) =>
-    (element?.features ?? []).flatMap((f) => (f.policy === policy ? (catalog.findLibvirt(f.name)?.name ?? []) : []));
+    (element?.features ?? []).flatMap((f) =>
+      f.policy === policy ? (catalog.findLibvirt(f.name)?.name ?? []) : [],
+    );
   return { optional: catalog.row(named('optional')), forbid: catalog.row(named('forbid')) };
 }
 

@@ -1,5 +1,5 @@
 // plimsoll decode: what a host, dump or definition really is: its features, limits, and the models that come near.
-import { meet, minus, type Row, size } from '../core/rows.ts';
+import { minus, type Row, size } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import type { Description } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
@@ -24,7 +24,12 @@ export function decode(
   };
 }
 
-function decodeOne(catalog: Catalog, id: string, d: Description, options: BaselineOptions): Decoded['hosts'][number] {
+function decodeOne(
+  catalog: Catalog,
+  id: string,
+  d: Description,
+  options: BaselineOptions,
+): Decoded['hosts'][number] {
   const fleet = new Fleet(catalog, [candidate(catalog, id, d)]);
   const answer = baseline(fleet, options);
   // What the description says, not what guests could be given of it.
@@ -45,7 +50,7 @@ function decodeOne(catalog: Catalog, id: string, d: Description, options: Baseli
   };
 }
 
-/** The models of the vendor that come nearest: least lacking, then most of the host's features covered. */
+/** The models of the vendor that come nearest; a feature that the host lacks weighs as much as two that it has beside. */
 function candidates(catalog: Catalog, fleet: Fleet): Decoded['hosts'][number]['candidates'] {
   const { namer, vendor, outside } = drawLine(fleet);
   const offered = fleet.narrow(fleet.has(0));
@@ -54,12 +59,11 @@ function candidates(catalog: Catalog, fleet: Fleet): Decoded['hosts'][number]['c
   return (own.length > 0 ? own : rows.filter((n) => n.vendor === null))
     .map((name) => {
       const asked: Row = minus(name.always, outside.all);
-      return { name: name.name, lacks: minus(asked, offered), covers: size(meet(asked, offered)), release: name.release };
+      const lacks = minus(asked, offered);
+      const distance = 2 * size(lacks) + size(minus(offered, asked));
+      return { name: name.name, lacks, distance, release: name.release };
     })
-    .sort(
-      (a, b) =>
-        size(a.lacks) - size(b.lacks) || b.covers - a.covers || b.release - a.release || byBytes(a.name, b.name),
-    )
+    .sort((a, b) => a.distance - b.distance || b.release - a.release || byBytes(a.name, b.name))
     .slice(0, CANDIDATES)
     .map(({ name, lacks }) => ({ name, lacks: catalog.names(lacks) }));
 }

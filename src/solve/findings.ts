@@ -6,7 +6,7 @@ import { edgeStack, stackNames } from '../cpu/stack.ts';
 import type { Fleet, HostList } from '../fleet/fleet.ts';
 import type { Baseline, Finding, Severity } from './answer.ts';
 import type { BaselineOptions, Line } from './baseline.ts';
-import { Namer } from './name.ts';
+import { namerOf } from './name.ts';
 import { draw } from './safe.ts';
 
 /** A definition that was not found: no name of the product can be made to mean exactly the features. */
@@ -54,7 +54,12 @@ class Sayer {
   }
 
   /** Adds a finding about these members; about none of them, there is nothing to say. */
-  say(severity: Severity, code: string, members: Iterable<number>, message: (who: string) => string): void {
+  say(
+    severity: Severity,
+    code: string,
+    members: Iterable<number>,
+    message: (who: string) => string,
+  ): void {
     const list = this.fleet.list(members);
     if (list.count === 0) return;
     this.#findings.push({ code, severity, ...list, message: message(who(list)) });
@@ -120,7 +125,8 @@ function views(say: Sayer): void {
     'warning',
     'host-is-guest',
     [...members.keys()].filter((i) => members[i]!.selfHosted),
-    (who) => `${who}: itself a virtual machine (it shows the hypervisor bit), so this is what its guests can have only as long as it stays where it is`,
+    (who) =>
+      `${who}: itself a virtual machine (it shows the hypervisor bit), so this is what its guests can have only as long as it stays where it is`,
   );
   say.say(
     'warning',
@@ -132,14 +138,21 @@ function views(say: Sayer): void {
   for (const [i, m] of members.entries())
     for (const name of m.assumed) assumed.set(name, [...(assumed.get(name) ?? []), i]);
   for (const [name, list] of assumed)
-    say.say('info', 'assumed', list, (who) => `${who}: ${name} is not in the description; counted as offered, because KVM provides it`);
+    say.say(
+      'info',
+      'assumed',
+      list,
+      (who) =>
+        `${who}: ${name} is not in the description; counted as offered, because KVM provides it`,
+    );
   const machines = [...new Set(members.flatMap((m) => m.machine ?? []))].sort(byBytes);
   if (machines.length > 1)
     say.say(
       'info',
       'machine-types-differ',
       [...members.keys()].filter((i) => members[i]!.machine !== null),
-      () => `the hosts speak for different machine types (${some(machines)}); what a host offers can depend on it`,
+      () =>
+        `the hosts speak for different machine types (${some(machines)}); what a host offers can depend on it`,
     );
 }
 
@@ -151,7 +164,8 @@ function unknownNames(say: Sayer, fleet: Fleet): void {
       'warning',
       'unknown-feature',
       say.members((c) => hasBit(fleet.has(c), id)),
-      (who) => `${who}: feature "${name}" is unknown to the catalog; it is compared under this name, and no definition can ask for it`,
+      (who) =>
+        `${who}: feature "${name}" is unknown to the catalog; it is compared under this name, and no definition can ask for it`,
     );
   }
 }
@@ -164,14 +178,16 @@ function physBits(say: Sayer, limits: Baseline['limits']): void {
       'warning',
       'phys-bits',
       say.members((i) => classes[i]!.physBits === null),
-      (who) => `${who}: the physical address bits are not known, so none are written; a guest with more than its next host has dies when it moves`,
+      (who) =>
+        `${who}: the physical address bits are not known, so none are written; a guest with more than its next host has dies when it moves`,
     );
   else if (values.length > 1)
     say.say(
       'info',
       'phys-bits',
       say.members((i) => classes[i]!.physBits === limits.fleetPhysBits),
-      (who) => `${who}: ${limits.fleetPhysBits} physical address bits, where others have up to ${values.at(-1)}`,
+      (who) =>
+        `${who}: ${limits.fleetPhysBits} physical address bits, where others have up to ${values.at(-1)}`,
     );
 }
 
@@ -189,7 +205,8 @@ function xsave(say: Sayer): void {
         'warning',
         'xsave-layout',
         say.members((i) => classes[i]!.xsave?.some((x) => x.component === component) ?? false),
-        () => `XSAVE component ${component} lies differently (${[...at].sort(byBytes).join('; ')}): a guest that has it cannot move between them`,
+        () =>
+          `XSAVE component ${component} lies differently (${[...at].sort(byBytes).join('; ')}): a guest that has it cannot move between them`,
       );
 }
 
@@ -202,82 +219,158 @@ function merges(say: Sayer, { fleet, tally }: Line): void {
     if (having.length === 0) continue;
     const all = having.length === fleet.members.length;
     if (f.merge === 'any' && !all)
-      say.say('warning', 'wanted', say.members((i) => !hasBit(fleet.has(i), f.id)), (who) =>
-        `${who}: ${tally.lacks(f.id) ? 'no' : 'perhaps no'} ${f.name}, which a guest should see as soon as one host has it; QEMU would refuse it there, so it is left out`);
+      say.say(
+        'warning',
+        'wanted',
+        say.members((i) => !hasBit(fleet.has(i), f.id)),
+        (who) =>
+          `${who}: ${tally.lacks(f.id) ? 'no' : 'perhaps no'} ${f.name}, which a guest should see as soon as one host has it; QEMU would refuse it there, so it is left out`,
+      );
     if (f.merge === 'equal') {
-      const lacking = say.members((i) => hasBit(fleet.known(i), f.id) && !hasBit(fleet.has(i), f.id));
+      const lacking = say.members(
+        (i) => hasBit(fleet.known(i), f.id) && !hasBit(fleet.has(i), f.id),
+      );
       if (lacking.length > 0)
-        say.say('info', 'x87-differs', having, (who) =>
-          `${who}: ${f.name}, which other hosts lack; it cannot be hidden, a guest sees it change when it moves`);
+        say.say(
+          'info',
+          'x87-differs',
+          having,
+          (who) =>
+            `${who}: ${f.name}, which other hosts lack; it cannot be hidden, a guest sees it change when it moves`,
+        );
     }
   }
 }
 
 function security(say: Sayer, { fleet, tally }: Line): void {
   for (const { classes, features } of tally.lackers()) {
-    const lost = fleet.catalog.features.filter((f) => f.security && f.merge !== 'any' && hasBit(features, f.id));
+    const lost = fleet.catalog.features.filter(
+      (f) => f.security && f.merge !== 'any' && hasBit(features, f.id),
+    );
     const isImmunity = (name: string) => /(^|-)no(-|$)/.test(name);
-    const immunities = lost.filter((f) => isImmunity(f.name)).map((f) => f.name).sort(byBytes);
-    const mitigations = lost.filter((f) => !isImmunity(f.name)).map((f) => f.name).sort(byBytes);
+    const immunities = lost
+      .filter((f) => isImmunity(f.name))
+      .map((f) => f.name)
+      .sort(byBytes);
+    const mitigations = lost
+      .filter((f) => !isImmunity(f.name))
+      .map((f) => f.name)
+      .sort(byBytes);
     if (mitigations.length > 0)
-      say.say('warning', 'security-lost', fleet.membersOf(classes), (who) =>
-        `without ${some(mitigations)} on ${who}, every guest loses ${mitigations.length === 1 ? 'that mitigation' : 'these mitigations'}`);
+      say.say(
+        'warning',
+        'security-lost',
+        fleet.membersOf(classes),
+        (who) =>
+          `without ${some(mitigations)} on ${who}, every guest loses ${mitigations.length === 1 ? 'that mitigation' : 'these mitigations'}`,
+      );
     if (immunities.length > 0)
-      say.say('info', 'immunity-not-claimed', fleet.membersOf(classes), (who) =>
-        `without ${some(immunities)} on ${who}, guests mitigate what other hosts are immune to`);
+      say.say(
+        'info',
+        'immunity-not-claimed',
+        fleet.membersOf(classes),
+        (who) =>
+          `without ${some(immunities)} on ${who}, guests mitigate what other hosts are immune to`,
+      );
   }
 }
 
 /** What hosts have and the rules keep from guests. */
-function leftOut(say: Sayer, { fleet, outside, drawn, tally }: Line, options: BaselineOptions): void {
+function leftOut(
+  say: Sayer,
+  { fleet, outside, drawn, tally }: Line,
+  options: BaselineOptions,
+): void {
   const { catalog } = fleet;
   const having = (row: Row) => say.members((i) => !isEmpty(meet(fleet.narrow(fleet.has(i)), row)));
   if (!options.nested) {
     const roots = catalog.row(['vmx', 'svm']);
-    say.say('info', 'nested-left-out', having(meet(outside.nested, roots)), (who) =>
-      `${who}: nested virtualization is there but left out; --nested takes it in`);
+    say.say(
+      'info',
+      'nested-left-out',
+      having(meet(outside.nested, roots)),
+      (who) => `${who}: nested virtualization is there but left out; --nested takes it in`,
+    );
   }
-  say.say('info', 'withdrawn', having(outside.withdrawn), (who) =>
-    `${who}: ${some(offeredNames(fleet, outside.withdrawn))} left out, because QEMU 10.1 takes them from guests of this vendor on new machine types, and a guest that asks for them does not start`);
+  say.say(
+    'info',
+    'withdrawn',
+    having(outside.withdrawn),
+    (who) =>
+      `${who}: ${some(offeredNames(fleet, outside.withdrawn))} left out, because QEMU 10.1 takes them from guests of this vendor on new machine types, and a guest that asks for them does not start`,
+  );
   const stuck = meet(outside.unmigratable, fleet.narrow(tally.offered));
   if (!isEmpty(stuck))
-    say.say('info', 'unmigratable', say.everyone, () =>
-      `every host offers ${some(catalog.names(stuck))}, left out because a guest that has it cannot migrate unless its TSC frequency is pinned`);
+    say.say(
+      'info',
+      'unmigratable',
+      say.everyone,
+      () =>
+        `every host offers ${some(catalog.names(stuck))}, left out because a guest that has it cannot migrate unless its TSC frequency is pinned`,
+    );
   if (!isEmpty(drawn.cleared))
-    say.say('info', 'dependency', say.everyone, () =>
-      `every host offers ${some(catalog.names(drawn.cleared))}, but QEMU clears it in silence for want of a feature that it needs`);
+    say.say(
+      'info',
+      'dependency',
+      say.everyone,
+      () =>
+        `every host offers ${some(catalog.names(drawn.cleared))}, but QEMU clears it in silence for want of a feature that it needs`,
+    );
 }
 
 /** Which of these features some host offers. */
 function offeredNames(fleet: Fleet, row: Row): string[] {
   const names = new Set<string>();
-  for (const i of fleet.classes.keys()) for (const id of bitsOf(meet(fleet.narrow(fleet.has(i)), row))) names.add(fleet.catalog.features[id]!.name);
+  for (const i of fleet.classes.keys())
+    for (const id of bitsOf(meet(fleet.narrow(fleet.has(i)), row)))
+      names.add(fleet.catalog.features[id]!.name);
   return [...names].sort(byBytes);
 }
 
-function stacks(say: Sayer, line: Line, refused: readonly Refused[], options: BaselineOptions): void {
+function stacks(
+  say: Sayer,
+  line: Line,
+  refused: readonly Refused[],
+  options: BaselineOptions,
+): void {
   const { fleet, drawn, outside, tally, stack, namer } = line;
   const { catalog } = fleet;
   for (const { product } of refused)
     say.say('error', 'no-definition', say.everyone, () =>
       isEmpty(drawn.features)
         ? `no feature is common to all hosts that ${product} could be asked for`
-        : `no ${product} model that is usable on every host can be made to mean exactly these features`);
+        : `no ${product} model that is usable on every host can be made to mean exactly these features`,
+    );
   for (const [product, row] of drawn.unsaid) {
     if (isEmpty(row)) continue;
     const versions = stackNames(stack).filter((s) => s.startsWith(product));
-    say.say('info', 'cannot-express', say.everyone, () =>
-      `${versions.length > 0 ? versions.join(', ') : product} has no word for ${some(catalog.names(row))}, which every host offers`);
+    say.say(
+      'info',
+      'cannot-express',
+      say.everyone,
+      () =>
+        `${versions.length > 0 ? versions.join(', ') : product} has no word for ${some(catalog.names(row))}, which every host offers`,
+    );
   }
   const common = fleet.unnamed.filter((_, i) => hasBit(tally.offered, catalog.bits + i));
   if (common.length > 0)
-    say.say('info', 'cannot-express', say.everyone, () =>
-      `every host offers ${some(common.map((n) => `"${n}"`))}, but no stack in the catalog has a word for it`);
+    say.say(
+      'info',
+      'cannot-express',
+      say.everyone,
+      () =>
+        `every host offers ${some(common.map((n) => `"${n}"`))}, but no stack in the catalog has a word for it`,
+    );
   if (options.stack) return;
   const newest = edgeStack(catalog, 'newest').filter((s) => namer.products.includes(s.product));
-  const then = draw(catalog, new Namer(catalog, newest), outside, fleet.narrow(tally.offered));
+  const then = draw(catalog, namerOf(catalog, newest), outside, fleet.narrow(tally.offered));
   const gained = minus(then.features, drawn.features);
   if (!isEmpty(gained))
-    say.say('info', 'newer-stack', say.everyone, () =>
-      `with --stack ${stackNames(newest).join(',')} guests would also have ${some(catalog.names(gained))}`);
+    say.say(
+      'info',
+      'newer-stack',
+      say.everyone,
+      () =>
+        `with --stack ${stackNames(newest).join(',')} guests would also have ${some(catalog.names(gained))}`,
+    );
 }

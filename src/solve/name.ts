@@ -1,11 +1,21 @@
 // How a set of features is called in a stack: the model that needs the fewest words, and those words.
 // A name can mean several CPUs (by version of the software, by machine type); a definition makes them all one.
-import { emptyRow, hasBit, isEqual, join, meet, minus, type Row, rowOf, size } from '../core/rows.ts';
+import {
+  emptyRow,
+  hasBit,
+  isEqual,
+  join,
+  meet,
+  minus,
+  type Row,
+  rowOf,
+  size,
+} from '../core/rows.ts';
 import type { Catalog, Product, Vendor } from '../cpu/catalog.ts';
 import type { Definition } from '../cpu/definition.ts';
 import { byBytes } from '../cpu/order.ts';
 import { closeDependencies, qemuMeanings } from '../cpu/qemu.ts';
-import type { Stack } from '../cpu/stack.ts';
+import { type Stack, stackNames } from '../cpu/stack.ts';
 import type { ModelList } from '../fleet/fleet.ts';
 
 /** A model name of a product, with all that it can mean there. */
@@ -45,7 +55,10 @@ export class Namer {
   constructor(catalog: Catalog, stack: Stack) {
     this.#catalog = catalog;
     this.#stack = stack;
-    this.#ignored = rowOf(catalog.bits, catalog.features.filter((f) => f.merge === 'never' || f.merge === 'equal').map((f) => f.id));
+    this.#ignored = rowOf(
+      catalog.bits,
+      catalog.features.filter((f) => f.merge === 'never' || f.merge === 'equal').map((f) => f.id),
+    );
   }
 
   get products(): readonly Product[] {
@@ -57,10 +70,13 @@ export class Namer {
     let row = this.#nameable.get(product);
     if (!row) {
       const oldest = this.#versions(product)[0]!;
-      const since = (f: Catalog['features'][number]) => (product === 'qemu' ? f.qemu : (f.libvirt?.since ?? null));
+      const since = (f: Catalog['features'][number]) =>
+        product === 'qemu' ? f.qemu : (f.libvirt?.since ?? null);
       row = rowOf(
         this.#catalog.bits,
-        this.#catalog.features.filter((f) => since(f) !== null && this.#catalog.isSince(product, oldest, since(f)!)).map((f) => f.id),
+        this.#catalog.features
+          .filter((f) => since(f) !== null && this.#catalog.isSince(product, oldest, since(f)!))
+          .map((f) => f.id),
       );
       this.#nameable.set(product, row);
     }
@@ -72,14 +88,19 @@ export class Namer {
    * the accelerator gives to every guest unasked.
    */
   expressible(product: Product): Row {
-    return join(this.nameable(product), rowOf(this.#catalog.bits, this.#catalog.accelerators.kvm.on));
+    return join(
+      this.nameable(product),
+      rowOf(this.#catalog.bits, this.#catalog.accelerators.kvm.on),
+    );
   }
 
   /** The cheapest definition that gives exactly these features, or null where no name can be made to. */
   define(product: Product, target: Row, naming: Naming): Definition | null {
     const candidates = this.#candidates(product, naming)
       .map((name) => ({ name, ...this.#words(name, target) }))
-      .filter((c) => c.possible && naming.lists.every((list) => this.#isUsable(c.name, c.disable, list)));
+      .filter(
+        (c) => c.possible && naming.lists.every((list) => this.#isUsable(c.name, c.disable, list)),
+      );
     for (const { name, require, disable } of ranked(candidates)) {
       const definition = {
         name: name.name,
@@ -126,7 +147,10 @@ export class Namer {
 
   #candidates(product: Product, { vendor, models }: Naming): readonly Name[] {
     const names = this.names(product).filter(
-      (n) => models === undefined || models.includes(n.name) || (models.includes(n.base) && product === 'qemu'),
+      (n) =>
+        models === undefined ||
+        models.includes(n.name) ||
+        (models.includes(n.base) && product === 'qemu'),
     );
     const own = names.filter((n) => n.vendor !== null && n.vendor === vendor);
     return own.length > 0 ? own : names.filter((n) => n.vendor === null);
@@ -137,17 +161,26 @@ export class Namer {
     const require = minus(target, name.always);
     const surplus = minus(name.ever, target);
     // What goes off with its prerequisite needs no word of its own, unless libvirt checks it itself.
-    const disable = join(minus(surplus, this.#withoutPrerequisite(target)), meet(surplus, name.held));
+    const disable = join(
+      minus(surplus, this.#withoutPrerequisite(target)),
+      meet(surplus, name.held),
+    );
     return {
-      require, disable,
+      require,
+      disable,
       cost: size(require) + 2 * size(disable),
       possible: size(minus(join(require, disable), this.nameable(name.product))) === 0,
     };
   }
 
   #withoutPrerequisite(target: Row): Row {
-    const all = this.#catalog.features.filter((f) => f.needs.some((group) => !group.some((id) => hasBit(target, id))));
-    return rowOf(this.#catalog.bits, all.map((f) => f.id));
+    const all = this.#catalog.features.filter((f) =>
+      f.needs.some((group) => !group.some((id) => hasBit(target, id))),
+    );
+    return rowOf(
+      this.#catalog.bits,
+      all.map((f) => f.id),
+    );
   }
 
   #isUsable(name: Name, disable: Row, list: ModelList): boolean {
@@ -155,7 +188,9 @@ export class Namer {
     if (!blockers) return false;
     return blockers.every((blocker) => {
       const feature = this.#catalog.find(blocker);
-      return feature !== undefined && (hasBit(disable, feature.id) || hasBit(this.#ignored, feature.id));
+      return (
+        feature !== undefined && (hasBit(disable, feature.id) || hasBit(this.#ignored, feature.id))
+      );
     });
   }
 
@@ -176,9 +211,15 @@ export class Namer {
     const versions = this.#versions('qemu');
     const names: Name[] = [];
     for (const model of this.#catalog.qemuModels.values()) {
-      if (model.kind !== 'versioned' || !versions.every((v) => this.#catalog.hasQemuModel(model.name, v))) continue;
+      if (
+        model.kind !== 'versioned' ||
+        !versions.every((v) => this.#catalog.hasQemuModel(model.name, v))
+      )
+        continue;
       const meanings = versions.flatMap((v) => qemuMeanings(this.#catalog, model.name, v, 'kvm'));
-      names.push(this.#name('qemu', model.name, model.vendor, model.base, model.version!, meanings, []));
+      names.push(
+        this.#name('qemu', model.name, model.vendor, model.base, model.version!, meanings, []),
+      );
     }
     return names;
   }
@@ -190,28 +231,73 @@ export class Namer {
     for (const model of this.#catalog.libvirtModels.values()) {
       if (!model.decodeGuest || model.name === 'base') continue;
       const own = versions.map((v) => this.#catalog.libvirtFeatures(model.name, v));
-      if (own.some((row) => row === null) || !qemu.every((v) => this.#catalog.hasQemuModel(model.name, v))) continue;
+      if (
+        own.some((row) => row === null) ||
+        !qemu.every((v) => this.#catalog.hasQemuModel(model.name, v))
+      )
+        continue;
       // libvirt has no word for what KVM adds unasked: it is there whatever the map says.
-      const unasked = minus(rowOf(this.#catalog.bits, this.#catalog.accelerators.kvm.on), this.nameable('libvirt'));
+      const unasked = minus(
+        rowOf(this.#catalog.bits, this.#catalog.accelerators.kvm.on),
+        this.nameable('libvirt'),
+      );
       const maps = own.map((row) => join(row!, unasked));
-      const meanings = [...maps, ...qemu.flatMap((v) => qemuMeanings(this.#catalog, model.name, v, 'kvm'))];
+      const meanings = [
+        ...maps,
+        ...qemu.flatMap((v) => qemuMeanings(this.#catalog, model.name, v, 'kvm')),
+      ];
       const known = this.#catalog.qemuModels.get(model.name)!;
-      names.push(this.#name('libvirt', model.name, model.vendor, known.base, known.version ?? 0, meanings, model.compat ? maps : []));
+      names.push(
+        this.#name(
+          'libvirt',
+          model.name,
+          model.vendor,
+          known.base,
+          known.version ?? 0,
+          meanings,
+          model.compat ? maps : [],
+        ),
+      );
     }
     return names;
   }
 
-  #name(product: Product, name: string, vendor: Vendor | null, base: string, version: number, raw: readonly Row[], held: readonly Row[]): Name {
+  #name(
+    product: Product,
+    name: string,
+    vendor: Vendor | null,
+    base: string,
+    version: number,
+    raw: readonly Row[],
+    held: readonly Row[],
+  ): Name {
     const meanings = [...new Map(raw.map((row) => [row.join(), row])).values()];
     const visible = meanings.map((row) => this.#visible(row));
     return {
-      name, product, vendor, base, version, meanings,
+      name,
+      product,
+      vendor,
+      base,
+      version,
+      meanings,
       release: this.#catalog.libvirtModels.get(base)?.order ?? -1,
       always: visible.reduce(meet),
       ever: visible.reduce(join),
       held: held.map((row) => this.#visible(row)).reduce(join, emptyRow(this.#catalog.bits)),
     };
   }
+}
+
+const namers = new WeakMap<Catalog, Map<string, Namer>>();
+
+/** The namer of a stack, made once. */
+export function namerOf(catalog: Catalog, stack: Stack): Namer {
+  const known = namers.get(catalog) ?? new Map<string, Namer>();
+  namers.set(catalog, known);
+  const key = stackNames(stack).join();
+  const namer = known.get(key) ?? new Namer(catalog, stack);
+  known.set(key, namer);
+  return namer;
 }
 
 interface Ranked {
@@ -224,17 +310,29 @@ interface Ranked {
 function ranked<T extends Ranked>(candidates: readonly T[]): T[] {
   const price = (a: Ranked, b: Ranked) => a.cost - b.cost || size(a.disable) - size(b.disable);
   const byVersion = [...candidates].sort(
-    (a, b) => price(a, b) || byBytes(a.name.base, b.name.base) || b.name.version - a.name.version || byBytes(a.name.name, b.name.name),
+    (a, b) =>
+      price(a, b) ||
+      byBytes(a.name.base, b.name.base) ||
+      b.name.version - a.name.version ||
+      byBytes(a.name.name, b.name.name),
   );
   // Versions of one model stay together, behind the newest of them.
   const lead = new Map<T, T>();
   for (const [i, c] of byVersion.entries()) {
     const before = byVersion[i - 1];
-    lead.set(c, before && price(before, c) === 0 && before.name.base === c.name.base ? lead.get(before)! : c);
+    lead.set(
+      c,
+      before && price(before, c) === 0 && before.name.base === c.name.base ? lead.get(before)! : c,
+    );
   }
   return byVersion.sort((a, b) => {
     const [x, y] = [lead.get(a)!.name, lead.get(b)!.name];
     if (x === y) return 0;
-    return price(a, b) || size(y.always) - size(x.always) || y.release - x.release || byBytes(x.name, y.name);
+    return (
+      price(a, b) ||
+      size(y.always) - size(x.always) ||
+      y.release - x.release ||
+      byBytes(x.name, y.name)
+    );
   });
 }

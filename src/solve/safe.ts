@@ -22,7 +22,10 @@ const AMD_KIN: readonly (Vendor | null)[] = ['AMD', 'Hygon'];
 
 export function outside(catalog: Catalog, vendor: Vendor | null, nested: boolean): Outside {
   const select = (keep: (f: Feature) => boolean) =>
-    rowOf(catalog.bits, catalog.features.filter(keep).map((f) => f.id));
+    rowOf(
+      catalog.bits,
+      catalog.features.filter(keep).map((f) => f.id),
+    );
   const rows = {
     never: select((f) => f.merge === 'never' || f.merge === 'equal'),
     unmigratable: select((f) => !f.migratable),

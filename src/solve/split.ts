@@ -28,7 +28,11 @@ export function splitByXsave(fleet: Fleet, features: Row): Split | null {
 }
 
 /** Hosts of which the value is unknown stand in no one's way: alone they make no side. */
-function split(fleet: Fleet, because: Split['because'], valueOf: (c: ClassFacts) => string | null): Split | null {
+function split(
+  fleet: Fleet,
+  because: Split['because'],
+  valueOf: (c: ClassFacts) => string | null,
+): Split | null {
   const values = fleet.classes.map(valueOf);
   const known = [...new Set(values.filter((v) => v !== null))].sort(byBytes);
   if (known.length < 2) return null;

@@ -9,14 +9,18 @@ import type { ClassFacts, Fleet } from '../fleet/fleet.ts';
  */
 export function stackOf(fleet: Fleet): Stack {
   const oldest = edgeStack(fleet.catalog, 'oldest');
-  return oldest.map(({ product, version }) => ({ product, version: told(fleet, product) ?? version }));
+  return oldest.map(({ product, version }) => ({
+    product,
+    version: told(fleet, product) ?? version,
+  }));
 }
 
 function told(fleet: Fleet, product: Product): string | null {
   const byClass = fleet.classes.map((c) => listed(fleet.catalog, product, c));
   let least: string | null = null;
   for (const m of fleet.members) {
-    const numbered = product === 'qemu' && m.qemu !== null ? known(fleet.catalog, product, m.qemu) : null;
+    const numbered =
+      product === 'qemu' && m.qemu !== null ? known(fleet.catalog, product, m.qemu) : null;
     const version = numbered ?? byClass[m.class]!;
     if (version === null) return null;
     if (least === null || compareVersions(version, least) < 0) least = version;
@@ -33,11 +37,14 @@ function listed(catalog: Catalog, product: Product, { models }: ClassFacts): str
   for (const list of lists)
     for (const name of list?.keys() ?? []) {
       const since = known.get(name)?.since;
-      if (since !== undefined && (newest === null || compareVersions(since, newest) > 0)) newest = since;
+      if (since !== undefined && (newest === null || compareVersions(since, newest) > 0))
+        newest = since;
     }
   return newest;
 }
 
 function known(catalog: Catalog, product: Product, version: string): string | null {
-  return compareVersions(version, catalog.versions[product][0]!) < 0 ? catalog.versions[product][0]! : nearest(catalog, product, version);
+  return compareVersions(version, catalog.versions[product][0]!) < 0
+    ? catalog.versions[product][0]!
+    : nearest(catalog, product, version);
 }

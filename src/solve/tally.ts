@@ -1,5 +1,15 @@
 // How many hosts of a fleet offer, lack or leave open each feature, counted once for all parts of an answer.
-import { bitsOf, emptyRow, hasBit, join, meet, minus, type Row, rowOf, setBit } from '../core/rows.ts';
+import {
+  bitsOf,
+  emptyRow,
+  hasBit,
+  join,
+  meet,
+  minus,
+  type Row,
+  rowOf,
+  setBit,
+} from '../core/rows.ts';
 import { byBytes } from '../cpu/order.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Baseline, Lost } from './answer.ts';
@@ -41,7 +51,12 @@ export class Tally {
   lost(): Lost[] {
     return this.#byName([...this.#lacking]).map(([id, classes]) => {
       const list = this.#fleet.list(this.#fleet.membersOf(classes));
-      return { feature: this.#fleet.featureName(id), have: this.#have[id]!, lack: list.count, hosts: list.hosts };
+      return {
+        feature: this.#fleet.featureName(id),
+        have: this.#have[id]!,
+        lack: list.count,
+        hosts: list.hosts,
+      };
     });
   }
 
@@ -60,7 +75,11 @@ export class Tally {
     for (const [id, classes] of this.#lacking) {
       const key = classes.join();
       let group = groups.get(key);
-      if (!group) groups.set(key, (group = { classes: new Set(classes), features: emptyRow(this.#fleet.bits) }));
+      if (!group)
+        groups.set(
+          key,
+          (group = { classes: new Set(classes), features: emptyRow(this.#fleet.bits) }),
+        );
       setBit(group.features, id);
     }
     return [...groups.values()];
@@ -71,11 +90,19 @@ export class Tally {
     const regained: number[] = [];
     for (const [id, lacking] of this.#lacking) {
       const open = this.#open.get(id) ?? [];
-      if (lacking.length + open.length <= classes.size && [...lacking, ...open].every((c) => classes.has(c)))
+      if (
+        lacking.length + open.length <= classes.size &&
+        [...lacking, ...open].every((c) => classes.has(c))
+      )
         regained.push(id);
     }
     for (const [id, open] of this.#open)
-      if (this.#have[id]! > 0 && !this.#lacking.has(id) && open.length <= classes.size && open.every((c) => classes.has(c)))
+      if (
+        this.#have[id]! > 0 &&
+        !this.#lacking.has(id) &&
+        open.length <= classes.size &&
+        open.every((c) => classes.has(c))
+      )
         regained.push(id);
     return join(this.offered, rowOf(this.#fleet.bits, regained));
   }
