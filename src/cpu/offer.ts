@@ -80,10 +80,10 @@ const cache = new WeakMap<Catalog, Map<string, Row>>();
 
 /** A row that the catalog determines, made once. */
 function derived(catalog: Catalog, key: string, make: () => Row): Row {
-  let rows = cache.get(catalog);
-  if (!rows) cache.set(catalog, (rows = new Map()));
-  let row = rows.get(key);
-  if (!row) rows.set(key, (row = make()));
+  const rows = cache.get(catalog) ?? new Map<string, Row>();
+  cache.set(catalog, rows);
+  const row = rows.get(key) ?? make();
+  rows.set(key, row);
   return row;
 }
 

@@ -31,9 +31,9 @@ export function splitByXsave(fleet: Fleet, features: Row): Split | null {
 function split(
   fleet: Fleet,
   because: Split['because'],
-  valueOf: (c: ClassFacts) => string | null,
+  read: (c: ClassFacts) => string | null,
 ): Split | null {
-  const values = fleet.classes.map(valueOf);
+  const values = fleet.classes.map(read);
   const known = [...new Set(values.filter((v) => v !== null))].sort(byBytes);
   if (known.length < 2) return null;
   const sides = [...known, ...(values.includes(null) ? [null] : [])].map((value) => ({

@@ -74,12 +74,11 @@ export class Tally {
     const groups = new Map<string, { classes: Set<number>; features: Row }>();
     for (const [id, classes] of this.#lacking) {
       const key = classes.join();
-      let group = groups.get(key);
-      if (!group)
-        groups.set(
-          key,
-          (group = { classes: new Set(classes), features: emptyRow(this.#fleet.bits) }),
-        );
+      const group = groups.get(key) ?? {
+        classes: new Set(classes),
+        features: emptyRow(this.#fleet.bits),
+      };
+      groups.set(key, group);
       setBit(group.features, id);
     }
     return [...groups.values()];
