@@ -1,0 +1,533 @@
+// What a whole -cpu argument means on one machine type of one QEMU: the features asked for, the properties, and what
+// QEMU refuses. The steps and their order are QEMU's own; nothing here looks at a host.
+import {
+  clearBit,
+  emptyRow,
+  hasBit,
+  join,
+  meet,
+  minus,
+  type Row,
+  rowOf,
+  setBit,
+  size,
+} from '../core/rows.ts';
+import type { Catalog, Feature } from './catalog.ts';
+import { QueryError } from './errors.ts';
+import { findMachine, type Machine } from './machine.ts';
+import {
+  findProperty,
+  kvmKeeps,
+  levelRules,
+  maxStartValues,
+  maxValues,
+  notAutomatic,
+  type Properties,
+  type Property,
+  type PropertyValue,
+  propertiesOf,
+  tcgFeatures,
+  widerAddresses,
+} from './properties.ts';
+import type { Accelerator } from './qemu.ts';
+import {
+  type CpuString,
+  checkValue,
+  type Item,
+  parseBoolean,
+  parseCpuString,
+  parseFrequency,
+  parseValue,
+} from './qemu-string.ts';
+import { didYouMean } from './suggest.ts';
+
+export interface Surroundings {
+  readonly machine: string;
+  /** A version of the catalog: 10.0, not 10.0.13. */
+  readonly qemu: string;
+  readonly accelerator: Accelerator;
+}
+
+export interface Expansion {
+  /** The name as given, and the -vN that it stands for there (itself where it is base or max). */
+  readonly model: string;
+  readonly resolved: string;
+  readonly machine: string;
+  readonly qemu: string;
+  readonly accelerator: Accelerator;
+  /** All that the guest asks for, before any host filters it. */
+  readonly features: Row;
+  /** Asked for by name and cleared because a prerequisite is off: QEMU counts them as unavailable. */
+  readonly orphaned: Row;
+  /** Every property that is no feature, as it is before the CPU starts. */
+  readonly properties: Properties;
+  /** The properties that the definition itself names. */
+  readonly named: ReadonlySet<string>;
+}
+
+/** What a guest finds of an expansion on tcg, where the accelerator is all that decides. */
+export interface Realized {
+  readonly exposed: Row;
+  readonly unavailable: Row;
+  readonly properties: Properties;
+}
+
+const AUTO = 0xffffffff;
+
+/**
+ * The meaning of a -cpu argument.
+ * @throws QueryError for whatever this QEMU would refuse to start with.
+ */
+export function expandCpu(catalog: Catalog, cpu: string, where: Surroundings): Expansion {
+  try {
+    const expansion = new Builder(catalog, parseCpuString(cpu), where).expand();
+    checkStart(catalog, expansion);
+    return expansion;
+  } catch (error) {
+    if (!(error instanceof QueryError)) throw error;
+    throw new QueryError(cpu === '' ? error.message : `-cpu "${cpu}": ${error.message}`);
+  }
+}
+
+/**
+ * The meaning of a model and typed properties, as query-cpu-model-expansion gives it: not held against what a start
+ * would refuse.
+ * @throws QueryError for an unknown model or property, or a value of the wrong type or range.
+ */
+export function expandModel(
+  catalog: Catalog,
+  model: string,
+  props: Readonly<Record<string, unknown>>,
+  where: Surroundings,
+): Expansion {
+  return new Builder(catalog, { model, items: [] }, where).expand(props);
+}
+
+/** What the guest sees when it starts under tcg. */
+export function realizeTcg(catalog: Catalog, expansion: Expansion): Realized {
+  const { features, orphaned, properties } = expansion;
+  const refused = minus(features, catalog.row(tcgFeatures(expansion.qemu)));
+  const forced = properties['x-force-features'] === true;
+  return {
+    exposed: forced ? features : minus(features, refused),
+    unavailable: join(orphaned, refused),
+    properties: started(catalog, expansion),
+  };
+}
+
+/** The -vN of a name on a machine type. */
+export function resolveModel(
+  catalog: Catalog,
+  name: string,
+  qemu: string,
+  machine: Pick<Machine, 'cpuVersion'>,
+): string {
+  const model = catalog.qemuModels.get(name)!;
+  if (model.of !== null) return model.of;
+  if (model.kind !== 'machine-alias') return name;
+  const versions = [...catalog.qemuModels.values()].filter(
+    (m) => m.kind === 'versioned' && m.base === name && catalog.hasQemuModel(m.name, qemu),
+  );
+  return machine.cpuVersion === 'latest'
+    ? versions.reduce((a, b) => (b.version! > a.version! ? b : a)).name
+    : `${name}-v1`;
+}
+
+class Builder {
+  readonly #catalog: Catalog;
+  readonly #cpu: CpuString;
+  readonly #where: Surroundings;
+  readonly #machine: Machine;
+  readonly #resolved: string;
+  #features: Row;
+  /** Bits that something beyond the model's table has set or cleared by name. */
+  readonly #touched: Row;
+  readonly #named = new Set<string>();
+  readonly #values: Record<string, PropertyValue> = {};
+
+  constructor(catalog: Catalog, cpu: CpuString, where: Surroundings) {
+    this.#catalog = catalog;
+    this.#cpu = cpu;
+    this.#where = where;
+    this.#machine = findMachine(catalog, where.machine, where.qemu);
+    this.#checkModel();
+    this.#resolved = resolveModel(catalog, cpu.model, where.qemu, this.#machine);
+    this.#features = emptyRow(catalog.bits);
+    this.#touched = emptyRow(catalog.bits);
+  }
+
+  expand(props: Readonly<Record<string, unknown>> = {}): Expansion {
+    this.#setTable();
+    this.#setMachine();
+    for (const item of this.#items('set')) this.#set(item);
+    for (const [name, value] of Object.entries(props)) this.#setTyped(name, value);
+    for (const how of ['plus', 'minus'] as const)
+      for (const item of this.#items(how)) this.#switch(item);
+    if (this.#isMax()) this.#fill();
+    const orphaned = this.#close();
+    this.#setLevels(orphaned);
+    return {
+      model: this.#cpu.model,
+      resolved: this.#resolved,
+      machine: this.#machine.name,
+      qemu: this.#where.qemu,
+      accelerator: this.#where.accelerator,
+      features: this.#features,
+      orphaned,
+      properties: this.#values,
+      named: this.#named,
+    };
+  }
+
+  #checkModel(): void {
+    const { model } = this.#cpu;
+    const { qemu } = this.#where;
+    if (this.#catalog.hasQemuModel(model, qemu)) return;
+    const elsewhere = this.#catalog.versions.qemu.filter((v) =>
+      this.#catalog.hasQemuModel(model, v),
+    );
+    const known = [...this.#catalog.qemuModels.keys()].filter((name) =>
+      this.#catalog.hasQemuModel(name, qemu),
+    );
+    throw new QueryError(
+      `QEMU ${qemu} has no CPU model "${model}"${elsewhere.length > 0 ? `, QEMU ${elsewhere.join(' and ')} has` : didYouMean(model, known) || '; "plimsoll models" lists those that are known'}`,
+    );
+  }
+
+  #isMax(): boolean {
+    return this.#cpu.model === 'max' || this.#cpu.model === 'host';
+  }
+
+  #items(how: Item['how']): Item[] {
+    return this.#cpu.items.filter((item) => item.how === how);
+  }
+
+  /** The model's own entry, and what the accelerator switches on every named model. */
+  #setTable(): void {
+    const { qemu, accelerator } = this.#where;
+    for (const p of propertiesOf(qemu))
+      if (
+        p.default !== undefined &&
+        p.default !== null &&
+        p.of !== 'vcpu' &&
+        (p.of !== 'max' || this.#isMax())
+      )
+        this.#values[p.name] = p.default;
+    Object.assign(this.#values, { level: AUTO, xlevel: AUTO, xlevel2: AUTO, 'level-func7': AUTO });
+    if (this.#isMax()) Object.assign(this.#values, maxValues(qemu));
+    const table = this.#catalog.qemuFeatures(this.#resolved, qemu);
+    if (table === null) return;
+    const {
+      level,
+      xlevel,
+      'min-level': _,
+      'min-xlevel': __,
+      ...rest
+    } = this.#catalog.qemuModels.get(this.#resolved)!.values;
+    for (const [name, value] of Object.entries(rest))
+      if (findProperty(name, qemu)) this.#values[name] = value;
+    Object.assign(this.#values, { 'min-level': level, 'min-xlevel': xlevel });
+    const { on, off } = this.#catalog.accelerators[accelerator];
+    const kept = new Set(accelerator === 'kvm' ? this.#kept() : []);
+    const row = (ids: readonly number[]) =>
+      rowOf(
+        this.#catalog.bits,
+        ids.filter((id) => !kept.has(id)),
+      );
+    this.#features = minus(join(table, row(on)), row(off));
+    setBit(this.#features, this.#catalog.feature('hypervisor').id);
+  }
+
+  /** Accelerator defaults that this machine type leaves alone. */
+  #kept(): number[] {
+    return kvmKeeps
+      .filter(
+        (k) =>
+          k.qemu === this.#where.qemu &&
+          this.#machine.name.startsWith('pc-') &&
+          this.#machine.index <= this.#catalog.machines.findIndex((m) => m.name === k.upTo),
+      )
+      .map((k) => this.#catalog.feature(k.feature).id);
+  }
+
+  /** What the machine type changes about all CPUs, then about exactly this name. */
+  #setMachine(): void {
+    const { qemu } = this.#where;
+    const isHere = (c: { machines: number[][] }) =>
+      c.machines.some(
+        ([from, to]) => this.#machine.index >= from! && this.#machine.index <= (to ?? from!),
+      );
+    Object.assign(
+      this.#values,
+      this.#catalog.allCpuChanges.find((c) => c.qemu === qemu && isHere(c))?.values,
+    );
+    if (this.#isMax()) this.#values.pmu = true;
+    // Where the name means the latest version, that version's own table has said it all.
+    if (this.#machine.cpuVersion === 'latest' && this.#resolved !== this.#cpu.model) return;
+    const change = this.#catalog.machineChanges(this.#cpu.model, qemu).find(isHere);
+    if (!change) return;
+    const [on, off] = [
+      this.#catalog.row(change.on ?? []),
+      this.#withoutDerived(this.#catalog.row(change.off ?? [])),
+    ];
+    this.#features = minus(join(this.#features, on), off);
+    for (const row of [on, off]) this.#touched.set(join(this.#touched, row));
+    if (this.#isMax()) return;
+    const {
+      level: _,
+      'level-func7': __,
+      'min-xlevel2': ___,
+      xlevel2: ____,
+      xlevel,
+      'min-xlevel': minXlevel,
+      ...rest
+    } = change.values ?? {};
+    Object.assign(this.#values, rest);
+    if (minXlevel !== undefined) this.#values['min-xlevel'] = minXlevel;
+    // A maximum without its minimum was set as such; together they are what the features made of the minimum.
+    if (xlevel !== undefined && xlevel !== minXlevel) this.#values.xlevel = xlevel;
+  }
+
+  /** Features that are off only because the same change takes their prerequisite. */
+  #withoutDerived(off: Row): Row {
+    const own = off.slice();
+    for (const { any, clears } of this.#catalog.dependencies)
+      if (any.every((id) => hasBit(off, id))) for (const id of clears) clearBit(own, id);
+    return own;
+  }
+
+  #set({ name, value }: Item): void {
+    const feature = this.#findFeature(name);
+    if (name === 'tsc-freq') this.#setProperty('tsc-frequency', parseFrequency(value));
+    else if (feature) this.#setFeature(feature, parseBoolean(name, value));
+    else this.#setProperty(name, value);
+  }
+
+  #setProperty(name: string, text: string): void {
+    const property = this.#findProperty(name);
+    if (name === 'realized') {
+      if (parseBoolean(name, text)) throw new QueryError('realized is set by QEMU itself');
+      return;
+    }
+    this.#store(property, parseValue(property, text));
+  }
+
+  #setTyped(name: string, value: unknown): void {
+    const feature = this.#findFeature(name);
+    if (feature) {
+      if (typeof value !== 'boolean')
+        throw new QueryError(`${name} takes true or false, not ${JSON.stringify(value)}`);
+      this.#setFeature(feature, value);
+      return;
+    }
+    const property = this.#findProperty(name);
+    this.#store(property, checkValue(property, value));
+  }
+
+  /** +name and -name: any switch, feature or not, but nothing that takes another value. */
+  #switch({ how, name }: Item): void {
+    const feature = this.#findFeature(name);
+    if (feature) {
+      this.#setFeature(feature, how === 'plus');
+      return;
+    }
+    const property = this.#findProperty(name);
+    if (property.type !== 'bool')
+      throw new QueryError(
+        `${how === 'plus' ? '+' : '-'}${name}: ${name} is no switch; write ${name}=VALUE`,
+      );
+    this.#store(property, how === 'plus');
+  }
+
+  #setFeature(feature: Feature, on: boolean): void {
+    if (on) setBit(this.#features, feature.id);
+    else clearBit(this.#features, feature.id);
+    setBit(this.#touched, feature.id);
+  }
+
+  #store(property: Property, value: PropertyValue): void {
+    if (property.of === 'vcpu') {
+      // The machine numbers its processors itself; for the first of them every number but the thread's own is 0.
+      if (property.name !== 'apic-id' && value !== 0 && value !== -1)
+        throw new QueryError(
+          `${property.name} places one virtual processor, and the first has ${property.name} 0; leave it to the machine`,
+        );
+      return;
+    }
+    this.#values[property.name] = value;
+    this.#named.add(property.name);
+  }
+
+  #findFeature(name: string): Feature | undefined {
+    const feature = this.#catalog.findQemu(name);
+    return feature &&
+      feature.qemu !== null &&
+      this.#catalog.isSince('qemu', this.#where.qemu, feature.qemu)
+      ? feature
+      : undefined;
+  }
+
+  #findProperty(name: string): Property {
+    const { qemu } = this.#where;
+    const property = findProperty(name, qemu);
+    if (property && (property.of !== 'max' || this.#isMax())) {
+      if (property.type === 'fixed' && name !== 'realized')
+        throw new QueryError(`${name} can be read, not set`);
+      return property;
+    }
+    if (property) throw new QueryError(`${name} is a property of max and host only`);
+    const newer = this.#catalog.findQemu(name);
+    if (newer?.qemu)
+      throw new QueryError(`QEMU ${qemu} does not know ${name} yet; ${newer.qemu} does`);
+    const known = [
+      ...this.#catalog.features
+        .filter((f) => f.qemu !== null)
+        .flatMap((f) => [f.name, ...f.aliases]),
+      ...propertiesOf(qemu).map((p) => p.name),
+    ];
+    throw new QueryError(`QEMU ${qemu} has no CPU property "${name}"${didYouMean(name, known)}`);
+  }
+
+  /** max and host take all that the accelerator has, but for what was set by name. */
+  #fill(): void {
+    if (this.#where.accelerator !== 'tcg')
+      throw new QueryError(
+        `${this.#cpu.model} is whatever the host has, so it means nothing without one; name a model, or give --accel tcg`,
+      );
+    const all = this.#catalog.row(tcgFeatures(this.#where.qemu));
+    const left = this.#catalog.row(notAutomatic);
+    if (this.#values.migratable === true)
+      for (const f of this.#catalog.features)
+        if (!f.migratable && this.#values['tsc-frequency'] === 0) setBit(left, f.id);
+    this.#features = join(this.#features, minus(minus(all, left), this.#touched));
+  }
+
+  /** Clears what has lost its prerequisites, in QEMU's order; returns what of it was asked for by name. */
+  #close(): Row {
+    const orphaned = emptyRow(this.#catalog.bits);
+    for (const { any, clears } of this.#catalog.dependencies) {
+      if (any.some((id) => hasBit(this.#features, id))) continue;
+      for (const id of clears) {
+        if (!hasBit(this.#features, id)) continue;
+        if (hasBit(this.#touched, id)) setBit(orphaned, id);
+        clearBit(this.#features, id);
+      }
+    }
+    if (this.#where.accelerator !== 'kvm' || this.#values.kvm === false)
+      for (const f of this.#catalog.features)
+        if (f.places.some((p) => p.kind === 'cpuid' && p.leaf === KVM_LEAF))
+          clearBit(this.#features, f.id);
+    return orphaned;
+  }
+
+  #setLevels(orphaned: Row): void {
+    const v = this.#values as Record<string, number | boolean>;
+    const isFull = v['full-cpuid-auto-level'] === true;
+    const words = new Set(isFull ? [...levelRules.always, ...levelRules.words] : levelRules.always);
+    const raise = (name: string, to: number) => {
+      if ((v[name] as number) < to) v[name] = to;
+    };
+    let func7 = 0;
+    const reach = (leaf: number) =>
+      raise(
+        leaf >= 0xc0000000 ? 'min-xlevel2' : leaf >= 0x80000000 ? 'min-xlevel' : 'min-level',
+        leaf,
+      );
+    for (const f of this.#catalog.features) {
+      if (!hasBit(this.#features, f.id)) continue;
+      for (const p of f.places) {
+        if (
+          p.kind !== 'cpuid' ||
+          !words.has(`${p.leaf.toString(16)}.${p.subleaf.toString(16)}.${p.register}`)
+        )
+          continue;
+        reach(p.leaf);
+        if (p.leaf === 7) func7 = Math.max(func7, p.subleaf);
+      }
+      const further = levelRules.features[f.name];
+      if (!isFull || further === undefined) continue;
+      if (f.name === 'intel-pt' && v['x-intel-pt-auto-level'] !== true) {
+        if ((v['min-level'] as number) < further) this.#dropTrace(f, orphaned);
+      } else reach(further);
+    }
+    for (const name of ['level', 'xlevel', 'xlevel2'])
+      if (v[name] === AUTO) v[name] = v[`min-${name}`]!;
+    if (v['level-func7'] === AUTO) v['level-func7'] = func7;
+  }
+
+  /** Processor trace without its leaf is unavailable, whatever the host has. */
+  #dropTrace(feature: Feature, orphaned: Row): void {
+    setBit(orphaned, feature.id);
+    if (this.#values['x-force-features'] !== true) clearBit(this.#features, feature.id);
+  }
+}
+
+const KVM_LEAF = 0x40000001;
+
+/** Whether the CPU is one with 64 bits; phys-bits is a matter of those alone. */
+const hasLongMode = (catalog: Catalog, features: Row): boolean =>
+  hasBit(features, catalog.feature('lm').id);
+
+const MIN_PHYS_BITS = 32;
+const MAX_PHYS_BITS = 52;
+const DEFAULT_PHYS_BITS = 40;
+
+/** What a start would refuse, host or no host. */
+function checkStart(catalog: Catalog, expansion: Expansion): void {
+  const { properties: p, resolved, accelerator, qemu } = expansion;
+  if (expansion.model === 'host')
+    throw new QueryError('host needs KVM; it cannot be had under tcg');
+  const exposed =
+    accelerator === 'tcg' ? realizeTcg(catalog, expansion).exposed : expansion.features;
+  if (accelerator === 'tcg' && p.enforce === true) {
+    const { unavailable } = realizeTcg(catalog, expansion);
+    if (size(unavailable) > 0)
+      throw new QueryError(
+        `enforce asks for all or nothing, and tcg of QEMU ${qemu} has no ${catalog.names(unavailable).join(', ')}`,
+      );
+  }
+  const physBits = Number(p['phys-bits']);
+  const guestBits =
+    p['guest-phys-bits'] === undefined || p['guest-phys-bits'] === AUTO
+      ? 0
+      : Number(p['guest-phys-bits']);
+  if (hasLongMode(catalog, exposed)) {
+    if (physBits !== 0 && (physBits < MIN_PHYS_BITS || physBits > MAX_PHYS_BITS))
+      throw new QueryError(`phys-bits takes ${MIN_PHYS_BITS} to ${MAX_PHYS_BITS}, not ${physBits}`);
+    const most = physBits || DEFAULT_PHYS_BITS;
+    if (guestBits !== 0 && (guestBits < MIN_PHYS_BITS || guestBits > most))
+      throw new QueryError(
+        `guest-phys-bits takes ${MIN_PHYS_BITS} to phys-bits (${most}), not ${guestBits}`,
+      );
+  } else {
+    if (physBits !== 0)
+      throw new QueryError('phys-bits needs a 64-bit CPU, and this one has no lm');
+    if (guestBits !== 0)
+      throw new QueryError('guest-phys-bits needs a 64-bit CPU, and this one has no lm');
+  }
+  const cache = catalog.qemuModels.get(resolved)!.cache;
+  if (p['legacy-cache'] === false && (cache === null || cache === 'legacy'))
+    throw new QueryError(
+      `legacy-cache=off needs a model with a cache table, and ${expansion.model} has none`,
+    );
+}
+
+/** The properties as they read once the CPU has started. */
+function started(catalog: Catalog, expansion: Expansion): Properties {
+  const p = { ...expansion.properties };
+  const exposed = minus(
+    expansion.features,
+    p['x-force-features'] === true
+      ? emptyRow(catalog.bits)
+      : minus(expansion.features, catalog.row(tcgFeatures(expansion.qemu))),
+  );
+  if (!hasLongMode(catalog, exposed))
+    p['phys-bits'] =
+      size(meet(exposed, catalog.row(widerAddresses(expansion.qemu)))) > 0 ? 36 : MIN_PHYS_BITS;
+  else if (p['phys-bits'] === 0) p['phys-bits'] = DEFAULT_PHYS_BITS;
+  if (expansion.model === 'max' && p.family === 0) Object.assign(p, maxStartValues(expansion.qemu));
+  if (p['guest-phys-bits'] === AUTO) p['guest-phys-bits'] = 0;
+  if (!expansion.named.has('hv-vendor-id')) p['hv-vendor-id'] = 'Microsoft Hv';
+  if (p['ucode-rev'] === 0) p['ucode-rev'] = p.vendor === 'AuthenticAMD' ? 0x01000065 : 0x100000000;
+  return p;
+}
