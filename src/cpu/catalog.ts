@@ -203,12 +203,22 @@ export class Catalog {
 
   /** The features whose absence from the flags of /proc/cpuinfo on this vendor's processors means that they are absent. */
   toldByLinux(vendor: Vendor | null): Row {
-    const row = rowOf(this.bits, this.features.filter((f) => f.linux.some((flag) => !this.#linuxVendor[flag])).map((f) => f.id));
+    const row = rowOf(
+      this.bits,
+      this.features
+        .filter((f) => f.linux.some((flag) => !this.#linuxVendor[flag]))
+        .map((f) => f.id),
+    );
     for (const flag of Object.keys(this.#linuxVendor)) {
       const found = this.findLinux(flag, vendor);
       if (found && found !== 'linux-only') setBit(row, found.id);
     }
     return row;
+  }
+
+  /** The features that a `vmx flags` line of /proc/cpuinfo tells of, there or not. */
+  toldByLinuxVmx(): Row {
+    return this.row(Object.values(this.#linuxVmx));
   }
 
   /** The feature of a flag in the `vmx flags` line of /proc/cpuinfo. */
@@ -393,6 +403,7 @@ class CatalogFeature implements Feature {
   readonly needs: Feature['needs'];
   readonly xsave: readonly number[];
   readonly hostConditional: boolean;
+  readonly source: string | null;
   readonly security: boolean;
   readonly #record: Data.FeatureRecord;
   #places: readonly Place[] | undefined;
@@ -414,6 +425,7 @@ class CatalogFeature implements Feature {
     this.needs = record.needs?.map((group) => group.map((name) => ids.get(name)!)) ?? NONE;
     this.xsave = record.xsave ?? NONE;
     this.hostConditional = record.conditional ?? false;
+    this.source = record.source ?? null;
     this.security = record.security ?? false;
     this.#record = record;
   }
@@ -440,7 +452,8 @@ class CatalogFeature implements Feature {
   }
 }
 
-function parsePlace(text: string): Place {
+/** A place as the catalog's data writes it: cpuid.LEAF.SUBLEAF.REGISTER.BIT or msr.INDEX.BIT, numbers in hex but for the bit. */
+export function parsePlace(text: string): Place {
   const [kind, ...rest] = text.split('.');
   if (kind === 'msr') return { kind, msr: Number.parseInt(rest[0]!, 16), bit: Number(rest[1]) };
   const [leaf, subleaf, register, bit] = rest;

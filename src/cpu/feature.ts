@@ -66,6 +66,8 @@ export interface Feature {
   readonly offered: ReadonlySet<Vendor>;
   /** A module option or the kernel decides whether guests can have it: only a hypervisor's word settles it. */
   readonly hostConditional: boolean;
+  /** Who defines it, where neither QEMU nor libvirt has a name for it. */
+  readonly source: string | null;
   /** It mitigates a hardware vulnerability, or claims immunity to one. */
   readonly security: boolean;
 }

@@ -12,6 +12,7 @@ export interface FeatureRecord {
   linux?: string[];
   linuxHidden?: string[];
   xen?: string;
+  source?: string;
   merge?: 'any' | 'equal' | 'never';
   why?: string;
   unmigratable?: true;
