@@ -1,0 +1,265 @@
+// plimsoll baseline: the most capable CPU that every guest can have on all of these hosts.
+import { type Command, Option } from 'commander';
+import { type Catalog, loadCatalog } from '../cpu/catalog.ts';
+import { QueryError } from '../cpu/errors.ts';
+import { edgeStack, stackNames } from '../cpu/stack.ts';
+import { dialectNames } from '../dialects/index.ts';
+import type { Fleet } from '../fleet/fleet.ts';
+import type { Baseline, Baselines } from '../solve/answer.ts';
+import { type BaselineOptions, baseline, baselinesBy } from '../solve/baseline.ts';
+import { check } from '../solve/check.ts';
+import { checkModels, guestCpu, readHosts, stackFrom, writerOf } from './fleet.ts';
+import { readOne } from './inputs.ts';
+import { type Call, columnsOf, write } from './io.ts';
+import type { Answer, Answering } from './main.ts';
+import {
+  type OutputOptions,
+  outputOptions,
+  type ReadingOptions,
+  type RulesOptions,
+  readingOptions,
+  rulesOptions,
+  type WhatIfOptions,
+  whatIfOptions,
+} from './options.ts';
+import { deliver, deliverAll, fileName, json } from './output.ts';
+import { painter } from './paint.ts';
+import {
+  type BaselinePage,
+  isAnswered,
+  renderBaseline,
+  renderBaselines,
+  renderCheck,
+} from './render-baseline.ts';
+import { printable, printableAll } from './text.ts';
+
+interface Options extends OutputOptions, ReadingOptions, RulesOptions, WhatIfOptions {
+  readonly to?: string;
+  readonly by?: string;
+  readonly check?: string;
+  readonly expand?: true;
+  readonly ids: boolean;
+}
+
+const HELP = `
+Examples:
+  plimsoll baseline rack-a/                   the CPU, and who holds it down
+  plimsoll baseline rack-a/ --to libvirt      a <cpu> element to paste
+  plimsoll baseline rack-*/ --by vendor       one CPU for each vendor
+  plimsoll baseline rack-a/ --without old-3   what would be gained
+  plimsoll baseline rack-a/ --json > line.json
+  plimsoll baseline rack-a/ --check line.json does it still hold
+
+Exit code: 0 an answer; 1 no common CPU, or --check found that it does not hold;
+2 could not answer.
+`;
+
+export function define(command: Command, answering: Answering): void {
+  command.argument(
+    '[inputs...]',
+    'descriptions of hosts: files, directories, - for standard input',
+  );
+  command
+    .optionsGroup('Answer:')
+    .addOption(
+      new Option(
+        '--to <dialect>',
+        'the definition in the language of a stack: libvirt, qemu, ...',
+      ).conflicts(['json', 'check']),
+    )
+    .option('--expand', 'write every feature out')
+    .addOption(
+      new Option(
+        '--by <key>',
+        'an answer for each value: vendor, arch, or a key of the records',
+      ).conflicts('check'),
+    )
+    .option('--check <file>', 'does a saved baseline (its JSON) still run on all of these hosts')
+    .option('--no-ids', 'count hosts instead of naming them');
+  rulesOptions(command);
+  whatIfOptions(command);
+  readingOptions(command);
+  outputOptions(command);
+  command.addHelpText('after', HELP).action(answering(run));
+}
+
+async function run(call: Call, inputs: readonly string[], options: Options): Promise<Answer> {
+  refuse(options);
+  const writer = options.to === undefined ? undefined : writerOf(options.to);
+  const catalog = await loadCatalog();
+  checkModels(catalog, options.models);
+  const how: BaselineOptions = {
+    stack: stackFrom(catalog, options),
+    models: options.models,
+    nested: options.nested,
+    physBits: options.physBits,
+    expand: options.expand,
+  };
+  const fleet = await readHosts(catalog, call, inputs, options);
+  if (options.check !== undefined) return checkSaved(call, fleet, options.check, how, options);
+  if (options.by !== undefined) {
+    const answer = baselinesBy(fleet, options.by, how);
+    if (options.by !== 'vendor' && options.by !== 'arch') refuseUnknownKey(fleet, options.by);
+    if (writer) return writeEach(call, catalog, answer, writer, options);
+    await print(call, answer, options, () =>
+      renderBaselines(
+        printableAll(answer),
+        page(call, catalog, answer.baselines[0]!.baseline, options),
+      ),
+    );
+    return answer.baselines.every(({ baseline }) => isAnswered(baseline)) ? 0 : 1;
+  }
+  const answer = baseline(fleet, how);
+  if (writer) return writeOne(call, catalog, answer, writer, options);
+  await print(call, answer, options, () =>
+    renderBaseline(printableAll(answer), page(call, catalog, answer, options)),
+  );
+  return isAnswered(answer) ? 0 : 1;
+}
+
+/** What cannot be asked together, said before any input is read. */
+function refuse(options: Options): void {
+  if (options.rules === 'libvirt')
+    throw new QueryError(
+      '--rules libvirt is not known to this version; leave it out to decide by the safe rules',
+    );
+  if (options.migratable)
+    throw new QueryError(
+      '--migratable means something only under --rules libvirt; the safe rules always leave out what cannot migrate',
+    );
+  if (
+    options.by !== undefined &&
+    options.to !== undefined &&
+    (options.output === undefined || options.output === '-')
+  )
+    throw new QueryError(
+      '--by with --to writes one file for each value; name a directory for them with -o',
+    );
+}
+
+function refuseUnknownKey(fleet: Fleet, key: string): void {
+  if (fleet.members.some((m) => m.keys[key] !== undefined)) return;
+  const keys = [...new Set(fleet.members.flatMap((m) => Object.keys(m.keys)))].sort();
+  throw new QueryError(
+    `--by "${key}" is a key of no host; there are ${['vendor', 'arch', ...keys].map((k) => `"${k}"`).join(', ')}`,
+  );
+}
+
+async function checkSaved(
+  call: Call,
+  fleet: Fleet,
+  file: string,
+  how: BaselineOptions,
+  options: Options,
+): Promise<Answer> {
+  const { name, bytes } = await readOne(file, call.io);
+  const answer = check(fleet, parseJson(name, bytes), name, how);
+  await print(call, answer, options, () =>
+    renderCheck(printableAll(answer), printable(name), basePage(call, options)),
+  );
+  return answer.holds ? 0 : 1;
+}
+
+function parseJson(name: string, bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (cause) {
+    throw new QueryError(`${name} is no JSON; give the output of plimsoll baseline --json`, {
+      cause,
+    });
+  }
+}
+
+/** The answer as data, or as the report. */
+function print(
+  call: Call,
+  answer: { readonly schema: string },
+  options: Options,
+  report: () => string,
+): Promise<void> {
+  return deliver(call.io, options.json ? json(answer) : report(), options.output);
+}
+
+async function writeOne(
+  call: Call,
+  catalog: Catalog,
+  answer: Baseline,
+  writer: ReturnType<typeof writerOf>,
+  options: Options,
+): Promise<Answer> {
+  if (!isAnswered(answer)) {
+    await note(
+      call,
+      options,
+      [answer],
+      'no CPU is common to all of these hosts, so there is nothing to write; without --to it says why',
+    );
+    return 1;
+  }
+  await deliver(call.io, writer(guestCpu(answer), catalog), options.output);
+  await note(call, options, [answer]);
+  return 0;
+}
+
+async function writeEach(
+  call: Call,
+  catalog: Catalog,
+  answer: Baselines,
+  writer: ReturnType<typeof writerOf>,
+  options: Options,
+): Promise<Answer> {
+  const files = new Map<string, string>();
+  const without: string[] = [];
+  for (const { value, baseline } of answer.baselines)
+    if (isAnswered(baseline))
+      files.set(
+        `${fileName(value === null ? 'none' : `${value}`)}.${options.to}`,
+        writer(guestCpu(baseline), catalog),
+      );
+    else without.push(`${value}`);
+  await deliverAll(options.output!, files);
+  const complaint =
+    without.length > 0
+      ? `no CPU is common to the hosts of ${without.join(', ')}, so there is no file for them`
+      : undefined;
+  await note(
+    call,
+    options,
+    answer.baselines.map(({ baseline }) => baseline),
+    complaint,
+  );
+  return without.length > 0 ? 1 : 0;
+}
+
+/** What a definition cannot say about itself, beside it on stderr. */
+async function note(
+  { io }: Call,
+  options: Options,
+  answers: readonly Baseline[],
+  complaint?: string,
+): Promise<void> {
+  const warnings = answers.flatMap((a) => [
+    ...a.findings.filter((f) => f.severity !== 'info').map((f) => f.message),
+    ...(a.skipped ?? []).map((s) => `skipped: ${s.reason}`),
+  ]);
+  const lines = [
+    ...(options.quiet ? [] : warnings.map((w) => `warning: ${w}`)),
+    ...(complaint ? [`no: ${complaint}`] : []),
+  ];
+  await write(io.stderr, lines.map((line) => `${printable(line)}\n`).join(''));
+}
+
+const basePage = ({ io }: Call, options: Options) => ({
+  columns: columnsOf(io.stdout),
+  paint: painter(io, options),
+});
+
+function page(call: Call, catalog: Catalog, answer: Baseline, options: Options): BaselinePage {
+  const oldest = stackNames(edgeStack(catalog, 'oldest')).join(',');
+  return {
+    ...basePage(call, options),
+    argv: call.argv,
+    stackFrom: options.stack ? 'option' : answer.stack.join(',') === oldest ? 'oldest' : 'inputs',
+    targets: dialectNames('write'),
+  };
+}

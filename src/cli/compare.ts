@@ -1,0 +1,82 @@
+// plimsoll compare: can these CPUs run on this host; if not, why not.
+import type { Command } from 'commander';
+import { loadCatalog } from '../cpu/catalog.ts';
+import { QueryError } from '../cpu/errors.ts';
+import type { Comparison, Verdict } from '../solve/answer.ts';
+import { compare } from '../solve/compare.ts';
+import { type HostOptions, readHosts } from './fleet.ts';
+import { type Call, columnsOf } from './io.ts';
+import type { Answer, Answering } from './main.ts';
+import { outputOptions, readingOptions } from './options.ts';
+import { deliver, json } from './output.ts';
+import { painter } from './paint.ts';
+import { findingLines, type Page } from './render.ts';
+import { clip, count, listed, printableAll, wrapSentence } from './text.ts';
+
+const HELP = `
+The first word of the answer is identical, superset or incompatible: the worst of all.
+
+Examples:
+  plimsoll compare host.xml guest.xml
+  virsh capabilities | plimsoll compare - guests/*.xml
+
+Exit code: 0 identical or superset; 1 incompatible; 2 could not answer.
+`;
+
+export function define(command: Command, answering: Answering): void {
+  command
+    .argument('<host>', 'the description of one host')
+    .argument('<cpus...>', 'descriptions of CPUs or guests: every CPU of each');
+  readingOptions(command);
+  outputOptions(command).addHelpText('after', HELP).action(answering(run));
+}
+
+async function run(
+  call: Call,
+  host: string,
+  cpus: readonly string[],
+  options: HostOptions,
+): Promise<Answer> {
+  if (host === '-' && cpus.includes('-'))
+    throw new QueryError(
+      'standard input cannot be the host and a CPU at once; give one of them as a file',
+    );
+  const catalog = await loadCatalog();
+  const { skipUnreadable: _, ...reading } = options;
+  const hosts = await readHosts(catalog, call, [host], reading);
+  if (hosts.members.length !== 1)
+    throw new QueryError(
+      `${host} describes ${hosts.members.length} hosts; compare takes one host first, then CPUs`,
+    );
+  const answer = compare(hosts, await readHosts(catalog, call, cpus, options));
+  const page = { columns: columnsOf(call.io.stdout), paint: painter(call.io, options) };
+  await deliver(
+    call.io,
+    options.json ? json(answer) : render(printableAll(answer), page),
+    options.output,
+  );
+  return answer.verdict === 'incompatible' ? 1 : 0;
+}
+
+const COLOR: Readonly<Record<Verdict, 'green' | 'red'>> = {
+  identical: 'green',
+  superset: 'green',
+  incompatible: 'red',
+};
+
+function render(answer: Comparison, page: Page): string {
+  const { paint, columns } = page;
+  const lines = [paint[COLOR[answer.verdict]](paint.bold(answer.verdict))];
+  for (const { cpu, verdict, extra, reasons } of answer.cpus) {
+    const why =
+      reasons.length > 0
+        ? listed(reasons)
+        : extra.length > 0
+          ? `runs on ${answer.host}, which has ${count(extra.length, 'feature')} more`
+          : `is just what ${answer.host} has`;
+    const sentence = wrapSentence(`${clip(cpu, columns - 24)} ${verdict}: ${why}`, columns - 4);
+    lines.push(...sentence.map((line, i) => `  ${i === 0 ? '' : '  '}${line}`));
+  }
+  lines.push(...findingLines(answer.findings, [], page));
+  return `${lines.join('\n')}\n`;
+}

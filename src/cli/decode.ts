@@ -1,0 +1,137 @@
+// plimsoll decode: what a host, dump or definition really is.
+import { type Command, Option } from 'commander';
+import { loadCatalog } from '../cpu/catalog.ts';
+import { QueryError } from '../cpu/errors.ts';
+import { readDescriptions } from '../dialects/read.ts';
+import { candidate, Fleet } from '../fleet/fleet.ts';
+import type { Decoded } from '../solve/answer.ts';
+import { baseline } from '../solve/baseline.ts';
+import { decode } from '../solve/decode.ts';
+import {
+  guestCpu,
+  type HostOptions,
+  openInputs,
+  readOptions,
+  stackFrom,
+  writerOf,
+} from './fleet.ts';
+import { type Call, columnsOf, write } from './io.ts';
+import type { Answer, Answering } from './main.ts';
+import { outputOptions, readingOptions, type StackOptions, stackOption } from './options.ts';
+import { deliver, json } from './output.ts';
+import { painter } from './paint.ts';
+import { definitionLines, findingLines, type Page } from './render.ts';
+import { type Fact, factLines } from './show.ts';
+import { count, printable, printableAll, wrapSentence } from './text.ts';
+
+type Options = HostOptions & StackOptions & { readonly to?: string };
+type Host = Decoded['hosts'][number];
+
+const HELP = `
+Examples:
+  virsh domcapabilities | plimsoll decode -
+  plimsoll decode /proc/cpuinfo --to qemu
+
+Exit code: 0 an answer; 2 could not answer.
+`;
+
+export function define(command: Command, answering: Answering): void {
+  command.argument('[inputs...]', 'descriptions: files, directories, - for standard input');
+  command
+    .optionsGroup('Answer:')
+    .addOption(
+      new Option(
+        '--to <dialect>',
+        'as a guest definition in the language of a stack: libvirt, qemu, ...',
+      ).conflicts('json'),
+    );
+  stackOption(command);
+  readingOptions(command);
+  outputOptions(command).addHelpText('after', HELP).action(answering(run));
+}
+
+async function run(call: Call, inputs: readonly string[], options: Options): Promise<Answer> {
+  const writer = options.to === undefined ? undefined : writerOf(options.to);
+  const catalog = await loadCatalog();
+  const stack = stackFrom(catalog, options);
+  const { read, skipped } = await readDescriptions(
+    catalog,
+    openInputs(inputs, call.io, options),
+    readOptions(options),
+  );
+  const answer = decode(catalog, read, skipped, { stack });
+  if (!writer) {
+    const page = { columns: columnsOf(call.io.stdout), paint: painter(call.io, options) };
+    await deliver(
+      call.io,
+      options.json ? json(answer) : render(printableAll(answer), page),
+      options.output,
+    );
+    return 0;
+  }
+  const guests = read.map(({ id, description }) => ({
+    id,
+    guest: baseline(new Fleet(catalog, [candidate(catalog, id, description)]), { stack }),
+  }));
+  const nameless = guests.filter(({ guest }) => Object.keys(guest.definitions).length === 0);
+  if (nameless.length > 0)
+    throw new QueryError(
+      nameless
+        .map(
+          ({ id }) =>
+            `${id} has no definition that could be written; without --to its features are shown`,
+        )
+        .join('\n'),
+    );
+  const texts = guests.map(({ guest }) => writer(guestCpu(guest), catalog));
+  await deliver(call.io, texts.join(''), options.output);
+  if (!options.quiet)
+    await write(
+      call.io.stderr,
+      skipped.map((s) => `warning: skipped: ${printable(s.reason)}\n`).join(''),
+    );
+  return 0;
+}
+
+function render(answer: Decoded, page: Page): string {
+  const blocks = answer.hosts.map((host) => hostLines(host, page).join('\n'));
+  if (answer.skipped) blocks.push(findingLines([], answer.skipped, page).join('\n'));
+  return `${blocks.join('\n\n')}\n`;
+}
+
+const VIEWS = {
+  hypervisor: 'what its hypervisor offers guests',
+  kernel: 'what its kernel shows',
+  hardware: 'what its processor shows',
+  guest: 'a guest definition',
+} as const;
+
+function hostLines(host: Host, page: Page): string[] {
+  const { columns, paint } = page;
+  const { signature: s, limits } = host;
+  const title = [
+    host.host,
+    VIEWS[host.view],
+    host.vendor ?? 'vendor unknown',
+    ...(host.arch === 'x86_64' ? [] : [host.arch]),
+  ].join(', ');
+  const facts: Fact[] = [
+    ['processor', s ? `family ${s.family} model ${s.model} stepping ${s.stepping}` : ''],
+    ['microcode', host.microcode ?? ''],
+    ['address bits', limits.physBits === null ? '' : `${limits.physBits} physical`],
+    [
+      'nearest models',
+      host.candidates
+        .map((c) => (c.lacks.length > 0 ? `${c.name} (lacks ${c.lacks.length})` : c.name))
+        .join(', '),
+    ],
+    [count(host.features.length, 'feature'), host.features],
+    [`${host.unknown.length} unknown`, host.unknown.length > 40 ? [] : host.unknown],
+  ];
+  return [
+    ...wrapSentence(title, columns).map((line) => paint.bold(line)),
+    ...definitionLines(host.definitions, [], page, 3),
+    ...factLines(facts, columns, paint),
+    ...findingLines(host.findings, [], page),
+  ];
+}

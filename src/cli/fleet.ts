@@ -1,0 +1,104 @@
+// From what was typed to the hosts that a question is about, and what may be asked of them.
+import type { Catalog } from '../cpu/catalog.ts';
+import type { GuestCpu } from '../cpu/definition.ts';
+import { QueryError } from '../cpu/errors.ts';
+import { parseStack, type Stack } from '../cpu/stack.ts';
+import { didYouMean } from '../cpu/suggest.ts';
+import { dialectByName, dialectNames } from '../dialects/index.ts';
+import { type ReadOptions, readFleet } from '../dialects/read.ts';
+import type { Fleet } from '../fleet/fleet.ts';
+import type { Baseline } from '../solve/answer.ts';
+import { readInputs } from './inputs.ts';
+import type { Call, Io } from './io.ts';
+import type { OutputOptions, ReadingOptions, StackOptions, WhatIfOptions } from './options.ts';
+import { progressOn } from './progress.ts';
+
+export type HostOptions = ReadingOptions &
+  WhatIfOptions &
+  OutputOptions & { readonly ids?: boolean };
+
+/** How the options ask dialects to read. */
+export const readOptions = (options: HostOptions): ReadOptions => ({
+  ...(options.from === undefined ? {} : { from: options.from }),
+  ...(options.skipUnreadable ? { skipUnreadable: true } : {}),
+  ...(options.ids === false ? { noIds: true } : {}),
+});
+
+/** The hosts of the inputs, with those of --with and without those of --without. */
+export async function readHosts(
+  catalog: Catalog,
+  { io }: Call,
+  inputs: readonly string[],
+  options: HostOptions,
+): Promise<Fleet> {
+  const paths = [...inputs, ...(options.with ?? [])];
+  const fleet = await readFleet(catalog, openInputs(paths, io, options), readOptions(options));
+  return withoutHosts(fleet, options);
+}
+
+/** The inputs, one at a time; a long reading shows on a terminal. */
+export function openInputs(
+  paths: readonly string[],
+  io: Io,
+  options: OutputOptions,
+): ReturnType<typeof readInputs> {
+  if (paths.length === 0)
+    throw new QueryError(
+      'no inputs; give files or directories with descriptions of hosts, or - for standard input',
+    );
+  return readInputs(paths, io, progressOn(io.stderr, options.quiet ?? false));
+}
+
+function withoutHosts(fleet: Fleet, options: HostOptions): Fleet {
+  const gone = new Set(options.without ?? []);
+  if (gone.size === 0) return fleet;
+  if (options.ids === false)
+    throw new QueryError('--without needs the ids of the hosts; leave --no-ids out');
+  const ids = new Set(fleet.members.map((m) => m.id));
+  const problems = [...gone]
+    .filter((id) => !ids.has(id))
+    .map(
+      (id) =>
+        `--without "${id}" is none of the ${ids.size} hosts${didYouMean(id, ids) || '; plimsoll decode lists their ids'}`,
+    );
+  if (problems.length > 0) throw new QueryError(problems.join('\n'));
+  const left = [...fleet.members.keys()].filter((i) => !gone.has(fleet.members[i]!.id));
+  if (left.length === 0) throw new QueryError('no hosts: --without takes away every one of them');
+  return fleet.subset(left);
+}
+
+/** The stack of --stack, or undefined where the hosts are to tell it. */
+export const stackFrom = (catalog: Catalog, options: StackOptions): Stack | undefined =>
+  options.stack === undefined ? undefined : parseStack(catalog, options.stack.join(','));
+
+/** What writes a CPU in the dialect of --to. */
+export function writerOf(name: string): (cpu: GuestCpu, catalog: Catalog) => string {
+  const dialect = dialectByName(name);
+  if (!dialect?.write) {
+    const known = dialectNames('write');
+    throw new QueryError(
+      `--to "${name}" is no dialect that can be written${didYouMean(name, known) || `; choose one of ${known.join(', ')}`}`,
+    );
+  }
+  return (cpu, catalog) => dialect.write!(cpu, catalog);
+}
+
+/** An answer as the CPU of a guest. */
+export const guestCpu = (answer: Baseline): GuestCpu => ({
+  arch: answer.arch!,
+  vendor: answer.vendor,
+  definitions: answer.definitions,
+  features: answer.features,
+  physBits: answer.limits.physBits,
+});
+
+/** Whether every name is a model that some stack knows. */
+export function checkModels(catalog: Catalog, models: readonly string[] | undefined): void {
+  const problems = (models ?? [])
+    .filter((name) => !catalog.libvirtModels.has(name) && !catalog.qemuModels.has(name))
+    .map((name) => {
+      const known = [...catalog.libvirtModels.keys(), ...catalog.qemuModels.keys()];
+      return `--models "${name}" is no model that is known${didYouMean(name, known) || '; plimsoll models lists them'}`;
+    });
+  if (problems.length > 0) throw new QueryError(problems.join('\n'));
+}

@@ -1,0 +1,156 @@
+// Files, directories and standard input as inputs, one in memory at a time. Their order depends on their names
+// alone, and each path is read once however often it is given.
+import { type Dirent, promises as fs, type Stats } from 'node:fs';
+import { resolve } from 'node:path';
+import { QueryError } from '../cpu/errors.ts';
+import { byBytes } from '../cpu/order.ts';
+import type { Input } from '../dialects/dialect.ts';
+import type { Unreadable } from '../dialects/read.ts';
+import { concat, decompress } from './decompress.ts';
+import { type Io, reasonOf } from './io.ts';
+
+/** Bytes of one input: a text must fit into one string of the language, and decompressed data is text too. */
+const MAX_BYTES = 500_000_000;
+
+export type Progress = (done: number, total: number) => void;
+
+/** A file to read, or why it cannot be. */
+type Found = { readonly name: string; readonly error?: QueryError };
+
+/** Reads every file below the paths, and standard input for `-`; what cannot be read comes as its problem. */
+export async function* readInputs(
+  paths: readonly string[],
+  io: Io,
+  progress: Progress = () => {},
+): AsyncGenerator<Input | Unreadable> {
+  const found = new Map<string, Found>();
+  const all = (await Promise.all(paths.map((path) => findFiles(path)))).flat();
+  for (const file of all.sort((a, b) => byBytes(a.name, b.name))) {
+    const key = file.name === '-' ? '-' : resolve(file.name);
+    if (!found.has(key)) found.set(key, file);
+  }
+  let done = 0;
+  for (const file of found.values()) {
+    progress(done++, found.size);
+    yield await read(file, io);
+  }
+  progress(found.size, found.size);
+}
+
+/** One file or standard input, decompressed. */
+export async function readOne(path: string, io: Io): Promise<Input> {
+  const [file] = await findFiles(path, 'file');
+  const input = await read(file!, io);
+  if ('error' in input) throw input.error;
+  return input;
+}
+
+async function read(file: Found, io: Io): Promise<Input | Unreadable> {
+  const name = file.name === '-' ? 'stdin' : file.name;
+  try {
+    if (file.error) throw file.error;
+    const bytes = file.name === '-' ? await readStream(io.stdin) : await readFile(file.name);
+    return { name, bytes: await decompress(name, bytes, MAX_BYTES) };
+  } catch (error) {
+    if (error instanceof QueryError) return { name, error };
+    throw error;
+  }
+}
+
+async function readFile(path: string): Promise<Uint8Array> {
+  try {
+    return await fs.readFile(path);
+  } catch (error) {
+    throw cannotRead(path, error);
+  }
+}
+
+async function readStream(stream: Io['stdin']): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  try {
+    for await (const chunk of stream) {
+      const bytes = typeof chunk === 'string' ? new TextEncoder().encode(chunk) : chunk;
+      total += bytes.length;
+      if (total > MAX_BYTES) throw tooBig('standard input');
+      chunks.push(bytes);
+    }
+  } catch (error) {
+    if (error instanceof QueryError) throw error;
+    throw new QueryError(`cannot read standard input: ${reasonOf(error)}`, { cause: error });
+  }
+  return concat(chunks, total);
+}
+
+/** The files that a path stands for; a problem takes the place of what cannot be read. */
+async function findFiles(path: string, only?: 'file'): Promise<Found[]> {
+  if (path === '-') return [{ name: path }];
+  let stat: Stats;
+  try {
+    stat = await fs.stat(path);
+  } catch (error) {
+    return [{ name: path, error: cannotRead(path, error) }];
+  }
+  if (!stat.isDirectory()) return [check(path, stat)];
+  if (only) return [{ name: path, error: new QueryError(`${path} is a directory; give one file`) }];
+  const files = await walk(path, []);
+  if (files.length > 0) return files;
+  const error = new QueryError(
+    `${path} holds no files (dot files are not read); put host descriptions into it`,
+  );
+  return [{ name: path, error }];
+}
+
+async function walk(directory: string, above: readonly string[]): Promise<Found[]> {
+  let entries: Dirent[];
+  let real: string;
+  try {
+    real = await fs.realpath(directory);
+    // A link to a directory above it leads nowhere new.
+    if (above.includes(real)) return [];
+    entries = await fs.readdir(directory, { withFileTypes: true });
+  } catch (error) {
+    return [{ name: directory, error: cannotRead(directory, error) }];
+  }
+  const found: Found[] = [];
+  for (const entry of entries) {
+    if (entry.name.startsWith('.')) continue;
+    const path = `${directory.replace(/\/+$/, '')}/${entry.name}`;
+    try {
+      const stat = await fs.stat(path);
+      if (stat.isDirectory()) found.push(...(await walk(path, [...above, real])));
+      else found.push(check(path, stat));
+    } catch (error) {
+      found.push({ name: path, error: cannotRead(path, error) });
+    }
+  }
+  return found;
+}
+
+/** Refuses what would block for ever, has no end, or does not fit. */
+function check(path: string, stat: Stats): Found {
+  if (stat.isFile())
+    return stat.size > MAX_BYTES ? { name: path, error: tooBig(path) } : { name: path };
+  // What a shell puts in the place of <(command).
+  if (stat.isFIFO() && /^\/(dev\/(fd\/|stdin$)|proc\/)/.test(path)) return { name: path };
+  const kind = stat.isFIFO() ? 'a named pipe' : stat.isSocket() ? 'a socket' : 'a device';
+  return {
+    name: path,
+    error: new QueryError(
+      `${path} is ${kind}; give a file, or pass - and redirect it to standard input`,
+    ),
+  };
+}
+
+const cannotRead = (path: string, error: unknown): QueryError =>
+  new QueryError(
+    `cannot read ${path}: ${reasonOf(error)}; give a file, a directory, or - for standard input`,
+    {
+      cause: error,
+    },
+  );
+
+const tooBig = (name: string): QueryError =>
+  new QueryError(
+    `${name} is larger than the ${MAX_BYTES / 1e6} MB that one input may have; split it into smaller files`,
+  );

@@ -1,0 +1,74 @@
+// The process as commands see it: streams and environment, handed in, so that tests can be the process.
+import { QueryError } from '../cpu/errors.ts';
+
+export interface Output {
+  write(text: string, done: (error?: Error | null) => void): unknown;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  readonly isTTY?: boolean | undefined;
+  readonly columns?: number | undefined;
+}
+
+export interface Io {
+  readonly stdin: AsyncIterable<Uint8Array | string>;
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** What a command may know of its call. */
+export interface Call {
+  readonly io: Io;
+  /** The words after `plimsoll`, as typed. */
+  readonly argv: readonly string[];
+}
+
+/** Columns where output is no terminal, and where a terminal does not say. */
+const COLUMNS = 80;
+/** Narrower than this no table can be laid out. */
+const MIN_COLUMNS = 40;
+
+export const columnsOf = (output: Output): number =>
+  output.isTTY ? Math.max(MIN_COLUMNS, output.columns ?? COLUMNS) : COLUMNS;
+
+/** Writes all of a text. A reader that has seen enough and closed the pipe is no failure. */
+export function write(output: Output, text: string): Promise<void> {
+  if (text === '') return Promise.resolve();
+  return new Promise((resolve, reject) => {
+    output.write(text, (error) => {
+      if (!error || (error as NodeJS.ErrnoException).code === 'EPIPE') resolve();
+      else reject(new QueryError(`cannot write the answer: ${reasonOf(error)}`));
+    });
+  });
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EBUSY: 'it is in use',
+  EIO: 'the device reports an error',
+  EISDIR: 'it is a directory',
+  ELOOP: 'its symbolic links go in a circle',
+  EMFILE: 'too many files are open',
+  ENAMETOOLONG: 'the name is too long',
+  ENOENT: 'no such file or directory',
+  ENOSPC: 'no space is left there',
+  ENOTDIR: 'a part of its path is no directory',
+  EPERM: 'permission denied',
+  EROFS: 'the file system is read-only',
+};
+
+/** Why the system refused, in words. */
+export function reasonOf(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return REASONS[code ?? ''] ?? message;
+}
+
+export type ColorChoice = 'auto' | 'always' | 'never';
+
+/** Whether to colour: the option decides, then NO_COLOR and FORCE_COLOR, then whether it is a terminal. */
+export function wantsColor(io: Io, choice: ColorChoice): boolean {
+  if (choice !== 'auto') return choice === 'always';
+  const { NO_COLOR, FORCE_COLOR, TERM } = io.env;
+  if (NO_COLOR) return false;
+  if (FORCE_COLOR) return FORCE_COLOR !== '0' && FORCE_COLOR !== 'false';
+  return io.stdout.isTTY === true && TERM !== 'dumb';
+}

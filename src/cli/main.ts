@@ -1,0 +1,160 @@
+// The plimsoll command: which commands there are, and how success, failure and bugs leave the process.
+import { Command, CommanderError } from 'commander';
+import { QueryError } from '../cpu/errors.ts';
+import { type Call, columnsOf, type Io, write } from './io.ts';
+import { printable } from './text.ts';
+import { VERSION } from './version.ts';
+
+/** 0: yes, or an answer; 1: no. What could not be answered throws. */
+export type Answer = 0 | 1;
+
+/** Wraps what a command does into what commander calls. */
+export type Answering = <A extends unknown[]>(
+  run: (call: Call, ...args: A) => Promise<Answer>,
+) => (...args: A) => Promise<void>;
+
+interface Entry {
+  readonly name: string;
+  readonly group: 'Questions:' | 'Catalog:';
+  readonly summary: string;
+  /** Loaded only when named on the command line, so that --version and --help start at once. */
+  readonly load: () => Promise<{ define(command: Command, answering: Answering): void }>;
+}
+
+const COMMANDS: readonly Entry[] = [
+  {
+    name: 'baseline',
+    group: 'Questions:',
+    summary: 'the most capable CPU that every guest can have on all of these hosts',
+    load: () => import('./baseline.ts'),
+  },
+  {
+    name: 'compare',
+    group: 'Questions:',
+    summary: 'can these CPUs run on this host; if not, why not',
+    load: () => import('./compare.ts'),
+  },
+  {
+    name: 'decode',
+    group: 'Questions:',
+    summary: 'what a host, dump or definition really is: model, features, limits',
+    load: () => import('./decode.ts'),
+  },
+  {
+    name: 'models',
+    group: 'Catalog:',
+    summary: 'CPU models, and which software knows them',
+    load: () => import('./models.ts'),
+  },
+  {
+    name: 'features',
+    group: 'Catalog:',
+    summary: 'CPU features: spellings, bits, rules, and who has them',
+    load: () => import('./features.ts'),
+  },
+  {
+    name: 'machines',
+    group: 'Catalog:',
+    summary: 'machine types, and what they change about CPUs',
+    load: () => import('./machines.ts'),
+  },
+];
+
+const HELP = `
+Inputs are files, directories (read to the bottom, dot files skipped) and - for
+standard input; .gz and .zst are read as they are. The language of a file is
+recognised by its content.
+
+Examples:
+  plimsoll baseline rack-a/                   the CPU, and who holds it down
+  plimsoll baseline rack-a/ --to libvirt      the same as an element to paste
+  virsh domcapabilities | plimsoll decode -   what this host really offers
+  plimsoll compare host.xml guest.xml         can the guest run there
+  plimsoll models Skylake-Server-v3           what a name stands for
+
+Exit code: 0 yes, or an answer; 1 no; 2 could not answer.
+`;
+
+/** Runs one command line; the answer is the exit code. */
+export async function main(argv: readonly string[], io: Io): Promise<number> {
+  // A reader that closes the pipe early is no failure, and an 'error' that nobody hears would end the process.
+  io.stdout.on('error', () => {});
+  io.stderr.on('error', () => {});
+  const printed = { out: '', err: '' };
+  // What people type first, in the form that works after every command.
+  const words = argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv;
+  const outcome = await run({ io, argv: words }, printed);
+  try {
+    await write(io.stdout, printed.out);
+    await write(io.stderr, printed.err + outcome.complaint);
+  } catch {
+    return 2;
+  }
+  return outcome.code;
+}
+
+async function run(call: Call, printed: { out: string; err: string }) {
+  let code: number = 0;
+  const answering: Answering =
+    (answer) =>
+    async (...args) => {
+      code = await answer(call, ...args);
+    };
+  try {
+    await (await program(call, answering, printed)).parseAsync([...call.argv], { from: 'user' });
+    return { code, complaint: '' };
+  } catch (error) {
+    if (error instanceof CommanderError)
+      return { code: error.exitCode === 0 ? 0 : 2, complaint: '' };
+    return {
+      code: 2,
+      complaint: error instanceof QueryError ? complaints(error) : bugReport(error),
+    };
+  }
+}
+
+async function program(
+  { argv, io }: Call,
+  answering: Answering,
+  printed: { out: string; err: string },
+): Promise<Command> {
+  const top = new Command('plimsoll')
+    .description(
+      'Draws the line for a fleet of virtualization hosts: the most capable CPU that every guest can have and still run, and move, everywhere.',
+    )
+    .usage('<command> [options] [inputs...]')
+    .version(VERSION, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .helpCommand(false)
+    .addHelpText('after', HELP)
+    .exitOverride()
+    .configureOutput({
+      getOutHelpWidth: () => columnsOf(io.stdout),
+      getErrHelpWidth: () => columnsOf(io.stderr),
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+      writeOut: (text) => {
+        printed.out += text;
+      },
+      writeErr: (text) => {
+        printed.err += text;
+      },
+    });
+  for (const { name, group, summary, load } of COMMANDS) {
+    const command = top.command(name).description(summary).helpGroup(group);
+    if (argv.includes(name)) (await load()).define(command, answering);
+  }
+  return top;
+}
+
+/** One line a problem. */
+const complaints = (error: QueryError): string =>
+  error.message
+    .split('\n')
+    .map((line) => `error: ${printable(line)}\n`)
+    .join('');
+
+function bugReport(error: unknown): string {
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return `error: this is a bug in plimsoll ${VERSION}; report it with the command, its input if you may, and these lines\n${stack}\n`;
+}

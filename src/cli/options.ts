@@ -1,0 +1,101 @@
+// Options that several commands share, each declared once; none is variadic, for what follows an option is an input.
+import { type Command, Option } from 'commander';
+import type { ColorChoice } from './io.ts';
+
+/** The values of an option that may be repeated or hold a comma list. */
+const commaList = (value: string, before: readonly string[] = []): readonly string[] => [
+  ...before,
+  ...value
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== ''),
+];
+
+/** The values of an option that may be repeated. */
+const repeated = (value: string, before: readonly string[] = []): readonly string[] => [
+  ...before,
+  value,
+];
+
+export interface OutputOptions {
+  readonly json?: true;
+  readonly output?: string;
+  readonly quiet?: true;
+  readonly color: ColorChoice;
+}
+
+export const outputOptions = (command: Command, json = 'one JSON document'): Command =>
+  command
+    .optionsGroup('Output:')
+    .option('--json', json)
+    .option('-o, --output <file>', 'write there instead; the file is complete or untouched')
+    .option('-q, --quiet', 'nothing on stderr but errors')
+    .addOption(
+      new Option('--color <when>', 'colours').choices(['auto', 'always', 'never']).default('auto'),
+    );
+
+export interface ReadingOptions {
+  readonly from?: string;
+  readonly skipUnreadable?: true;
+}
+
+export const readingOptions = (command: Command): Command =>
+  command
+    .optionsGroup('Input:')
+    .option(
+      '--from <dialect>',
+      'read every input in this language; else it is recognised by content',
+    )
+    .option('--skip-unreadable', 'go on without inputs that cannot be read, and name them');
+
+export interface WhatIfOptions {
+  readonly with?: readonly string[];
+  readonly without?: readonly string[];
+}
+
+export const whatIfOptions = (command: Command): Command =>
+  command
+    .optionsGroup('What if:')
+    .option('--with <file>', 'as if these hosts were there too (repeatable)', repeated)
+    .option('--without <host>', 'as if this host were gone (repeatable)', repeated);
+
+export interface StackOptions {
+  readonly stack?: readonly string[];
+}
+
+export const stackOption = (command: Command): Command =>
+  command.option(
+    '--stack <list>',
+    'software that must understand the answer: libvirt@11.3,qemu@10.0, newest or oldest (default: what the inputs tell, else the oldest known)',
+    commaList,
+  );
+
+export interface RulesOptions extends StackOptions {
+  readonly rules: 'safe' | 'libvirt';
+  readonly migratable?: true;
+  readonly models?: readonly string[];
+  readonly nested?: true;
+  readonly physBits?: 'default' | 'fleet';
+}
+
+export const rulesOptions = (command: Command): Command => {
+  stackOption(command.optionsGroup('Rules:'))
+    .addOption(
+      new Option(
+        '--rules <rules>',
+        'how to decide: on the safe side, or exactly as libvirt 11.3 does',
+      )
+        .choices(['safe', 'libvirt'])
+        .default('safe'),
+    )
+    .option('--models <list>', 'choose only among these CPU models', commaList)
+    .option('--nested', 'nested virtualization: keep vmx or svm and what depends on them')
+    .addOption(
+      new Option(
+        '--phys-bits <bits>',
+        'address bits of guests: at most 40, or as many as every host has',
+      ).choices(['default', 'fleet']),
+    )
+    .option('--migratable', 'under libvirt rules: leave out what cannot migrate');
+  return command;
+};

@@ -1,0 +1,64 @@
+// Where an answer goes: standard output, or a file that is complete or untouched.
+import { promises as fs } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { QueryError } from '../cpu/errors.ts';
+import { type Io, reasonOf, write } from './io.ts';
+
+/** Gives the answer to standard output or, where one is named, to a file. */
+export function deliver(io: Io, text: string, file?: string): Promise<void> {
+  return file === undefined || file === '-' ? write(io.stdout, text) : writeFile(file, text);
+}
+
+/** Gives several answers to files of a directory, which is made where it is missing. */
+export async function deliverAll(
+  directory: string,
+  files: ReadonlyMap<string, string>,
+): Promise<void> {
+  try {
+    await fs.mkdir(directory, { recursive: true });
+  } catch (error) {
+    throw cannotWrite(directory, error);
+  }
+  for (const [name, text] of files) await writeFile(join(directory, name), text);
+}
+
+/** Writes beside the file, on disk before it takes the name: a reader sees the old answer or the new, never half. */
+async function writeFile(path: string, text: string): Promise<void> {
+  try {
+    // A link stays a link; what it points to is replaced.
+    const target = await fs.realpath(path).catch(() => path);
+    const old = await fs.stat(target).catch(() => null);
+    if (old?.isDirectory())
+      throw new QueryError(`cannot write ${path}: it is a directory; name a file in it`);
+    if (old && !old.isFile()) return await fs.writeFile(target, text);
+    const beside = join(dirname(target), `.${basename(target)}.${crypto.randomUUID().slice(0, 8)}`);
+    try {
+      const handle = await fs.open(beside, 'wx', old ? old.mode & 0o777 : 0o666);
+      try {
+        await handle.writeFile(text);
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      await fs.rename(beside, target);
+    } catch (error) {
+      await fs.rm(beside, { force: true });
+      throw error;
+    }
+  } catch (error) {
+    throw error instanceof QueryError ? error : cannotWrite(path, error);
+  }
+}
+
+const cannotWrite = (path: string, error: unknown): QueryError =>
+  new QueryError(`cannot write ${path}: ${reasonOf(error)}`, { cause: error });
+
+/** A value as the name of a file: what a file system or a shell could misread is written as %XX. */
+export const fileName = (value: string): string =>
+  encodeURIComponent(value)
+    .replace(/^\./, '%2E')
+    .replace(/[!'()*~]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
+
+/** One JSON document, as every --json prints it. */
+export const json = (document: { readonly schema: string }): string =>
+  `${JSON.stringify(document, null, 2)}\n`;

@@ -1,0 +1,133 @@
+// What reports for people have in common: definitions, hosts, findings, and the next command to type.
+import type { Definition, Definitions } from '../cpu/definition.ts';
+import type { Skipped } from '../fleet/fleet.ts';
+import type { Finding } from '../solve/answer.ts';
+import type { Paint } from './paint.ts';
+import { clip, count, listed, pad, width, wrap, wrapSentence } from './text.ts';
+
+/** What a report is laid out for. */
+export interface Page {
+  readonly columns: number;
+  readonly paint: Paint;
+}
+
+export const PRODUCTS = { libvirt: 'libvirt', qemu: 'QEMU' } as const;
+
+/** `libvirt 9.0, 11.3` for a stack's entries of one product. */
+export function productLabel(product: keyof Definitions, stack: readonly string[]): string {
+  const versions = stack.flatMap((entry) =>
+    entry.startsWith(`${product}@`) ? entry.slice(product.length + 1) : [],
+  );
+  return [PRODUCTS[product], versions.join(', ')].filter((part) => part !== '').join(' ');
+}
+
+export const definitionWords = (d: Definition): string[] => [
+  ...d.require.map((name) => `+${name}`),
+  ...d.disable.map((name) => `-${name}`),
+];
+
+/** Model and words of a definition that fit into one cell; the words are counted where they do not. */
+export function definitionText(d: Definition, columns: number): string {
+  const full = [d.name, ...definitionWords(d)].join(' ');
+  if (width(full) <= columns) return full;
+  const counted = [
+    d.require.length > 0 ? `+${d.require.length}` : '',
+    d.disable.length > 0 ? `-${d.disable.length}` : '',
+  ];
+  return clip([d.name, ...counted].filter((part) => part !== '').join(' '), columns);
+}
+
+/** One definition for each product of the stack, as the sides of one answer. */
+export function definitionLines(
+  definitions: Definitions,
+  stack: readonly string[],
+  { columns, paint }: Page,
+  maxLines: number,
+): string[] {
+  const entries = (['qemu', 'libvirt'] as const).flatMap((product) => {
+    const definition = definitions[product];
+    return definition ? [{ label: productLabel(product, stack), definition }] : [];
+  });
+  const label = Math.max(0, ...entries.map((e) => width(e.label)));
+  return entries.flatMap(({ label: text, definition }) => {
+    const words = wrap(
+      [definition.name, ...definitionWords(definition)],
+      columns - label - 6,
+      maxLines,
+    );
+    return words.map((line, i) => {
+      const said =
+        i === 0
+          ? `${paint.bold(definition.name)}${line.slice(definition.name.length)}`
+          : `  ${line}`;
+      return `  ${paint.dim(pad(i === 0 ? text : '', label))}  ${said}`;
+    });
+  });
+}
+
+const MARKS = { error: '!', warning: '!', info: '-' } as const;
+/** Findings of one kind that are spelled out; there may be one for every unknown name of a fleet. */
+const LIKE = 3;
+/** Notes that are spelled out beside the warnings, before they are named by their codes. */
+const NOTES = 4;
+
+/** A short list of sentences: every warning, then notes as far as there is room for them. */
+export function findingLines(
+  findings: readonly Finding[],
+  skipped: readonly Skipped[],
+  page: Page,
+): string[] {
+  const { paint } = page;
+  const lines: string[] = [];
+  const say = (mark: string, color: (text: string) => string, sentence: string) => {
+    for (const [i, line] of wrapSentence(sentence, page.columns - 4).entries())
+      lines.push(`  ${i === 0 ? color(mark) : ' '} ${line}`);
+  };
+  const serious = findings.filter((f) => f.severity !== 'info');
+  const seen = new Map<string, number>();
+  for (const f of serious) {
+    const nth = (seen.get(f.code) ?? 0) + 1;
+    seen.set(f.code, nth);
+    if (nth <= LIKE)
+      say(MARKS[f.severity], f.severity === 'error' ? paint.red : paint.yellow, f.message);
+  }
+  for (const [code, n] of seen)
+    if (n > LIKE)
+      say('!', paint.yellow, `${n - LIKE} more like these (${code}); --json has them all`);
+  if (skipped.length > 0) {
+    say('!', paint.yellow, `${count(skipped.length, 'input')} could not be read and took no part:`);
+    for (const s of skipped.slice(0, LIKE)) say(' ', paint.dim, s.reason);
+    if (skipped.length > LIKE)
+      say(' ', paint.dim, `and ${skipped.length - LIKE} more; --json has them all`);
+  }
+  const notes = findings.filter((f) => f.severity === 'info');
+  for (const f of notes.slice(0, NOTES)) say(MARKS.info, paint.dim, f.message);
+  if (notes.length > NOTES) {
+    const codes = [...new Set(notes.slice(NOTES).map((f) => f.code))];
+    say(
+      '-',
+      paint.dim,
+      `${notes.length - NOTES} more of less weight: ${listed(codes)}; --json spells them out`,
+    );
+  }
+  return lines;
+}
+
+/** A command to type next and what it is for, where the pane is wide enough for both. */
+export function nextCommand(command: string, purpose: string, { columns, paint }: Page): string {
+  const text = clip(`  ${command}`, columns);
+  const both = `${pad(text, Math.min(48, columns - width(purpose) - 2))}  `;
+  return width(both) + width(purpose) <= columns ? `${both}${paint.dim(purpose)}`.trimEnd() : text;
+}
+
+const quoted = (word: string): string =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+
+/** The command line as typed with more words at its end; inputs in the middle give way where it gets long. */
+export function commandLine(argv: readonly string[], more: string, columns: number): string {
+  const words = argv.map(quoted);
+  const full = `plimsoll ${[...words, more].join(' ')}`;
+  return width(full) <= columns ? full : `plimsoll ${words[0]} … ${more}`;
+}
+
+export const heading = (text: string, { paint }: Page): string => paint.bold(text);

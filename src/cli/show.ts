@@ -1,0 +1,104 @@
+// What the commands of the catalog have in common: one optional name, a table of all or the facts of one.
+import type { Command } from 'commander';
+import { type Catalog, loadCatalog } from '../cpu/catalog.ts';
+import { QueryError } from '../cpu/errors.ts';
+import { didYouMean } from '../cpu/suggest.ts';
+import { type Call, columnsOf } from './io.ts';
+import type { Answer, Answering } from './main.ts';
+import { type OutputOptions, outputOptions } from './options.ts';
+import { deliver, json } from './output.ts';
+import { type Paint, painter } from './paint.ts';
+import { pad, table, width, wrap } from './text.ts';
+
+/** A label and what is to be said under it: a sentence, or words in a list. */
+export type Fact = readonly [label: string, words: string | readonly string[]];
+
+/** One kind of entry of the catalog: how it is listed, found and described. */
+export interface Shelf<Item> {
+  /** The key of the list in the JSON, and the word of the command. */
+  readonly plural: string;
+  readonly singular: string;
+  readonly examples: string;
+  items(catalog: Catalog): readonly Item[];
+  find(catalog: Catalog, name: string): Item | undefined;
+  /** What --json prints of each; `whole` where it was asked for by name. */
+  record(catalog: Catalog, item: Item, whole: boolean): { readonly name: string };
+  readonly head: readonly string[];
+  row(catalog: Catalog, item: Item): readonly string[];
+  title(item: Item): string;
+  facts(catalog: Catalog, item: Item): readonly Fact[];
+}
+
+export function defineShelf<Item>(
+  command: Command,
+  answering: Answering,
+  shelf: Shelf<Item>,
+): void {
+  command
+    .argument('[name]', `all about one ${shelf.singular}`)
+    .addHelpText(
+      'after',
+      `\nExamples:\n${shelf.examples}\nExit code: 0 an answer; 2 no such ${shelf.singular}.\n`,
+    );
+  outputOptions(command).action(
+    answering((call: Call, name: string | undefined, options: OutputOptions) =>
+      show(call, shelf, name, options),
+    ),
+  );
+}
+
+async function show<Item>(
+  { io }: Call,
+  shelf: Shelf<Item>,
+  name: string | undefined,
+  options: OutputOptions,
+): Promise<Answer> {
+  const catalog = await loadCatalog();
+  const found = name === undefined ? undefined : shelf.find(catalog, name);
+  if (name !== undefined && !found) {
+    const names = shelf.items(catalog).map((item) => shelf.record(catalog, item, false).name);
+    throw new QueryError(
+      `unknown ${shelf.singular} "${name}"${didYouMean(name, names) || `; plimsoll ${shelf.plural} lists all of them`}`,
+    );
+  }
+  const items = found ? [found] : shelf.items(catalog);
+  if (options.json) {
+    const document = {
+      schema: `plimsoll.${shelf.plural}/1`,
+      [shelf.plural]: items.map((item) => shelf.record(catalog, item, found !== undefined)),
+    };
+    await deliver(io, json(document), options.output);
+    return 0;
+  }
+  const columns = columnsOf(io.stdout);
+  const paint = painter(io, options);
+  const lines = found
+    ? [paint.bold(shelf.title(found)), ...factLines(shelf.facts(catalog, found), columns, paint)]
+    : listLines(shelf, catalog, columns, paint);
+  await deliver(io, `${lines.join('\n')}\n`, options.output);
+  return 0;
+}
+
+function listLines<Item>(
+  shelf: Shelf<Item>,
+  catalog: Catalog,
+  columns: number,
+  paint: Paint,
+): string[] {
+  const [head, ...rest] = table(
+    [shelf.head, ...shelf.items(catalog).map((item) => shelf.row(catalog, item))],
+    columns,
+  );
+  return [paint.dim(head!), ...rest];
+}
+
+/** Labels in one column, what they say in the other. */
+export function factLines(facts: readonly Fact[], columns: number, paint: Paint): string[] {
+  const said = facts.filter(([, words]) => words.length > 0);
+  const label = Math.max(...said.map(([name]) => width(name)));
+  return said.flatMap(([name, words]) =>
+    wrap(typeof words === 'string' ? words.split(' ') : words, columns - label - 4).map(
+      (line, i) => `  ${paint.dim(pad(i === 0 ? name : '', label))}  ${line}`,
+    ),
+  );
+}

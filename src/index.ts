@@ -1,0 +1,41 @@
+// The public library: bytes in, answers as plain data out. It opens no files and runs in Node and in browsers.
+export { Catalog, loadCatalog } from './cpu/catalog.ts';
+export type { Definition, Definitions, GuestCpu } from './cpu/definition.ts';
+export { QueryError } from './cpu/errors.ts';
+export type {
+  Feature,
+  LibvirtModel,
+  Merge,
+  Place,
+  Product,
+  QemuModel,
+  Vendor,
+} from './cpu/feature.ts';
+export type { Description, View } from './cpu/host.ts';
+export { parseStack, type Stack, type StackEntry, stackNames } from './cpu/stack.ts';
+export type { Dialect, Input } from './dialects/dialect.ts';
+export { dialectByName, dialectNames } from './dialects/index.ts';
+export {
+  type Read,
+  type ReadOptions,
+  readDescriptions,
+  readFleet,
+  type Unreadable,
+} from './dialects/read.ts';
+export { Fleet, type HostList, type Skipped } from './fleet/fleet.ts';
+export type {
+  Baseline,
+  Baselines,
+  Check,
+  Comparison,
+  Decoded,
+  Finding,
+  Hold,
+  Lost,
+  Severity,
+  Verdict,
+} from './solve/answer.ts';
+export { type BaselineOptions, baseline, baselinesBy } from './solve/baseline.ts';
+export { check } from './solve/check.ts';
+export { compare } from './solve/compare.ts';
+export { decode } from './solve/decode.ts';
