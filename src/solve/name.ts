@@ -230,9 +230,9 @@ export class Namer {
     const names: Name[] = [];
     for (const model of this.#catalog.libvirtModels.values()) {
       if (!model.decodeGuest || model.name === 'base') continue;
-      const own = versions.map((v) => this.#catalog.libvirtFeatures(model.name, v));
+      const own = versions.flatMap((v) => this.#catalog.libvirtModel(model.name, v) ?? []);
       if (
-        own.some((row) => row === null) ||
+        own.length < versions.length ||
         !qemu.every((v) => this.#catalog.hasQemuModel(model.name, v))
       )
         continue;
@@ -241,7 +241,7 @@ export class Namer {
         rowOf(this.#catalog.bits, this.#catalog.accelerators.kvm.on),
         this.nameable('libvirt'),
       );
-      const maps = own.map((row) => join(row!, unasked));
+      const maps = own.map((m) => join(m.features, unasked));
       const meanings = [
         ...maps,
         ...qemu.flatMap((v) => qemuMeanings(this.#catalog, model.name, v, 'kvm')),
@@ -255,7 +255,7 @@ export class Namer {
           known.base,
           known.version ?? 0,
           meanings,
-          model.compat ? maps : [],
+          maps.filter((_, i) => own[i]!.compat),
         ),
       );
     }
