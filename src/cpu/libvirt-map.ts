@@ -1,6 +1,6 @@
 // What one libvirt knows of CPUs, in the order in which it walks them: a view of the catalog, or of a map that was
 // learnt. Rows hold the catalog's feature ids; features that only a learnt map knows lie past them.
-import { emptyRow, type Row, rowOf } from '../core/rows.ts';
+import { emptyRow, hasBit, type Row, rowOf } from '../core/rows.ts';
 import type { Catalog, LibvirtModel, Place, Vendor } from './catalog.ts';
 import archs from './data/archs.ts';
 
@@ -98,6 +98,11 @@ export class LibvirtMap implements MapParts {
   /** The feature that QEMU calls so: libvirt takes QEMU's word for its own unless it is spelt otherwise. */
   fromQemu(name: string): MapFeature | undefined {
     return this.#features.get(name) ?? this.#byQemu.get(name);
+  }
+
+  /** Ids of the set bits that it has names for, in its order. */
+  idsIn(row: Row): number[] {
+    return this.features.filter((f) => hasBit(row, f.id)).map((f) => f.id);
   }
 
   model(name: string): MapModel | undefined {

@@ -32,6 +32,13 @@ export interface LibvirtCpu {
     readonly bits: number | null;
     readonly limit: number | null;
   } | null;
+  readonly topology: {
+    readonly sockets: number;
+    readonly dies: number;
+    readonly clusters: number;
+    readonly cores: number;
+    readonly threads: number;
+  } | null;
   /** 1-based line of the element in its file. */
   readonly line: number;
 }

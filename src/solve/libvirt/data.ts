@@ -1,6 +1,7 @@
 // libvirt's rules: a definition as data, and data spelt out as features. Sums of rows, in libvirt's order of words.
 import { clearBit, emptyRow, hasBit, type Row, setBit } from '../../core/rows.ts';
 import type { Vendor } from '../../cpu/catalog.ts';
+import { vendorLetters, type Words } from '../../cpu/cpuid.ts';
 import { QueryError } from '../../cpu/errors.ts';
 import type { LibvirtCpu, Policy } from '../../cpu/libvirt.ts';
 import type { LibvirtMap, MapFeature, MapModel } from '../../cpu/libvirt-map.ts';
@@ -19,6 +20,32 @@ export interface CpuData {
   readonly signature: CpuSignature | null;
 }
 type CpuSignature = NonNullable<LibvirtCpu['signature']>;
+
+/** What libvirt makes of CPUID and MSR words; a word that is not there is zero to it. */
+export function dataOfWords(map: LibvirtMap, words: Words): CpuData {
+  const row = emptyRow(map.bits);
+  for (const { id, place } of map.features)
+    if (
+      place.kind === 'msr'
+        ? ((words.msr(place.msr) ?? 0n) >> BigInt(place.bit)) & 1n
+        : ((words.leaf(place.leaf, place.subleaf)?.[place.register] ?? 0) >>> place.bit) & 1
+    )
+      setBit(row, id);
+  const version = words.leaf(1)?.eax ?? 0;
+  return {
+    row,
+    vendor: map.vendorOf(vendorLetters(words) ?? ''),
+    // Plain sums, whatever the manuals say of families below 15.
+    signature:
+      (version & 0x0fff3fff) === 0
+        ? null
+        : {
+            family: ((version >>> 20) & 0xff) + ((version >>> 8) & 0xf),
+            model: ((version >>> 12) & 0xf0) + ((version >>> 4) & 0xf),
+            stepping: version & 0xf,
+          },
+  };
+}
 
 /** Models that a hypervisor offers, and the features that block each (null: blocked for no named reason). */
 export type ModelList = ReadonlyMap<string, readonly string[] | null>;
@@ -49,6 +76,7 @@ const STUB: Omit<LibvirtCpu, 'type'> = {
   features: [],
   signature: null,
   microcode: null,
+  topology: null,
   maxphysaddr: null,
   line: 0,
 };

@@ -1,0 +1,133 @@
+// What `learn` writes of a libvirt, so that it can be asked later and elsewhere: names and places, never ids, which
+// are the catalog's own affair.
+import { rowOf } from '../core/rows.ts';
+import { type Catalog, type Place, parsePlace } from '../cpu/catalog.ts';
+import { QueryError } from '../cpu/errors.ts';
+import { LibvirtMap, type MapFeature, type MapModel, type MapParts } from '../cpu/libvirt-map.ts';
+import type { Input } from './dialect.ts';
+
+/** Features of a learnt map that the catalog may not know. */
+const SPARE = 512;
+
+interface Learnt {
+  readonly schema: 'plimsoll.learn/1';
+  readonly stack: string;
+  readonly libvirt: {
+    readonly vendors: MapParts['vendors'];
+    readonly features: readonly {
+      readonly name: string;
+      readonly at: string;
+      readonly migratable: boolean;
+    }[];
+    readonly models: readonly (Omit<MapModel, 'features' | 'added' | 'removed'> &
+      Record<'features' | 'added' | 'removed', readonly string[]>)[];
+    readonly ppc64: MapParts['ppc64'];
+  };
+}
+
+/** Gives the features of a foreign map the catalog's ids: by libvirt's name, by place, or new ones past its own. */
+export class FeatureIds {
+  /** Bits of every row of the map. */
+  readonly bits: number;
+  readonly #catalog: Catalog;
+  readonly #taken = new Set<number>();
+  #spare = 0;
+
+  constructor(catalog: Catalog) {
+    this.#catalog = catalog;
+    this.bits = catalog.bits + SPARE;
+  }
+
+  identify(name: string, place: Place, migratable: boolean): MapFeature {
+    const at = spellPlace(place);
+    const free = this.#catalog.features.filter((f) => !this.#taken.has(f.id));
+    const found =
+      free.find((f) => f.libvirt?.name === name) ??
+      free.find((f) => f.places.some((p) => spellPlace(p) === at));
+    const id = found?.id ?? this.#catalog.bits + this.#spare++;
+    if (id >= this.bits)
+      throw new QueryError(
+        `more than ${SPARE} features are unknown to the catalog; is this really a map of x86 CPUs?`,
+      );
+    this.#taken.add(id);
+    return { id, name, qemu: found && found.qemu !== null ? found.name : null, migratable, place };
+  }
+}
+
+export function writeLearnt(map: LibvirtMap): Learnt {
+  const names = new Map(map.features.map((f) => [f.id, f.name]));
+  const spell = (ids: readonly number[]) => ids.map((id) => names.get(id)!);
+  return {
+    schema: 'plimsoll.learn/1',
+    stack: map.stack,
+    libvirt: {
+      vendors: map.vendors,
+      features: map.features.map(({ name, place, migratable }) => ({
+        name,
+        at: spellPlace(place),
+        migratable,
+      })),
+      models: map.models.map((m) => ({
+        name: m.name,
+        vendor: m.vendor,
+        signatures: m.signatures,
+        decodeHost: m.decodeHost,
+        decodeGuest: m.decodeGuest,
+        compat: m.compat,
+        canonical: m.canonical,
+        features: spell(map.idsIn(m.features)),
+        added: spell(m.added),
+        removed: spell(m.removed),
+      })),
+      ppc64: map.ppc64,
+    },
+  };
+}
+
+/** @throws QueryError for a file that `learn` did not write. */
+export function readLearnt(catalog: Catalog, { name, bytes }: Input): LibvirtMap {
+  const learnt = parse(name, bytes);
+  const ids = new FeatureIds(catalog);
+  const { vendors, features: records, models, ppc64 } = learnt.libvirt;
+  const features = records.map((f) => ids.identify(f.name, parsePlace(f.at), f.migratable));
+  const idOf = new Map(features.map((f) => [f.name, f.id]));
+  const find = (names: readonly string[]) =>
+    names.map((feature) => {
+      const id = idOf.get(feature);
+      if (id === undefined)
+        throw new QueryError(
+          `${name}: a model has the feature "${feature}", which the file does not define; write it anew with plimsoll learn`,
+        );
+      return id;
+    });
+  return new LibvirtMap(learnt.stack, {
+    bits: ids.bits,
+    vendors,
+    features,
+    models: models.map((m) => ({
+      ...m,
+      features: rowOf(ids.bits, find(m.features)),
+      added: find(m.added),
+      removed: find(m.removed),
+    })),
+    ppc64,
+  });
+}
+
+function parse(name: string, bytes: Uint8Array): Learnt {
+  try {
+    const document = JSON.parse(new TextDecoder().decode(bytes)) as Learnt;
+    if (document.schema === 'plimsoll.learn/1' && Array.isArray(document.libvirt?.models))
+      return document;
+  } catch {
+    // Falls through to the one sentence for everything that is no such file.
+  }
+  throw new QueryError(
+    `${name} is no catalog that plimsoll learn wrote; make one with: plimsoll learn --libvirt /usr/share/libvirt/cpu_map`,
+  );
+}
+
+const spellPlace = (place: Place): string =>
+  place.kind === 'msr'
+    ? `msr.${place.msr.toString(16)}.${place.bit}`
+    : `cpuid.${place.leaf.toString(16)}.${place.subleaf.toString(16)}.${place.register}.${place.bit}`;

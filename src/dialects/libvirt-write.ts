@@ -1,0 +1,73 @@
+// A <cpu> element as libvirt prints it: the same order of children and attributes, so that answers can be compared.
+import type { LibvirtCpu } from '../cpu/libvirt.ts';
+
+/** One element, ending in a newline. */
+export function writeLibvirtCpu(cpu: LibvirtCpu): string {
+  const isHost = cpu.type === 'host';
+  const open = isHost
+    ? '<cpu'
+    : `<cpu${attribute('mode', cpu.mode)}${cpu.mode === 'custom' ? attribute('match', cpu.match) : ''}${attribute('check', cpu.check)}${attribute('migratable', cpu.migratable === null ? null : cpu.migratable ? 'on' : 'off')}`;
+  const lines = [...(isHost ? hostLines(cpu) : guestLines(cpu)), ...commonLines(cpu)];
+  return lines.length === 0
+    ? `${open}/>\n`
+    : `${open}>\n${lines.map((l) => `  ${l}\n`).join('')}</cpu>\n`;
+}
+
+function hostLines(cpu: LibvirtCpu): string[] {
+  const { arch, model, vendor, microcode, signature } = cpu;
+  return [
+    ...(arch === null ? [] : [`<arch>${escaped(arch)}</arch>`]),
+    ...(model === null ? [] : [`<model>${escaped(model)}</model>`]),
+    ...(vendor === null ? [] : [`<vendor>${escaped(vendor)}</vendor>`]),
+    ...(microcode === null ? [] : [`<microcode${attribute('version', microcode)}/>`]),
+    ...(signature === null
+      ? []
+      : [
+          `<signature${attribute('family', signature.family)}${attribute('model', signature.model)}${attribute('stepping', signature.stepping)}/>`,
+        ]),
+  ];
+}
+
+function guestLines({ model, fallback, vendor, vendorId }: LibvirtCpu): string[] {
+  return [
+    ...(model === null
+      ? []
+      : [
+          `<model${attribute('fallback', fallback ?? 'allow')}${attribute('vendor_id', vendorId)}>${escaped(model)}</model>`,
+        ]),
+    ...(vendor === null ? [] : [`<vendor>${escaped(vendor)}</vendor>`]),
+  ];
+}
+
+function commonLines({ type, topology, maxphysaddr, features }: LibvirtCpu): string[] {
+  return [
+    ...(topology
+      ? [
+          `<topology${Object.entries(topology)
+            .map(([name, n]) => attribute(name, n))
+            .join('')}/>`,
+        ]
+      : []),
+    ...(maxphysaddr === null
+      ? []
+      : [
+          `<maxphysaddr${attribute('mode', maxphysaddr.mode)}${attribute('bits', maxphysaddr.bits)}${attribute('limit', maxphysaddr.limit)}/>`,
+        ]),
+    ...features.map(
+      (f) =>
+        `<feature${type === 'host' ? '' : attribute('policy', f.policy ?? 'require')}${attribute('name', f.name)}/>`,
+    ),
+  ];
+}
+
+const attribute = (name: string, value: string | number | null): string =>
+  value === null ? '' : ` ${name}='${escaped(String(value))}'`;
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  "'": '&apos;',
+  '"': '&quot;',
+};
+const escaped = (text: string): string => text.replace(/[&<>'"]/g, (c) => ENTITIES[c]!);
