@@ -1,6 +1,7 @@
 // What one document says about one CPU, before anything is concluded from it.
 import type { Row } from '../core/rows.ts';
 import type { Vendor } from './catalog.ts';
+import type { Words } from './cpuid.ts';
 import type { LibvirtCpu } from './libvirt.ts';
 
 /** What a description speaks for: CPUID, the kernel's flags, what a hypervisor hands out, or a virtual machine. */
@@ -58,6 +59,8 @@ export interface Description {
   readonly model: { readonly name: string; readonly known: boolean } | null;
   /** The libvirt element that it was read from, as written. */
   readonly element: LibvirtCpu | null;
+  /** The words of its first processor, where it is a dump. */
+  readonly words?: Words;
   /** Other keys of a host record. */
   readonly keys: Readonly<Record<string, string | number | boolean>>;
   readonly notes: readonly Note[];
