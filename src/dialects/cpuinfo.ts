@@ -1,0 +1,285 @@
+// /proc/cpuinfo: what the kernel says of the processors it runs on, on x86 and on arm64. It knows fewer features
+// than the processor has, hides some, and calls a few by names of its own.
+import { clearBit, emptyRow, join, type Row, rowOf, setBit } from '../core/rows.ts';
+import type { Catalog, Vendor } from '../cpu/catalog.ts';
+import { settleDependents, withoutOsState } from '../cpu/cpuid.ts';
+import { QueryError } from '../cpu/errors.ts';
+import type { Description, Signature } from '../cpu/host.ts';
+import { type Processor, together } from '../cpu/processor.ts';
+import type { Dialect, Input } from './dialect.ts';
+import { linesOf, quote } from './lines.ts';
+
+/** The lines about one processor. */
+interface Block {
+  readonly line: number;
+  readonly fields: Map<string, string>;
+  /** The key of a last line whose end is missing. */
+  cut: string | null;
+}
+
+/** Flags that are read together, or that only kernels of old print; deriveFlags knows what they mean. */
+const DERIVED = new Set(['spec_ctrl', 'intel_stibp']);
+/** Of the `vmx flags` line: what the kernel sums up, and controls that no guest is ever given by name. */
+const KERNEL_VMX = new Set([
+  'apicv',
+  'ept_violation_ve',
+  'flexpriority',
+  'ipi_virt',
+  'notify_vm_exiting',
+]);
+
+export const cpuinfo: Dialect = {
+  name: 'cpuinfo',
+  recognises: (head) =>
+    /^processor\s*:\s*\d/m.test(head) &&
+    /^(?:vendor_id|flags|Features|CPU implementer)\s*:/m.test(head),
+  read: (input, catalog) =>
+    hostsOf(readBlocks(input)).map((blocks) => describe(input, catalog, blocks)),
+};
+
+function readBlocks(input: Input): Block[] {
+  const blocks: Block[] = [];
+  let block: Block | undefined;
+  for (const { number, text, isEnded } of linesOf(input)) {
+    if (text.trim() === '') {
+      block = undefined;
+      continue;
+    }
+    const colon = text.indexOf(':');
+    if (colon < 0) {
+      if (!isEnded && block) {
+        block.cut = text.trim();
+        continue;
+      }
+      throw new QueryError(
+        `${input.name}:${number}: ${quote(text.trim())} is no line of /proc/cpuinfo; give the file as the kernel prints it`,
+      );
+    }
+    const key = text.slice(0, colon).trim();
+    if (!block || (key === 'processor' && block.fields.has(key))) {
+      block = { line: number, fields: new Map(), cut: null };
+      blocks.push(block);
+    }
+    block.fields.set(key, text.slice(colon + 1).trim());
+    if (!isEnded) block.cut = key;
+  }
+  // Some kernels end with a block about the machine.
+  return blocks.filter((b) => b.fields.has('processor'));
+}
+
+/** A processor number that comes again begins another host. */
+function hostsOf(blocks: readonly Block[]): Block[][] {
+  const hosts: Block[][] = [];
+  let seen = new Set<string>();
+  for (const block of blocks) {
+    const number = block.fields.get('processor')!;
+    if (hosts.length === 0 || seen.has(number)) {
+      hosts.push([]);
+      seen = new Set();
+    }
+    seen.add(number);
+    hosts.at(-1)!.push(block);
+  }
+  return hosts;
+}
+
+function describe(input: Input, catalog: Catalog, blocks: readonly Block[]): Description {
+  const first = blocks[0]!;
+  const where = (block: Block) =>
+    `${input.name}:${block.line}: processor ${block.fields.get('processor')}`;
+  const flagsKey = blocks.some((b) => b.fields.has('flags')) ? 'flags' : 'Features';
+  for (const block of blocks) {
+    if (!block.fields.has(flagsKey))
+      throw new QueryError(
+        `${where(block)} has no flags line; the file is cut short, or it is not /proc/cpuinfo of an x86 or arm64 host`,
+      );
+    const missing = [...first.fields.keys()].find((key) => !block.fields.has(key));
+    if (block.cut === flagsKey || (block === blocks.at(-1) && missing !== undefined))
+      throw new QueryError(
+        `${where(block)} is cut short${missing === undefined ? ' within its flags' : `: it has no "${missing}" line, as processor ${first.fields.get('processor')} has`}`,
+      );
+  }
+  if (flagsKey === 'Features') return describeArm(catalog, blocks, where(first));
+
+  const vendors = new Set(blocks.map((b) => b.fields.get('vendor_id')));
+  if (vendors.size > 1)
+    throw new QueryError(
+      `${where(first)} and its fellows are of several vendors (${[...vendors].join(', ')}); give each host a file of its own`,
+    );
+  // Most processors of a host print the same lines, and there may be hundreds.
+  const read = new Map<string, Processor>();
+  const processors = blocks.map((block) => {
+    const key = [
+      'flags',
+      'vmx flags',
+      'cpu family',
+      'model',
+      'stepping',
+      'microcode',
+      'address sizes',
+    ]
+      .map((k) => block.fields.get(k))
+      .join('\n');
+    const processor = read.get(key) ?? readProcessor(catalog, block.fields);
+    read.set(key, processor);
+    return processor;
+  });
+  const all = together(catalog, processors);
+  return {
+    ...blank(first),
+    ...pick(all),
+    arch: 'x86_64',
+    limits: { physBits: all.physBits },
+    notes: all.notes,
+  };
+}
+
+const pick = ({ vendor, has, known, unnamed, signature, microcode }: Processor) => ({
+  vendor,
+  has,
+  known,
+  unnamed,
+  signature,
+  microcode,
+});
+
+function blank({ line }: Block) {
+  return {
+    dialect: 'cpuinfo',
+    line,
+    host: null,
+    view: 'kernel',
+    unnamedUnknown: [],
+    xsave: null,
+    models: null,
+    machine: null,
+    qemu: null,
+    model: null,
+    element: null,
+    keys: {},
+  } as const;
+}
+
+function readProcessor(catalog: Catalog, fields: ReadonlyMap<string, string>): Processor {
+  const vendorId = fields.get('vendor_id');
+  const vendor: Vendor | null = vendorId === undefined ? null : catalog.vendor(vendorId);
+  const flags = new Set(words(fields.get('flags')!));
+  const has = emptyRow(catalog.bits);
+  const known = catalog.toldByLinux(vendor);
+  const unnamed: string[] = [];
+  for (const flag of flags) {
+    const found = catalog.findLinux(flag, vendor);
+    if (found === undefined && !DERIVED.has(flag)) unnamed.push(flag);
+    else if (found !== undefined && found !== 'linux-only') {
+      setBit(has, found.id);
+      setBit(known, found.id);
+    }
+  }
+  const tell: Tell = (name, is) => {
+    const { id } = catalog.feature(name);
+    (is === 'unknown' ? clearBit : setBit)(known, id);
+    if (is === true) setBit(has, id);
+  };
+  deriveFlags(flags, vendor, tell);
+  const vmx = fields.get('vmx flags');
+  if (vmx !== undefined) readVmx(catalog, words(vmx), { has, known, unnamed });
+  withoutOsState(catalog, has, known);
+  settleDependents(catalog, has, known);
+  return {
+    vendor,
+    signature: signature(fields),
+    microcode: /^0x[0-9a-f]+$/i.test(fields.get('microcode') ?? '')
+      ? fields.get('microcode')!.toLowerCase()
+      : null,
+    physBits:
+      Number(/^(\d+) bits physical/.exec(fields.get('address sizes') ?? '')?.[1] ?? 0) || null,
+    xsave: null,
+    has,
+    known,
+    unnamed,
+  };
+}
+
+type Tell = (name: string, is: boolean | 'unknown') => void;
+
+/** Features that the kernel shows by other names, or by several. */
+function deriveFlags(flags: ReadonlySet<string>, vendor: Vendor | null, tell: Tell): void {
+  // arch/x86/kernel/cpu/{intel,amd,hygon,zhaoxin}.c set both from the one bit.
+  tell('invtsc', flags.has('constant_tsc') && flags.has('nonstop_tsc'));
+  if (vendor === 'Intel') {
+    const both = flags.has('ibrs') && flags.has('ibpb');
+    const either = flags.has('ibrs') || flags.has('ibpb');
+    tell('spec-ctrl', flags.has('spec_ctrl') || both || (either ? 'unknown' : false));
+    if (flags.has('intel_stibp')) tell('stibp', true);
+  }
+  if (vendor === 'AMD' || vendor === 'Hygon') {
+    // The kernel sets it from either of two CPUID bits, or from a register that no guest sees.
+    for (const name of ['amd-ssbd', 'virt-ssbd']) tell(name, flags.has('ssbd') ? 'unknown' : false);
+  }
+}
+
+function readVmx(
+  catalog: Catalog,
+  flags: readonly string[],
+  { has, known, unnamed }: { has: Row; known: Row; unnamed: string[] },
+): void {
+  known.set(join(known, catalog.toldByLinuxVmx()));
+  for (const flag of flags) {
+    const found = catalog.findLinuxVmx(flag);
+    if (found) setBit(has, found.id);
+    else if (!KERNEL_VMX.has(flag)) unnamed.push(`vmx-${flag}`);
+  }
+}
+
+function signature(fields: ReadonlyMap<string, string>): Signature | null {
+  const [family, model, stepping] = ['cpu family', 'model', 'stepping'].map((key) =>
+    fields.get(key),
+  );
+  const isNumber = (text: string | undefined) => text !== undefined && /^\d+$/.test(text);
+  return [family, model, stepping].every(isNumber)
+    ? { family: Number(family), model: Number(model), stepping: Number(stepping) }
+    : null;
+}
+
+/** Names as the kernel writes them: the catalog describes x86 alone, so they are compared as they stand. */
+function describeArm(catalog: Catalog, blocks: readonly Block[], where: string): Description {
+  const architecture = blocks[0]!.fields.get('CPU architecture');
+  if (!blocks[0]!.fields.has('CPU implementer'))
+    throw new QueryError(
+      `${where} is neither of x86 nor of arm64; /proc/cpuinfo of these two can be read`,
+    );
+  const has = emptyRow(catalog.bits);
+  const known = rowOf(catalog.bits, catalog.features.keys());
+  const all = together(
+    catalog,
+    blocks.map(({ fields }) => ({
+      vendor: null,
+      signature: null,
+      microcode: null,
+      physBits: null,
+      xsave: null,
+      has,
+      known,
+      unnamed: words(fields.get('Features')!),
+    })),
+  );
+  const arch =
+    architecture === '8' || architecture === 'AArch64' ? 'aarch64' : `armv${architecture}l`;
+  return {
+    ...blank(blocks[0]!),
+    ...pick(all),
+    arch,
+    limits: { physBits: null },
+    notes: [
+      ...all.notes,
+      {
+        code: 'no-catalog',
+        message: `the catalog describes x86 only, so features of ${arch} are compared by the names that the kernel gives them`,
+      },
+    ],
+  };
+}
+
+const words = (text: string): string[] => [
+  ...new Set(text.split(/\s+/).filter((word) => word !== '')),
+];
