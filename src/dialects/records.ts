@@ -1,0 +1,353 @@
+// Host records: one JSON object a line, a list of them, or one object. The one language in which plimsoll can
+// say all that it knows of a host; what a record does not list is absent, in the view that it names.
+import { emptyRow, hasBit, rowOf, setBit } from '../core/rows.ts';
+import type { Catalog } from '../cpu/catalog.ts';
+import { openKvmFeatures, withoutOsState } from '../cpu/cpuid.ts';
+import { QueryError } from '../cpu/errors.ts';
+import type { Description, Note, Signature, View, XsaveComponent } from '../cpu/host.ts';
+import type { Dialect, Input } from './dialect.ts';
+import { isObject, type JsonObject, kindOf, MAX_JSON, parseJson, repeatedKey } from './json.ts';
+import { linesOf, quote } from './lines.ts';
+
+const VIEWS: readonly View[] = ['hardware', 'kernel', 'hypervisor', 'guest'];
+const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
+/** No processor addresses more than its page tables can hold (Intel SDM volume 3, 4.1.4: 52). */
+const MAX_PHYS_BITS = 52;
+const CONTROL = /\p{Cc}/u;
+const OPEN = 0x7b;
+const LIST = 0x5b;
+
+export const records: Dialect = {
+  name: 'records',
+  // A section of an INI file begins with a bracket, too, but no JSON follows it.
+  recognises: (head) => /^\uFEFF?\s*(?:\{|\[\s*(?:[[\]{"\d-]|$))/.test(head),
+  read: (input, catalog) => {
+    const out: Description[] = [];
+    for (const { record, text, line } of recordsOf(input))
+      out.push(new RecordReader(catalog, input.name, line, record, text).read());
+    return out;
+  },
+};
+
+interface Found {
+  readonly record: unknown;
+  /** Its own text, or null where it is part of a longer one. */
+  readonly text: string | null;
+  /** Where it begins; null where it is part of a longer text. */
+  readonly line: number;
+}
+
+function* recordsOf(input: Input): Generator<Found> {
+  const { bytes, name } = input;
+  const start = bytes.findIndex((byte) => !isBlank(byte));
+  const newline = bytes.indexOf(10, start);
+  const firstLine = bytes.subarray(start, newline < 0 ? bytes.length : newline);
+  const isWhole = newline < 0 || bytes.subarray(newline).every(isBlank);
+  if (bytes[start] === LIST || (bytes[start] === OPEN && !isWhole && !isClosed(firstLine))) {
+    if (bytes.length > MAX_JSON)
+      throw new QueryError(
+        `${name} is one JSON value of ${bytes.length >> 20} MB, too long to read as a whole; write one record a line`,
+      );
+    const text = decode(input);
+    const value = parseJson(text, name);
+    if (!Array.isArray(value)) return yield { record: value, text, line: 1 };
+    // Objects in a list have no lines of their own once parsed; their starts are found where each stands on its own.
+    const lines = startLines(text, value.length);
+    for (const [i, record] of value.entries()) yield { record, text: null, line: lines[i] ?? 1 };
+    return;
+  }
+  for (const { number, text } of linesOf(input, true)) {
+    const trimmed = text.trim();
+    if (trimmed !== '')
+      yield { record: parseJson(trimmed, name, number), text: trimmed, line: number };
+  }
+}
+
+const isBlank = (byte: number): boolean =>
+  byte === 32 || (byte >= 9 && byte <= 13) || byte === 0xef || byte === 0xbb || byte === 0xbf;
+
+function isClosed(line: Uint8Array): boolean {
+  const last = line.findLast((byte) => !isBlank(byte));
+  return last === 0x7d && line.length > 1;
+}
+
+function decode({ bytes, name }: Input): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new QueryError(`${name} is not UTF-8 text; write the file in UTF-8`);
+  }
+}
+
+/** The line on which each element of a JSON list begins. */
+function startLines(text: string, count: number): number[] {
+  const lines: number[] = [];
+  let depth = 0;
+  let line = 1;
+  let isNext = false;
+  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\],\n]|[^\s"{}[\],:]+/g)) {
+    if (token === '\n') line++;
+    else if (token === ',') isNext = depth === 1;
+    else {
+      if (isNext && token !== ']') lines.push(line);
+      isNext = false;
+      if (token === '{' || token === '[') isNext = ++depth === 1;
+      else if (token === '}' || token === ']') depth--;
+    }
+    if (lines.length === count) break;
+  }
+  return lines;
+}
+
+class RecordReader {
+  readonly #catalog: Catalog;
+  readonly #input: string;
+  readonly #line: number;
+  readonly #record: JsonObject;
+  readonly #notes: Note[] = [];
+
+  constructor(catalog: Catalog, input: string, line: number, record: unknown, text: string | null) {
+    this.#catalog = catalog;
+    this.#input = input;
+    this.#line = line;
+    this.#record = {};
+    if (!isObject(record))
+      this.#fail(`a host record is an object with "features", and this is ${kindOf(record)}`);
+    this.#record = record;
+    const twice = text === null ? null : repeatedKey(text, record);
+    if (twice !== null)
+      this.#fail(`the key ${quote(twice)} is there twice; which of the two holds?`);
+  }
+
+  read(): Description {
+    const catalog = this.#catalog;
+    const {
+      host,
+      arch,
+      vendor,
+      view,
+      features,
+      unknown,
+      limits,
+      signature,
+      microcode,
+      xsave,
+      ...rest
+    } = this.#record;
+    const isX86 = arch === undefined || arch === null || arch === 'x86_64' || arch === 'i686';
+    const has = emptyRow(catalog.bits);
+    const unnamed = new Map<string, string>();
+    for (const name of this.#names('features', features)) {
+      const f = isX86 ? catalog.find(name) : undefined;
+      if (f) setBit(has, f.id);
+      else if (!isX86 || !this.#isLinuxOnly(name)) unnamed.set(name, name);
+    }
+    const open = emptyRow(catalog.bits);
+    const unnamedUnknown: string[] = [];
+    for (const name of unknown === undefined || unknown === null
+      ? []
+      : this.#names('unknown', unknown)) {
+      const f = isX86 ? catalog.find(name) : undefined;
+      if (f ? hasBit(has, f.id) : unnamed.has(name))
+        this.#fail(
+          `${f?.name ?? name} is both in "features" and in "unknown"; keep it in the one that holds`,
+        );
+      if (f) setBit(open, f.id);
+      else if (!unnamedUnknown.includes(name)) unnamedUnknown.push(name);
+    }
+    const known = rowOf(
+      catalog.bits,
+      catalog.features.filter((f) => !hasBit(open, f.id)).map((f) => f.id),
+    );
+    openKvmFeatures(catalog, has, known);
+    const speaksFor = this.#view(view);
+    if (speaksFor === 'hardware' || speaksFor === 'kernel') withoutOsState(catalog, has, known);
+    return {
+      dialect: 'records',
+      line: this.#line,
+      host: this.#host(),
+      view: speaksFor,
+      arch: this.#optional(arch, (value) => this.#word('arch', value, 'x86_64')) ?? 'x86_64',
+      vendor: this.#optional(vendor, (value) =>
+        catalog.vendor(this.#word('vendor', value, 'GenuineIntel')),
+      ),
+      has,
+      known,
+      unnamed: [...unnamed.keys()],
+      unnamedUnknown,
+      limits: { physBits: this.#physBits(limits) },
+      signature: this.#optional(signature, (value) => this.#signature(value)),
+      microcode: this.#optional(microcode, (value) => this.#microcode(value)),
+      xsave: this.#optional(xsave, (value) => this.#xsave(value)),
+      models: null,
+      machine: null,
+      qemu: null,
+      model: null,
+      element: null,
+      keys: this.#keys(rest),
+      notes: this.#notes,
+    };
+  }
+
+  #fail(what: string): never {
+    const { host } = this.#record;
+    const who = typeof host === 'string' && host !== '' ? `host ${quote(host)}: ` : '';
+    throw new QueryError(`${this.#input}:${this.#line}: ${who}${what}`);
+  }
+
+  #optional<T>(value: unknown, read: (value: unknown) => T): T | null {
+    return value === undefined || value === null ? null : read(value);
+  }
+
+  #word(key: string, value: unknown, like: string): string {
+    if (typeof value !== 'string' || value === '' || CONTROL.test(value))
+      this.#fail(
+        `"${key}" is ${value === '' ? 'empty' : typeof value === 'string' ? 'not printable' : kindOf(value)}; write it like ${JSON.stringify(like)}`,
+      );
+    return value;
+  }
+
+  #host(): string | null {
+    const { host } = this.#record;
+    if (host === undefined || host === null) return null;
+    const name = this.#word('host', host, 'db-07');
+    const isVendor = this.#catalog.vendors.some((v) => v.id === name || v.name === name);
+    if (!isVendor && !UUID.test(name)) return name;
+    this.#notes.push({
+      code: 'no-host-name',
+      message: `"host" is ${isVendor ? 'a vendor' : 'a UUID'}, which names no host; its file does instead`,
+    });
+    return null;
+  }
+
+  #view(value: unknown): View {
+    if (value === undefined || value === null) return 'hypervisor';
+    const view = VIEWS.find((v) => v === value);
+    return (
+      view ??
+      this.#fail(
+        `"view" is ${typeof value === 'string' ? quote(value) : kindOf(value)}; it is one of ${VIEWS.join(', ')}`,
+      )
+    );
+  }
+
+  #names(key: string, value: unknown): string[] {
+    if (value === undefined)
+      this.#fail(`a host record needs "${key}", the list of the features that it has`);
+    if (!Array.isArray(value))
+      this.#fail(`"${key}" is ${kindOf(value)}; it is a list of feature names`);
+    for (const name of value) {
+      if (typeof name !== 'string')
+        this.#fail(`"${key}" lists ${kindOf(name)}; every entry is the name of a feature`);
+      if (name === '' || /\s/.test(name) || CONTROL.test(name))
+        this.#fail(
+          `"${key}" lists ${quote(name)}, which is no name; write every feature as a string of its own`,
+        );
+    }
+    return value as string[];
+  }
+
+  /** Flags that the kernel prints of itself, as they come along when a record is made from /proc/cpuinfo. */
+  #isLinuxOnly(name: string): boolean {
+    const { vendor } = this.#record;
+    return (
+      this.#catalog.findLinux(
+        name,
+        typeof vendor === 'string' ? this.#catalog.vendor(vendor) : null,
+      ) === 'linux-only'
+    );
+  }
+
+  #physBits(value: unknown): number | null {
+    if (value === undefined || value === null) return null;
+    if (!isObject(value)) this.#fail(`"limits" is ${kindOf(value)}; write it like {"physBits":46}`);
+    for (const key of Object.keys(value))
+      if (key !== 'physBits') this.#ignored(`limits.${key}`, 'physBits is the only limit');
+    const { physBits } = value;
+    if (physBits === undefined || physBits === null) return null;
+    if (
+      !Number.isInteger(physBits) ||
+      (physBits as number) < 1 ||
+      (physBits as number) > MAX_PHYS_BITS
+    )
+      this.#fail(
+        `"limits.physBits" is ${kindOf(physBits)}; it is a whole number of bits from 1 to ${MAX_PHYS_BITS}`,
+      );
+    return physBits as number;
+  }
+
+  #signature(value: unknown): Signature {
+    const { family, model, stepping } = this.#numbers('signature', value, [
+      'family',
+      'model',
+      'stepping',
+    ]);
+    return { family: family!, model: model!, stepping: stepping! };
+  }
+
+  #xsave(value: unknown): XsaveComponent[] {
+    if (!Array.isArray(value))
+      this.#fail(
+        `"xsave" is ${kindOf(value)}; it is a list like [{"component":2,"size":256,"offset":576}]`,
+      );
+    return value
+      .map((entry): XsaveComponent => {
+        const { component, size, offset } = this.#numbers('xsave', entry, [
+          'component',
+          'size',
+          'offset',
+        ]);
+        return { component: component!, size: size!, offset: offset! };
+      })
+      .sort((a, b) => a.component - b.component)
+      .map((c, i, all) =>
+        all[i - 1]?.component === c.component
+          ? this.#fail(`"xsave" lists component ${c.component} twice`)
+          : c,
+      );
+  }
+
+  #numbers(key: string, value: unknown, names: readonly string[]): Record<string, number> {
+    const like = `{${names.map((n) => `"${n}":...`).join(',')}}`;
+    if (!isObject(value)) this.#fail(`"${key}" is ${kindOf(value)}; write it like ${like}`);
+    return Object.fromEntries(
+      names.map((name) => {
+        const number = value[name];
+        if (!Number.isSafeInteger(number) || (number as number) < 0)
+          this.#fail(
+            `"${key}.${name}" is ${number === undefined ? 'missing' : kindOf(number)}; write ${key} like ${like}, in whole numbers`,
+          );
+        return [name, number as number];
+      }),
+    );
+  }
+
+  #microcode(value: unknown): string {
+    if (typeof value !== 'string' || !/^0x[0-9a-f]{1,16}$/i.test(value))
+      this.#fail(
+        `"microcode" is ${typeof value === 'string' ? quote(value) : kindOf(value)}; write it like "0x5003604"`,
+      );
+    return value.toLowerCase();
+  }
+
+  #keys(rest: JsonObject): Record<string, string | number | boolean> {
+    const kept: [string, string | number | boolean][] = [];
+    for (const [key, value] of Object.entries(rest)) {
+      if (
+        typeof value === 'string' ||
+        typeof value === 'boolean' ||
+        (typeof value === 'number' && Number.isFinite(value))
+      )
+        kept.push([key, value]);
+      else if (value !== null) this.#ignored(key, 'only strings, numbers and booleans are kept');
+    }
+    return Object.fromEntries(kept);
+  }
+
+  #ignored(key: string, why: string): void {
+    this.#notes.push({
+      code: 'key-ignored',
+      message: `the key ${quote(key)} of the record is left out: ${why}`,
+    });
+  }
+}
