@@ -1,0 +1,87 @@
+// Features as the catalog's data writes them, taken apart when somebody looks.
+import type { Feature, Merge, Place, Register, Vendor } from './feature.ts';
+import type * as Data from './schema.ts';
+
+const REGISTERS = new Set(['eax', 'ebx', 'ecx', 'edx']);
+const NONE: readonly never[] = [];
+
+/** A feature over its record: the places of four hundred are not worth taking apart before one is asked for. */
+export class RecordedFeature implements Feature {
+  readonly id: number;
+  readonly name: string;
+  readonly aliases: readonly string[];
+  readonly qemu: string | null;
+  readonly linux: readonly string[];
+  readonly linuxHidden: readonly string[];
+  readonly xen: string | null;
+  readonly merge: Merge;
+  readonly why: string;
+  readonly migratable: boolean;
+  readonly libvirtMigratable: boolean;
+  readonly needs: Feature['needs'];
+  readonly xsave: readonly number[];
+  readonly hostConditional: boolean;
+  readonly source: string | null;
+  readonly security: boolean;
+  readonly #record: Data.FeatureRecord;
+  #places: readonly Place[] | undefined;
+  #libvirt: Feature['libvirt'] | undefined;
+  #offered: ReadonlySet<Vendor> | undefined;
+
+  constructor(id: number, record: Data.FeatureRecord, ids: ReadonlyMap<string, number>) {
+    this.id = id;
+    this.name = record.name;
+    this.aliases = record.aliases ?? NONE;
+    this.qemu = record.qemu ?? null;
+    this.linux = record.linux ?? NONE;
+    this.linuxHidden = record.linuxHidden ?? NONE;
+    this.xen = record.xen ?? null;
+    this.merge = record.merge ?? 'all';
+    this.why = record.why ?? 'a guest may use it on any host, so every host must have it';
+    this.migratable = !record.unmigratable;
+    this.libvirtMigratable = !record.libvirtUnmigratable;
+    this.needs = record.needs?.map((group) => group.map((name) => ids.get(name)!)) ?? NONE;
+    this.xsave = record.xsave ?? NONE;
+    this.hostConditional = record.conditional ?? false;
+    this.source = record.source ?? null;
+    this.security = record.security ?? false;
+    this.#record = record;
+  }
+
+  get places(): readonly Place[] {
+    this.#places ??= this.#record.at.map(parsePlace);
+    return this.#places;
+  }
+
+  get libvirt(): Feature['libvirt'] {
+    if (this.#libvirt === undefined) {
+      const { libvirt, libvirtAt = {} } = this.#record;
+      const was = Object.fromEntries(
+        Object.entries(libvirtAt).map(([version, at]) => [version, parsePlace(at)]),
+      );
+      this.#libvirt = libvirt ? { name: libvirt[0], since: libvirt[1], was } : null;
+    }
+    return this.#libvirt;
+  }
+
+  get offered(): ReadonlySet<Vendor> {
+    this.#offered ??= new Set(this.#record.offered);
+    return this.#offered;
+  }
+}
+
+/** A place as the catalog's data writes it: cpuid.LEAF.SUBLEAF.REGISTER.BIT or msr.INDEX.BIT, numbers in hex but for the bit. */
+export function parsePlace(text: string): Place {
+  const [kind, ...rest] = text.split('.');
+  if (kind === 'msr') return { kind, msr: Number.parseInt(rest[0]!, 16), bit: Number(rest[1]) };
+  const [leaf, subleaf, register, bit] = rest;
+  if (kind !== 'cpuid' || !REGISTERS.has(register!))
+    throw new RangeError(`"${text}" is no place of a feature`);
+  return {
+    kind,
+    leaf: Number.parseInt(leaf!, 16),
+    subleaf: Number.parseInt(subleaf!, 16),
+    register: register as Register,
+    bit: Number(bit),
+  };
+}

@@ -1,0 +1,192 @@
+// The house: who may import whom, and who may know of WebAssembly, of Node and of the command line.
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ROOT } from './support/places.ts';
+
+const test = suite('architecture');
+const SRC = join(ROOT, 'src');
+
+/** Programs of the generator of the catalog's data: run from the sources, imported by nothing. */
+const GENERATOR = ['cpu/learn.ts', 'cpu/cpu-map.ts'];
+
+// A file may import its own folder and every folder of a lower floor.
+const FLOORS: Record<string, number> = {
+  core: 0,
+  cpu: 1,
+  fleet: 2,
+  dialects: 3,
+  solve: 3,
+  report: 3,
+  'index.ts': 4,
+  cli: 5,
+  'bin.ts': 6,
+  'worker.ts': 6,
+};
+
+interface Import {
+  readonly of: string;
+  readonly lazy: boolean;
+}
+
+const sources = new Map<string, string>(
+  readdirSync(SRC, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'))
+    .map((file) => [file, readFileSync(join(SRC, file), 'utf8')]),
+);
+
+/** Code without comments; strings stay, so that what they say is judged too. */
+const code = (text: string): string =>
+  text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|[\s;{}(,])\/\/.*$/gm, '$1');
+
+function importsOf(text: string): Import[] {
+  const bare = code(text);
+  return [
+    ...[...bare.matchAll(/(?:^|\n)\s*(?:import|export)\b[^;'"]*?\bfrom\s*['"]([^'"]+)['"]/g)].map(
+      ([, of]) => ({ of: of!, lazy: false }),
+    ),
+    ...[...bare.matchAll(/(?:^|\n)\s*import\s*['"]([^'"]+)['"]/g)].map(([, of]) => ({
+      of: of!,
+      lazy: false,
+    })),
+    ...[...bare.matchAll(/\bimport\(\s*['"]([^'"]+)['"]\s*\)/g)].map(([, of]) => ({
+      of: of!,
+      lazy: true,
+    })),
+  ];
+}
+
+/** Files of src/ that a file imports, by path within src/. */
+const within = (file: string): string[] =>
+  importsOf(sources.get(file)!)
+    .filter((i) => i.of.startsWith('.'))
+    .map((i) => normalize(join(dirname(file), i.of)));
+
+const folder = (file: string): string => file.split('/')[0]!;
+
+test('the sources are seen', () => {
+  assert.ok(sources.size > 20, `${sources.size} files`);
+  assert.ok(
+    importsOf(sources.get('cpu/catalog.ts')!).some((i) => i.lazy),
+    'a lazy import',
+  );
+});
+
+test('every folder has its floor', () => {
+  for (const file of sources.keys())
+    assert.ok(folder(file) in FLOORS, `src/${file} is on no floor`);
+});
+
+test('imports point downwards, and from a floor to itself only within a folder', () => {
+  const wrong: string[] = [];
+  for (const file of sources.keys())
+    for (const of of within(file)) {
+      if (folder(of) === folder(file) || of.startsWith('..')) continue;
+      if (FLOORS[folder(of)]! >= FLOORS[folder(file)]!) wrong.push(`${file} → ${of}`);
+    }
+  assert.equal(wrong, []);
+});
+
+test('nothing outside src/ is imported but the core’s module', () => {
+  for (const file of sources.keys())
+    for (const of of within(file))
+      if (of.startsWith('..')) assert.equal([file, of], ['core/wasm.ts', '../build/core.wasm']);
+});
+
+test('there is no cycle', () => {
+  const done = new Set<string>();
+  const visit = (file: string, path: readonly string[]): void => {
+    assert.not(path.includes(file), `${[...path, file].join(' → ')}`);
+    if (done.has(file) || !sources.has(file)) return;
+    for (const of of within(file)) visit(of, [...path, file]);
+    done.add(file);
+  };
+  for (const file of sources.keys()) visit(file, []);
+});
+
+test('core/ alone knows WebAssembly', () => {
+  for (const [file, text] of sources)
+    if (folder(file) !== 'core') assert.not(/\bWebAssembly\b/.test(code(text)), file);
+});
+
+test('cli/ alone knows commander and the process', () => {
+  const outside = [...sources].filter(
+    ([file]) => !/^(cli\/|bin\.ts|worker\.ts)/.test(file) && !GENERATOR.includes(file),
+  );
+  for (const [file, text] of outside) {
+    assert.not(
+      importsOf(text).some((i) => i.of === 'commander'),
+      file,
+    );
+    assert.not(/\bprocess\.|\bBuffer\b|\b__dirname\b|\brequire\(/.test(code(text)), file);
+  }
+});
+
+test('what runs in a browser imports nothing of Node, and libraries only when they are needed', () => {
+  for (const [file, text] of sources) {
+    if (/^(cli\/|bin\.ts|worker\.ts)/.test(file) || GENERATOR.includes(file)) continue;
+    for (const { of, lazy } of importsOf(text)) {
+      if (of.startsWith('.')) continue;
+      assert.not(of.startsWith('node:'), `${file} imports ${of}`);
+      const types = new RegExp(`import type [^;]*from '${of}'`).test(text);
+      assert.ok(lazy || types, `${file} imports ${of} at start`);
+    }
+  }
+});
+
+test('the generator of the catalog is imported by nothing', () => {
+  for (const file of sources.keys())
+    if (!GENERATOR.includes(file))
+      for (const of of within(file)) assert.not(GENERATOR.includes(of), file);
+});
+
+test('bin.ts is four lines', () => {
+  const lines = code(sources.get('bin.ts')!)
+    .trim()
+    .split('\n')
+    .filter((line) => line.trim() !== '');
+  assert.ok(lines.length <= 4, `${lines.length} lines`);
+});
+
+test('files stay readable: under 450 lines', () => {
+  for (const [file, text] of sources) {
+    if (file.startsWith('cpu/data/') || file === 'cpu/learn.ts') continue;
+    const lines = text.split('\n').length;
+    assert.ok(lines <= 450, `src/${file} has ${lines} lines`);
+  }
+});
+
+test('the built library imports nothing but its own pieces', () => {
+  const seen = new Set<string>();
+  const walk = (file: string): void => {
+    if (seen.has(file)) return;
+    seen.add(file);
+    for (const { of } of importsOf(readFileSync(file, 'utf8'))) {
+      assert.ok(of.startsWith('./'), `${file} imports ${of}`);
+      walk(join(dirname(file), of));
+    }
+  };
+  assert.ok(existsSync(join(ROOT, 'dist/index.js')), 'npm run build:lib comes first');
+  walk(join(ROOT, 'dist/index.js'));
+  assert.ok(seen.size > 1, 'lazy pieces are apart');
+});
+
+test('the built library answers where Node’s globals are not there', () => {
+  const script = `
+    const { log } = console;
+    for (const name of ['process', 'Buffer', 'global', 'require', 'setImmediate', 'clearImmediate'])
+      Object.defineProperty(globalThis, name, { get() { throw new Error(name + ' is used'); } });
+    const plimsoll = await import('./dist/index.js');
+    const catalog = await plimsoll.loadCatalog();
+    log(catalog.find('pclmuldq').name);`;
+  const out = execFileSync('node', ['--input-type=module', '-e', script], {
+    cwd: ROOT,
+    encoding: 'utf8',
+    timeout: 20_000,
+  });
+  assert.is(out, 'pclmulqdq\n');
+});
+
+test.run();
