@@ -1,0 +1,100 @@
+// The suites themselves: uvu ends with success on a file that runs nothing, so that is looked for here.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ROOT } from './support/places.ts';
+
+const test = suite('suites');
+
+const list = (dir: string, ending: string): string[] =>
+  readdirSync(join(ROOT, dir), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith(ending))
+    .map((file) => file.slice(0, -ending.length))
+    .sort();
+const sources = list('test', '.test.ts');
+const texts = new Map(
+  sources.map((name) => [name, readFileSync(join(ROOT, 'test', `${name}.test.ts`), 'utf8')]),
+);
+
+/** The arguments of every call of `name(...)` in a text, split at the commas of the call itself. */
+function callsOf(name: string, text: string): string[][] {
+  const calls: string[][] = [];
+  for (let at = text.indexOf(`${name}(`); at >= 0; at = text.indexOf(`${name}(`, at + 1)) {
+    const parts = [''];
+    let depth = 0;
+    let quote = '';
+    for (let i = at + name.length; i < text.length; i++) {
+      const c = text[i]!;
+      if (quote) {
+        if (c === '\\') parts[parts.length - 1] += text[i++];
+        else if (c === quote) quote = '';
+      } else if (c === "'" || c === '"' || c === '`') quote = c;
+      else if (c === '/' && /[(,]\s*$/.test(text.slice(0, i))) quote = '/';
+      else if ('([{'.includes(c)) depth++;
+      else if (')]}'.includes(c) && --depth === 0) break;
+      if (c === ',' && depth === 1 && !quote) parts.push('');
+      else parts[parts.length - 1] += text[i];
+    }
+    calls.push(parts.map((p, i) => (i === 0 ? p.slice(1) : p).trim()).filter((p) => p !== ''));
+  }
+  return calls;
+}
+
+test('every test file ends by running its suite', () => {
+  assert.ok(sources.length >= 10, `${sources.length} test files`);
+  for (const [name, text] of texts) {
+    assert.match(
+      text.trimEnd(),
+      /(^|\n)(test\.run\(\);|\}?\s*test\.run\(\);\s*\}?)$/,
+      `${name}.test.ts`,
+    );
+    assert.ok(/\btest\(/.test(text) || /\bfact\(/.test(text), `${name}.test.ts has no test`);
+  }
+});
+
+test('no test is singled out', () => {
+  for (const [name, text] of texts)
+    assert.not(/\btest\.only\(/.test(text.replace(/\/\\b.*/g, '')), `${name}.test.ts`);
+});
+
+test('calls are taken apart at their own commas', () => {
+  const calls = callsOf(
+    'throws',
+    "throws(() => f(1, [2, 'x,)']), 'text'); throws(g, /a, b(/); throws(h)",
+  );
+  assert.equal(calls, [["() => f(1, [2, 'x,)'])", "'text'"], ['g', '/a, b(/'], ['h']]);
+});
+
+test('an expected error is a regular expression: uvu does not compare a text', () => {
+  for (const [name, text] of texts)
+    for (const args of name === 'suites' ? [] : callsOf('assert.throws', text)) {
+      assert.ok(
+        args.length >= 2,
+        `${name}.test.ts: assert.throws(${args[0]}) expects nothing in particular`,
+      );
+      assert.not(
+        /^['"`]/.test(args[1]!),
+        `${name}.test.ts: assert.throws(..., ${args[1]}) checks nothing`,
+      );
+    }
+});
+
+test('a property that fails says why', () => {
+  for (const [name, text] of texts)
+    if (/from 'fast-check'/.test(text))
+      assert.match(text, /includeErrorInReport: true/, `${name}.test.ts`);
+});
+
+test('what is run is what is written: every file built, and none of a file that is gone', () => {
+  assert.equal(list('build/test', '.test.js'), sources);
+});
+
+test('the scripts run every suite: the live ones apart', () => {
+  const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  assert.match(scripts.test, /clean.*build.*quick/);
+  assert.match(scripts.quick, /uvu build\/test "\\.test\\.js\$" -i oracles$/);
+  assert.match(scripts['test:live'], /uvu build\/test\/oracles "\\.test\\.js\$"$/);
+});
+
+test.run();
