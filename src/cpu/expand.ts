@@ -1,17 +1,6 @@
 // What a whole -cpu argument means on one machine type of one QEMU: the features asked for, the properties, and what
-// QEMU refuses. The steps and their order are QEMU's own; nothing here looks at a host.
-import {
-  clearBit,
-  emptyRow,
-  hasBit,
-  join,
-  meet,
-  minus,
-  type Row,
-  rowOf,
-  setBit,
-  size,
-} from '../core/rows.ts';
+// QEMU refuses. The steps and their order are QEMU's own; no host is looked at.
+import { clearBit, emptyRow, hasBit, join, minus, type Row, rowOf, setBit } from '../core/rows.ts';
 import type { Catalog, Feature } from './catalog.ts';
 import { QueryError } from './errors.ts';
 import { findMachine, type Machine } from './machine.ts';
@@ -19,7 +8,7 @@ import {
   findProperty,
   kvmKeeps,
   levelRules,
-  maxStartValues,
+  machineValues,
   maxValues,
   notAutomatic,
   type Properties,
@@ -27,7 +16,6 @@ import {
   type PropertyValue,
   propertiesOf,
   tcgFeatures,
-  widerAddresses,
 } from './properties.ts';
 import type { Accelerator } from './qemu.ts';
 import {
@@ -35,7 +23,6 @@ import {
   checkValue,
   type Item,
   parseBoolean,
-  parseCpuString,
   parseFrequency,
   parseValue,
 } from './qemu-string.ts';
@@ -65,29 +52,18 @@ export interface Expansion {
   readonly named: ReadonlySet<string>;
 }
 
-/** What a guest finds of an expansion on tcg, where the accelerator is all that decides. */
-export interface Realized {
-  readonly exposed: Row;
-  readonly unavailable: Row;
-  readonly properties: Properties;
-}
-
-const AUTO = 0xffffffff;
+/** A maximum leaf that QEMU works out itself. */
+export const AUTO = 0xffffffff;
+/** CPUID leaf of what KVM itself offers guests. */
+const KVM_LEAF = 0x40000001;
+const KILO = 1000;
 
 /**
- * The meaning of a -cpu argument.
- * @throws QueryError for whatever this QEMU would refuse to start with.
+ * The meaning of a -cpu argument, not held against what a start would refuse.
+ * @throws QueryError for an unknown model or property, or a value that QEMU does not take.
  */
-export function expandCpu(catalog: Catalog, cpu: string, where: Surroundings): Expansion {
-  try {
-    const expansion = new Builder(catalog, parseCpuString(cpu), where).expand();
-    checkStart(catalog, expansion);
-    return expansion;
-  } catch (error) {
-    if (!(error instanceof QueryError)) throw error;
-    throw new QueryError(cpu === '' ? error.message : `-cpu "${cpu}": ${error.message}`);
-  }
-}
+export const expandItems = (catalog: Catalog, cpu: CpuString, where: Surroundings): Expansion =>
+  new Builder(catalog, cpu, where).expand();
 
 /**
  * The meaning of a model and typed properties, as query-cpu-model-expansion gives it: not held against what a start
@@ -103,16 +79,15 @@ export function expandModel(
   return new Builder(catalog, { model, items: [] }, where).expand(props);
 }
 
-/** What the guest sees when it starts under tcg. */
-export function realizeTcg(catalog: Catalog, expansion: Expansion): Realized {
-  const { features, orphaned, properties } = expansion;
-  const refused = minus(features, catalog.row(tcgFeatures(expansion.qemu)));
-  const forced = properties['x-force-features'] === true;
-  return {
-    exposed: forced ? features : minus(features, refused),
-    unavailable: join(orphaned, refused),
-    properties: started(catalog, expansion),
-  };
+const tcgRows = new WeakMap<Catalog, Map<string, Row>>();
+
+/** Features that tcg of this QEMU can give a guest. */
+export function tcgRow(catalog: Catalog, qemu: string): Row {
+  const rows = tcgRows.get(catalog) ?? new Map<string, Row>();
+  tcgRows.set(catalog, rows);
+  const row = rows.get(qemu) ?? catalog.row(tcgFeatures(qemu));
+  rows.set(qemu, row);
+  return row;
 }
 
 /** The -vN of a name on a machine type. */
@@ -261,6 +236,7 @@ class Builder {
       this.#values,
       this.#catalog.allCpuChanges.find((c) => c.qemu === qemu && isHere(c))?.values,
     );
+    Object.assign(this.#values, machineValues(this.#machine.name));
     if (this.#isMax()) this.#values.pmu = true;
     // Where the name means the latest version, that version's own table has said it all.
     if (this.#machine.cpuVersion === 'latest' && this.#resolved !== this.#cpu.model) return;
@@ -354,7 +330,11 @@ class Builder {
         );
       return;
     }
-    this.#values[property.name] = value;
+    // QEMU keeps kilohertz.
+    this.#values[property.name] =
+      property.name === 'tsc-frequency' && typeof value === 'number'
+        ? value - (value % KILO)
+        : value;
     this.#named.add(property.name);
   }
 
@@ -394,7 +374,7 @@ class Builder {
       throw new QueryError(
         `${this.#cpu.model} is whatever the host has, so it means nothing without one; name a model, or give --accel tcg`,
       );
-    const all = this.#catalog.row(tcgFeatures(this.#where.qemu));
+    const all = tcgRow(this.#catalog, this.#where.qemu);
     const left = this.#catalog.row(notAutomatic);
     if (this.#values.migratable === true)
       for (const f of this.#catalog.features)
@@ -415,7 +395,7 @@ class Builder {
     }
     if (this.#where.accelerator !== 'kvm' || this.#values.kvm === false)
       for (const f of this.#catalog.features)
-        if (f.places.some((p) => p.kind === 'cpuid' && p.leaf === KVM_LEAF))
+        if (f.places.some((p) => p.kind === 'cpuid' && p.leaf === KVM_LEAF && p.register === 'eax'))
           clearBit(this.#features, f.id);
     return orphaned;
   }
@@ -460,74 +440,4 @@ class Builder {
     setBit(orphaned, feature.id);
     if (this.#values['x-force-features'] !== true) clearBit(this.#features, feature.id);
   }
-}
-
-const KVM_LEAF = 0x40000001;
-
-/** Whether the CPU is one with 64 bits; phys-bits is a matter of those alone. */
-const hasLongMode = (catalog: Catalog, features: Row): boolean =>
-  hasBit(features, catalog.feature('lm').id);
-
-const MIN_PHYS_BITS = 32;
-const MAX_PHYS_BITS = 52;
-const DEFAULT_PHYS_BITS = 40;
-
-/** What a start would refuse, host or no host. */
-function checkStart(catalog: Catalog, expansion: Expansion): void {
-  const { properties: p, resolved, accelerator, qemu } = expansion;
-  if (expansion.model === 'host')
-    throw new QueryError('host needs KVM; it cannot be had under tcg');
-  const exposed =
-    accelerator === 'tcg' ? realizeTcg(catalog, expansion).exposed : expansion.features;
-  if (accelerator === 'tcg' && p.enforce === true) {
-    const { unavailable } = realizeTcg(catalog, expansion);
-    if (size(unavailable) > 0)
-      throw new QueryError(
-        `enforce asks for all or nothing, and tcg of QEMU ${qemu} has no ${catalog.names(unavailable).join(', ')}`,
-      );
-  }
-  const physBits = Number(p['phys-bits']);
-  const guestBits =
-    p['guest-phys-bits'] === undefined || p['guest-phys-bits'] === AUTO
-      ? 0
-      : Number(p['guest-phys-bits']);
-  if (hasLongMode(catalog, exposed)) {
-    if (physBits !== 0 && (physBits < MIN_PHYS_BITS || physBits > MAX_PHYS_BITS))
-      throw new QueryError(`phys-bits takes ${MIN_PHYS_BITS} to ${MAX_PHYS_BITS}, not ${physBits}`);
-    const most = physBits || DEFAULT_PHYS_BITS;
-    if (guestBits !== 0 && (guestBits < MIN_PHYS_BITS || guestBits > most))
-      throw new QueryError(
-        `guest-phys-bits takes ${MIN_PHYS_BITS} to phys-bits (${most}), not ${guestBits}`,
-      );
-  } else {
-    if (physBits !== 0)
-      throw new QueryError('phys-bits needs a 64-bit CPU, and this one has no lm');
-    if (guestBits !== 0)
-      throw new QueryError('guest-phys-bits needs a 64-bit CPU, and this one has no lm');
-  }
-  const cache = catalog.qemuModels.get(resolved)!.cache;
-  if (p['legacy-cache'] === false && (cache === null || cache === 'legacy'))
-    throw new QueryError(
-      `legacy-cache=off needs a model with a cache table, and ${expansion.model} has none`,
-    );
-}
-
-/** The properties as they read once the CPU has started. */
-function started(catalog: Catalog, expansion: Expansion): Properties {
-  const p = { ...expansion.properties };
-  const exposed = minus(
-    expansion.features,
-    p['x-force-features'] === true
-      ? emptyRow(catalog.bits)
-      : minus(expansion.features, catalog.row(tcgFeatures(expansion.qemu))),
-  );
-  if (!hasLongMode(catalog, exposed))
-    p['phys-bits'] =
-      size(meet(exposed, catalog.row(widerAddresses(expansion.qemu)))) > 0 ? 36 : MIN_PHYS_BITS;
-  else if (p['phys-bits'] === 0) p['phys-bits'] = DEFAULT_PHYS_BITS;
-  if (expansion.model === 'max' && p.family === 0) Object.assign(p, maxStartValues(expansion.qemu));
-  if (p['guest-phys-bits'] === AUTO) p['guest-phys-bits'] = 0;
-  if (!expansion.named.has('hv-vendor-id')) p['hv-vendor-id'] = 'Microsoft Hv';
-  if (p['ucode-rev'] === 0) p['ucode-rev'] = p.vendor === 'AuthenticAMD' ? 0x01000065 : 0x100000000;
-  return p;
 }

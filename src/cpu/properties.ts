@@ -74,5 +74,9 @@ export const kvmKeeps: readonly {
   readonly feature: string;
 }[] = data.kvmKeeps;
 
+/** What a machine type sets on every CPU beyond its compatibility with older ones. */
+export const machineValues = (machine: string): Properties =>
+  data.machineValues.find((m) => m.machine === machine)?.values ?? {};
+
 export const machineAliases = (qemu: string): Readonly<Record<string, string>> =>
   (data.machineAliases as Record<string, Record<string, string>>)[qemu] ?? {};

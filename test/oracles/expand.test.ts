@@ -1,0 +1,116 @@
+// Random -cpu strings on random machine types, started for real: what QEMU shows and refuses is what we say.
+// PLIMSOLL_QEMU names further binaries (a command line each, separated by ;), PLIMSOLL_SAMPLE the number of pairs.
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { loadCatalog } from '../../src/cpu/catalog.ts';
+import { QueryError } from '../../src/cpu/errors.ts';
+import { machinesOf } from '../../src/cpu/machine.ts';
+import { propertiesOf } from '../../src/cpu/properties.ts';
+import { expandCpu, realizeTcg } from '../../src/cpu/start.ts';
+import { qemuVersion, readCpu } from '../support/qemu.ts';
+import { pick, type Random, random } from '../support/random.ts';
+
+const catalog = await loadCatalog();
+const commands = ['qemu-system-x86_64', ...(process.env.PLIMSOLL_QEMU?.split(';') ?? [])].map((c) =>
+  c.trim().split(/\s+/),
+);
+const sample = Number(process.env.PLIMSOLL_SAMPLE ?? 1000);
+const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
+const VALUES: Record<string, readonly string[]> = {
+  bool: ['on', 'off', 'yes', 'no'],
+  auto: ['on', 'off', 'auto'],
+  string: ['GenuineIntel', 'AuthenticAMD', 'HygonGenuine', 'My CPU'],
+  number: ['0', '1', '7', '13', '0x24', '36', '39', '46', '010', '2999999'],
+  wrong: ['', 'abc', '-1', '300', '1.5', '99999999999999999999', 'ON', 'GenuineIntel'],
+};
+
+function randomCpu(next: Random, qemu: string): string {
+  const models = [...catalog.qemuModels.keys()].filter((name) => catalog.hasQemuModel(name, qemu));
+  const spellings = catalog.features
+    .filter((f) => f.qemu !== null && (next() < 0.1 || catalog.isSince('qemu', qemu, f.qemu)))
+    .flatMap((f) => [f.name, ...f.aliases]);
+  const properties = propertiesOf(qemu).filter((p) => p.of !== 'vcpu');
+  const items = Array.from({ length: Math.floor(next() * 7) }, () => {
+    const feature = pick(next, spellings);
+    const spelt = next() < 0.02 ? feature.replaceAll('-', '_') : feature;
+    const kind = next();
+    if (kind < 0.3) return `+${spelt}`;
+    if (kind < 0.5) return `-${spelt}`;
+    if (kind < 0.75)
+      return `${spelt}=${pick(next, ['on', 'off', 'on', 'off', 'yes', 'no', 'true', 'false', 'y', 'n'])}`;
+    if (kind < 0.85) return spelt;
+    const property = pick(next, properties);
+    if (kind < 0.86) return `${pick(next, ['+', '-'])}${property.name}`;
+    const values = next() < 0.05 ? VALUES.wrong! : (VALUES[property.type] ?? VALUES.number!);
+    return `${property.name}=${pick(next, values)}`;
+  });
+  return [pick(next, models), ...items].join(',');
+}
+
+const test = suite('live QEMU');
+for (const command of commands) {
+  const version = qemuVersion(command);
+  if (version === null || !catalog.versions.qemu.includes(version)) {
+    console.log(
+      `expand: skipped ${command.join(' ')}: ${version === null ? 'it does not answer' : `QEMU ${version} is not in the catalog`}`,
+    );
+    continue;
+  }
+  test(`QEMU ${version}: ${sample} random pairs of machine type and -cpu string (seed ${seed})`, async () => {
+    const next = random(seed);
+    // none starts no CPU at all; x-remote is not in every build.
+    const machines = machinesOf(catalog, version)
+      .map((m) => m.name)
+      .filter((name) => name !== 'x-remote' && name !== 'none');
+    const features = catalog.features
+      .filter((f) => f.qemu !== null && catalog.isSince('qemu', version, f.qemu))
+      .map((f) => f.name);
+    const numbers = propertiesOf(version)
+      .filter((p) => p.type !== 'fixed' && p.of === undefined && p.name !== 'lbr-fmt')
+      .map((p) => p.name);
+    const differences: string[] = [];
+    let refused = 0;
+    for (let i = 0; i < sample; i++) {
+      const machine = pick(next, machines);
+      const cpu = randomCpu(next, version);
+      const live = await readCpu(
+        command,
+        ['-machine', `${machine},accel=tcg`, '-cpu', cpu],
+        [...features, ...numbers, 'unavailable-features'],
+      );
+      const differ = (what: string) => differences.push(`${machine} -cpu '${cpu}': ${what}`);
+      try {
+        const expansion = expandCpu(catalog, cpu, { machine, qemu: version, accelerator: 'tcg' });
+        if ('refused' in live) {
+          differ(`QEMU refuses: ${live.refused.split('\n').at(-1)}`);
+          continue;
+        }
+        const { exposed, unavailable, properties } = realizeTcg(catalog, expansion);
+        const ours = new Set(catalog.names(exposed));
+        for (const name of features)
+          if (live.properties[name] !== ours.has(name))
+            differ(`${name} is ${live.properties[name]}, ours ${ours.has(name)}`);
+        const missing = new Set(
+          (live.properties['unavailable-features'] as string[]).filter((name) => name !== ''),
+        );
+        const oursMissing = catalog.names(unavailable);
+        for (const name of oursMissing)
+          if (!missing.delete(name)) differ(`${name} is not unavailable`);
+        for (const name of missing) differ(`${name} is unavailable`);
+        for (const name of numbers)
+          if (String(live.properties[name]) !== String(properties[name]))
+            differ(`${name} is ${live.properties[name]}, ours ${properties[name]}`);
+      } catch (error) {
+        if (!(error instanceof QueryError)) throw error;
+        refused++;
+        if (!('refused' in live)) differ(`QEMU takes it, ours: ${error.message}`);
+      }
+    }
+    console.log(
+      `expand: QEMU ${version}: ${sample} pairs, ${refused} refused by both, ${differences.length} differences`,
+    );
+    assert.equal(differences.slice(0, 20), []);
+    assert.ok(refused < sample);
+  });
+}
+test.run();
