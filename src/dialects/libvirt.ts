@@ -1,0 +1,365 @@
+// libvirt's XML: host and domain capabilities, domains, <cpu> alone, and the CPUID dumps of libvirt's own tools.
+// Each is read for what its author knew; nothing is concluded about guests (cpu/offer.ts does that).
+import { emptyRow, setBit } from '../core/rows.ts';
+import type { Catalog } from '../cpu/catalog.ts';
+import { decodeWords, kvmFeatures, Words } from '../cpu/cpuid.ts';
+import type { GuestCpu } from '../cpu/definition.ts';
+import { QueryError } from '../cpu/errors.ts';
+import type { Description, Note } from '../cpu/host.ts';
+import type { LibvirtCpu, Policy } from '../cpu/libvirt.ts';
+import { byBytes } from '../cpu/order.ts';
+import type { Dialect, Input } from './dialect.ts';
+import {
+  child,
+  children,
+  childText,
+  cpuElementOf,
+  type Found,
+  findCpus,
+  parseCpu,
+} from './libvirt-element.ts';
+import { type ExpandOptions, expandCpu, findFeature } from './libvirt-expand.ts';
+import { writeLibvirtCpu } from './libvirt-write.ts';
+import { readXml, type XmlElement } from './xml.ts';
+
+const X86 = ['x86_64', 'i686'];
+
+export const libvirt: Dialect = {
+  name: 'libvirt',
+  // A file in UTF-16 shows a zero or a replacement character beside each letter.
+  recognises: (head) => /^<[a-z!?]/i.test(head.replace(/[\0\ufeff\ufffd]/g, '').trimStart()),
+  read,
+  write,
+};
+
+async function read(input: Input, catalog: Catalog): Promise<Description[]> {
+  const descriptions: Description[] = [];
+  await readXml(input, (root) => {
+    for (const found of findCpus(root)) descriptions.push(describe(input, catalog, found));
+  });
+  if (descriptions.length === 0)
+    throw new QueryError(
+      `${input.name} is XML without a CPU; give virsh domcapabilities, virsh capabilities, a domain's XML or a <cpu> element`,
+    );
+  return descriptions;
+}
+
+function describe(input: Input, catalog: Catalog, found: Found): Description {
+  const { element } = found;
+  const cpu = cpuElementOf(found);
+  switch (found.kind) {
+    case 'cpudata':
+      return cpudata(input, catalog, element);
+    case 'capabilities': {
+      if (!cpu)
+        throw new QueryError(
+          `${input.name}:${element.line}: these capabilities describe no host CPU; virsh domcapabilities does`,
+        );
+      return {
+        ...host(catalog, parseCpu(input.name, cpu, 'host')),
+        qemu: qemuOf(element, childText(cpu, 'arch')),
+      };
+    }
+    case 'domainCapabilities':
+      return domainCapabilities(catalog, element, cpu ? parseCpu(input.name, cpu, 'guest') : null);
+    case 'domain':
+      return domain(catalog, element, cpu ? parseCpu(input.name, cpu, 'guest') : null);
+    case 'cpu': {
+      const parsed = parseCpu(input.name, element, 'auto');
+      return parsed.type === 'host'
+        ? host(catalog, parsed)
+        : guest(catalog, parsed, 'x86_64', element.line);
+    }
+  }
+}
+
+/** virsh capabilities: what the processor shows to the host. */
+function host(catalog: Catalog, cpu: LibvirtCpu): Description {
+  const description = relative(catalog, cpu, cpu.arch!);
+  return {
+    ...description,
+    view: 'hardware',
+    limits: { physBits: cpu.maxphysaddr?.bits ?? null },
+    signature: cpu.signature,
+    microcode: cpu.microcode === null ? null : `0x${Number(cpu.microcode).toString(16)}`,
+  };
+}
+
+/** virsh domcapabilities: what QEMU on the host can give to guests. */
+function domainCapabilities(
+  catalog: Catalog,
+  element: XmlElement,
+  cpu: LibvirtCpu | null,
+): Description {
+  const arch = childText(element, 'arch') ?? 'x86_64';
+  const custom = children(child(element, 'cpu'), 'mode').find(
+    (mode) => mode.attributes.name === 'custom',
+  );
+  const listed = new Set(children(custom, 'model').map((model) => model.text.trim()));
+  const description = cpu
+    ? relative(catalog, cpu, arch, { listed, derived: true })
+    : blank(catalog, arch, element.line);
+  const notes = [...description.notes];
+  if (!cpu)
+    notes.push({
+      code: 'no-host-model',
+      message:
+        'its domain capabilities support no host-model CPU, so nothing is known of its features',
+    });
+  if (cpu?.fallback === 'allow')
+    notes.push({
+      code: 'approximate-model',
+      message:
+        'its host-model is an approximation by an old libvirt or QEMU; a query-cpu-model-expansion would be exact',
+    });
+  if (childText(element, 'domain') === 'qemu') {
+    // An emulator hands out what it implements, whatever the processor, and nothing of KVM.
+    for (const id of kvmFeatures(catalog)) setBit(description.known, id);
+    notes.push({
+      code: 'emulated',
+      message:
+        'its domain capabilities are of plain emulation (virttype qemu), not of KVM; virsh domcapabilities --virttype kvm gives those',
+    });
+  }
+  const models = modelList(catalog, custom);
+  if (models === null && listed.size > 0 && X86.includes(arch))
+    notes.push({
+      code: 'usability-unknown',
+      message:
+        'its libvirt does not say which CPU models are usable on it, so a model may fail to start there',
+    });
+  const maxphysaddr = cpu?.maxphysaddr;
+  return {
+    ...description,
+    view: 'hypervisor',
+    line: element.line,
+    limits: { physBits: maxphysaddr?.limit ?? maxphysaddr?.bits ?? null },
+    models,
+    machine: childText(element, 'machine'),
+    notes,
+  };
+}
+
+/** The usable models and the blockers of the others; null where the list does not tell them apart. */
+function modelList(catalog: Catalog, custom: XmlElement | undefined): Description['models'] {
+  const blockers = new Map(
+    children(custom, 'blockers').map((b) => [
+      b.attributes.model,
+      children(b, 'feature').map(
+        ({ attributes: { name = '' } }) => findFeature(catalog, name)?.name ?? name,
+      ),
+    ]),
+  );
+  const models = new Map<string, readonly string[] | null>();
+  let tells = false;
+  for (const model of children(custom, 'model')) {
+    const { usable } = model.attributes;
+    const name = model.text.trim();
+    tells ||= usable === 'yes' || usable === 'no';
+    if (usable === 'yes') models.set(name, []);
+    else if (usable === 'no') models.set(name, blockers.get(name) ?? null);
+    else if (usable === 'unknown') models.set(name, null);
+  }
+  return tells ? models : null;
+}
+
+/** A domain, live or not: what its guest has. */
+function domain(catalog: Catalog, element: XmlElement, cpu: LibvirtCpu | null): Description {
+  const type = child(child(element, 'os'), 'type')?.attributes;
+  return {
+    ...guest(catalog, cpu, type?.arch ?? 'x86_64', element.line),
+    host: childText(element, 'name'),
+    machine: type?.machine ?? null,
+  };
+}
+
+function guest(catalog: Catalog, cpu: LibvirtCpu | null, arch: string, line: number): Description {
+  // While a guest runs, libvirt writes out everything in which it differs from its model.
+  const description = cpu
+    ? relative(catalog, cpu, arch, { derived: cpu.check === 'full', asks: true })
+    : blank(catalog, arch, line);
+  const notes: Note[] = [...description.notes];
+  if (cpu && cpu.mode !== 'custom')
+    notes.push({
+      code: 'host-cpu',
+      message: `its CPU is ${cpu.mode}, which only the host that runs it settles; virsh dumpxml of the running guest shows what it got`,
+    });
+  else if (!cpu?.model)
+    notes.push({
+      code: 'default-cpu',
+      message:
+        'it names no CPU model and gets the default of its machine type; virsh dumpxml of the running guest shows what it got',
+    });
+  const { maxphysaddr = null } = cpu ?? {};
+  return {
+    ...description,
+    view: 'guest',
+    limits: { physBits: maxphysaddr?.mode === 'emulate' ? maxphysaddr.bits : null },
+    notes,
+  };
+}
+
+/** A CPU that is written relative to a model. */
+function relative(
+  catalog: Catalog,
+  cpu: LibvirtCpu,
+  arch: string,
+  options: ExpandOptions = {},
+): Description {
+  const base = { ...blank(catalog, arch, cpu.line), element: cpu };
+  const vendor = cpu.vendor === null ? null : catalog.vendor(cpu.vendor);
+  if (!X86.includes(arch))
+    return {
+      ...base,
+      vendor,
+      unnamed: cpu.features
+        .filter((f) => f.policy !== 'disable' && f.policy !== 'forbid')
+        .map((f) => f.name),
+      model: cpu.model === null ? null : { name: cpu.model, known: false },
+      notes: [
+        {
+          code: 'other-arch',
+          message: `it is ${arch}, and the catalog knows the features of x86 CPUs only`,
+        },
+      ],
+    };
+  const model = cpu.model === null ? undefined : catalog.libvirtModels.get(cpu.model);
+  const isUnknown = cpu.model !== null && !model;
+  return {
+    ...base,
+    ...expandCpu(catalog, cpu, options),
+    vendor: vendor ?? model?.vendor ?? null,
+    model: cpu.model === null ? null : { name: cpu.model, known: !isUnknown },
+    notes: isUnknown
+      ? [
+          {
+            code: 'unknown-model',
+            message: `its CPU is written relative to ${cpu.model}, a model that the catalog does not know, so only what is written beside it is known; plimsoll learn on a libvirt that has it, or a query-cpu-model-expansion, settles the rest`,
+          },
+        ]
+      : [],
+  };
+}
+
+const blank = (catalog: Catalog, arch: string, line: number): Description => ({
+  dialect: 'libvirt',
+  line,
+  host: null,
+  view: 'guest',
+  arch,
+  vendor: null,
+  has: emptyRow(catalog.bits),
+  known: emptyRow(catalog.bits),
+  unnamed: [],
+  unnamedUnknown: [],
+  limits: { physBits: null },
+  signature: null,
+  microcode: null,
+  xsave: null,
+  models: null,
+  machine: null,
+  qemu: null,
+  model: null,
+  element: null,
+  keys: {},
+  notes: [],
+});
+
+/** The QEMU whose newest machine type the aliases pc and q35 stand for; null where emulators differ. */
+function qemuOf(capabilities: XmlElement, arch: string | null): string | null {
+  const versions = new Set<string>();
+  for (const guestElement of children(capabilities, 'guest'))
+    for (const target of children(guestElement, 'arch')) {
+      if (target.attributes.name !== arch) continue;
+      for (const { text, attributes } of children(target, 'machine')) {
+        const version = /-(\d+\.\d+)$/.exec(attributes.canonical ?? '')?.[1];
+        if (version && /^(pc|q35)$/.test(text.trim())) versions.add(version);
+      }
+    }
+  return versions.size === 1 ? [...versions][0]! : null;
+}
+
+/** A dump of CPUID and MSR words. */
+function cpudata(input: Input, catalog: Catalog, element: XmlElement): Description {
+  if (element.attributes.arch !== 'x86')
+    throw new QueryError(
+      `${input.name}:${element.line}: <cpudata> of "${element.attributes.arch ?? 'no architecture'}" is not taken, only that of x86`,
+    );
+  const words = new Words();
+  const word = ({ line, attributes }: XmlElement, name: string, missing?: string): number => {
+    const written = attributes[name] ?? missing ?? '';
+    if (!/^0x[0-9a-f]{1,8}$/i.test(written))
+      throw new QueryError(
+        `${input.name}:${line}: ${name} "${written}" is no 32-bit word; write it like 0x1f`,
+      );
+    return Number(written);
+  };
+  for (const row of element.children)
+    if (row.name === 'cpuid') {
+      const [eax, ebx, ecx, edx] = ['eax', 'ebx', 'ecx', 'edx'].map((name) =>
+        word(row, name, '0x0'),
+      );
+      words.setLeaf(word(row, 'eax_in'), word(row, 'ecx_in', '0x0'), {
+        eax: eax!,
+        ebx: ebx!,
+        ecx: ecx!,
+        edx: edx!,
+      });
+    } else if (row.name === 'msr')
+      words.setMsr(
+        word(row, 'index'),
+        (BigInt(word(row, 'edx', '0x0')) << 32n) | BigInt(word(row, 'eax', '0x0')),
+      );
+  if (words.leaves === 0)
+    throw new QueryError(
+      `${input.name}:${element.line}: this <cpudata> holds no <cpuid>, so it describes no processor`,
+    );
+  const { physBits, ...processor } = decodeWords(catalog, words);
+  return {
+    ...blank(catalog, 'x86_64', element.line),
+    ...processor,
+    view: 'hardware',
+    limits: { physBits },
+    words,
+  };
+}
+
+/** One <cpu> element that gives the guest exactly the features of the definition. */
+function write({ definitions, vendor, physBits }: GuestCpu, catalog: Catalog): string {
+  const definition = definitions.libvirt;
+  if (!definition)
+    throw new QueryError(
+      'this CPU has no definition for libvirt: no model of the libvirt stack can be made to mean it; name another stack with --stack, or write it in another dialect',
+    );
+  const features = (policy: Policy, names: readonly string[]) =>
+    names
+      .map((name) => {
+        const spelling = catalog.findQemu(name)?.libvirt?.name;
+        if (spelling === undefined)
+          throw new RangeError(`libvirt has no name for feature "${name}"`);
+        return { name: spelling, policy };
+      })
+      .sort((a, b) => byBytes(a.name, b.name));
+  return writeLibvirtCpu({
+    type: 'guest',
+    arch: null,
+    mode: 'custom',
+    match: 'exact',
+    // The host is held against the definition before the guest starts, and nothing that QEMU adds stops it.
+    check: 'partial',
+    migratable: null,
+    model: definition.name,
+    fallback: 'forbid',
+    vendor: catalog.vendors.some((v) => v.name === vendor) ? vendor : null,
+    vendorId: null,
+    features: [
+      ...features('require', definition.require),
+      ...features('disable', definition.disable),
+    ],
+    signature: null,
+    microcode: null,
+    maxphysaddr: physBits === null ? null : { mode: 'emulate', bits: physBits, limit: null },
+    topology: null,
+    line: 1,
+  });
+}
