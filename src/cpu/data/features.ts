@@ -110,7 +110,7 @@ export default String.raw`{
 {"name":"avx512vnni","at":["cpuid.7.0.ecx.11"],"qemu":"7.2","libvirt":["avx512vnni","9.0"],"linux":["avx512_vnni"],"xen":"avx512-vnni","offered":["AMD","Intel"]},
 {"name":"avx512bitalg","at":["cpuid.7.0.ecx.12"],"qemu":"7.2","libvirt":["avx512bitalg","9.0"],"linux":["avx512_bitalg"],"xen":"avx512-bitalg","offered":["AMD","Intel"]},
 {"name":"avx512-vpopcntdq","at":["cpuid.7.0.ecx.14"],"qemu":"7.2","libvirt":["avx512-vpopcntdq","9.0"],"linux":["avx512_vpopcntdq"],"xen":"avx512-vpopcntdq","offered":["AMD","Intel"]},
-{"name":"la57","at":["cpuid.7.0.ecx.16"],"qemu":"7.2","libvirt":["la57","9.0"],"linux":["la57"],"xen":"la57","offered":["AMD","Intel"]},
+{"name":"la57","at":["cpuid.7.0.ecx.16"],"qemu":"7.2","libvirt":["la57","9.0"],"linuxHidden":["la57"],"xen":"la57","offered":["AMD","Intel"]},
 {"name":"rdpid","at":["cpuid.7.0.ecx.22"],"qemu":"7.2","libvirt":["rdpid","9.0"],"linux":["rdpid"],"xen":"rdpid","offered":["AMD","Intel","Zhaoxin CentaurHauls"]},
 {"name":"bus-lock-detect","at":["cpuid.7.0.ecx.24"],"qemu":"7.2","libvirt":["bus-lock-detect","9.0"],"linux":["bus_lock_detect"],"xen":"bld","offered":["Intel"]},
 {"name":"cldemote","at":["cpuid.7.0.ecx.25"],"qemu":"7.2","libvirt":["cldemote","9.0"],"linux":["cldemote"],"xen":"cldemote","offered":["Intel"]},
