@@ -14,7 +14,8 @@ import { findingLines, type Page } from './render.ts';
 import { clip, count, listed, printableAll, wrapSentence } from './text.ts';
 
 const HELP = `
-The first word of the answer is identical, superset or incompatible: the worst of all.
+The first word of the answer is identical, superset or incompatible, the worst
+of all CPUs.
 
 Examples:
   plimsoll compare host.xml guest.xml

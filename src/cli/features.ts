@@ -61,7 +61,7 @@ const shelf: Shelf<Feature> = {
   plural: 'features',
   singular: 'feature',
   examples: `  plimsoll features                 all of them
-  plimsoll features avx512f         who has it, which software knows it, where the bit lives
+  plimsoll features avx512f         who has it, and where the bit lives
   plimsoll features sse4_1 --json   any spelling does
 `,
   items: (catalog) => [...catalog.features].sort((a, b) => byBytes(a.name, b.name)),

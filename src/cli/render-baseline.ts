@@ -30,6 +30,7 @@ const VIEWS = {
 
 /** Groups of hosts that are listed; those behind them cost less. */
 const HOLDS = 5;
+const HOLDS_OF_MANY = 3;
 /** Values of --by that are reported in full. */
 const SECTIONS = 4;
 
@@ -60,11 +61,7 @@ export function renderBaselines(answer: Baselines, page: BaselinePage): string {
   ];
   if (rows.length <= SECTIONS)
     for (const row of rows)
-      lines.push(
-        '',
-        heading(`${row.name}: ${title(row.answer)}`, page),
-        ...detailLines(row.answer, page),
-      );
+      lines.push('', heading(sectionTitle(row, answer.by), page), ...detailLines(row.answer, page));
   else
     lines.push(
       '',
@@ -103,6 +100,10 @@ export function renderCheck(answer: Check, name: string, page: Page): string {
   return finish(lines);
 }
 
+function sectionTitle({ name, answer }: { name: string; answer: Baseline }, by: string): string {
+  return `${name}: ${title(by === 'vendor' ? { ...answer, vendor: null } : answer)}`;
+}
+
 const finish = (lines: readonly string[]): string => `${lines.join('\n')}\n`;
 
 const valueText = (value: unknown): string => (value === null ? '(none)' : String(value));
@@ -123,7 +124,7 @@ function cpuLines(answer: Baseline, page: BaselinePage): string[] {
     count(answer.features.length, 'feature'),
     physBits === null
       ? ''
-      : `${physBits} physical address bits${fleetPhysBits === physBits ? '' : ` (hosts: ${fleetPhysBits})`}`,
+      : `${physBits} physical address bits${fleetPhysBits === physBits ? '' : ` (of ${fleetPhysBits})`}`,
     'migratable',
   ];
   return [
@@ -164,34 +165,24 @@ function bodyLines(answer: Baseline, page: BaselinePage): string[] {
   const lines: string[] = [];
   if (answer.holds.length > 0)
     lines.push('', heading('What holds it down', page), ...holdLines(answer.holds, page));
-  const known = [
-    ...unknownLines(answer, page),
-    ...findingLines(
-      answer.findings.filter((f) => !isNewerStack(f)),
-      answer.skipped ?? [],
-      page,
-    ),
-  ];
+  const findings = [...unknownNotes(answer), ...answer.findings.filter((f) => !isNewerStack(f))];
+  const known = findingLines(findings, answer.skipped ?? [], page);
   if (known.length > 0) lines.push('', heading('Worth knowing', page), ...known);
   return lines;
 }
 
-/** The same for one of several answers, without its own headings. */
+/** The same for one of several answers: without headings, and its notes by their codes only. */
 function detailLines(answer: Baseline, page: BaselinePage): string[] {
-  if (!isAnswered(answer)) return findingLines(answer.findings, [], page);
-  return [
-    ...holdLines(answer.holds, page),
-    ...unknownLines(answer, page),
-    ...findingLines(answer.findings, [], page),
-  ];
+  const findings = [...unknownNotes(answer), ...answer.findings];
+  return [...holdLines(answer.holds, page, HOLDS_OF_MANY), ...findingLines(findings, [], page, 0)];
 }
 
-function holdLines(holds: readonly Hold[], page: BaselinePage): string[] {
-  const shown = holds.slice(0, HOLDS).map((hold) => {
+function holdLines(holds: readonly Hold[], page: BaselinePage, most = HOLDS): string[] {
+  const shown = holds.slice(0, most).map((hold) => {
     const them = hold.count === 1 ? 'it' : 'them';
     const { model, features } = hold.without;
     return {
-      hosts: hostsText(hold, Math.max(16, Math.floor(page.columns / 4))),
+      hosts: hostsText(hold, Math.floor(page.columns * 0.4)),
       cost: `cost ${hold.features.length}`,
       features: hold.features,
       without: `without ${them}: ${model ?? count(features, 'feature')}`,
@@ -210,27 +201,27 @@ function holdLines(holds: readonly Hold[], page: BaselinePage): string[] {
       return [`${start}${pad(names, room - without - 3)}   ${page.paint.dim(hold.without)}`];
     }
     const names = wrap(hold.features, room, 1)[0]!;
-    return [`${start}${names}`, `${' '.repeat(hosts + cost + 8)}${page.paint.dim(hold.without)}`];
+    return [
+      `${start}${names}`,
+      `${' '.repeat(hosts + cost + 8)}${page.paint.dim(clip(hold.without, room))}`,
+    ];
   });
   const rest = holds.length - shown.length;
   return rest > 0
     ? [
         ...lines,
-        `  ${page.paint.dim(`and ${count(rest, 'group')} more that cost less; --json has them all`)}`,
+        `  ${page.paint.dim(`and ${rest} more that ${rest === 1 ? 'costs' : 'cost'} less; --json has them all`)}`,
       ]
     : lines;
 }
 
-/** Features about which some host cannot tell, by the very hosts. */
-function unknownLines(answer: Baseline, page: BaselinePage): string[] {
-  const groups = byHosts(answer.unknown);
+/** Features about which some host cannot tell, by the very hosts, as notes beside the findings. */
+function unknownNotes(answer: Baseline): Finding[] {
   const remedy = answer.view === 'hypervisor' ? '' : ' (virsh domcapabilities would settle them)';
-  return groups.slice(0, 3).flatMap(({ features, ...list }) => {
+  return byHosts(answer.unknown).map(({ features, ...list }) => {
     const names = wrap(features, 48, 1)[0]!;
-    const sentence = `${count(features.length, 'feature')} unknown on ${hostsText(list, 30)}, so left out: ${names}${remedy}`;
-    return wrapSentence(sentence, page.columns - 4).map(
-      (line, i) => `  ${i === 0 ? page.paint.dim('-') : ' '} ${line}`,
-    );
+    const message = `${count(features.length, 'feature')} unknown on ${hostsText(list, 30)}, so left out: ${names}${remedy}`;
+    return { code: 'unknown', severity: 'info', ...list, message };
   });
 }
 

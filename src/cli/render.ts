@@ -68,14 +68,13 @@ export function definitionLines(
 const MARKS = { error: '!', warning: '!', info: '-' } as const;
 /** Findings of one kind that are spelled out; there may be one for every unknown name of a fleet. */
 const LIKE = 3;
-/** Notes that are spelled out beside the warnings, before they are named by their codes. */
-const NOTES = 4;
 
-/** A short list of sentences: every warning, then notes as far as there is room for them. */
+/** A short list of sentences: every warning, then so many notes; the others are named by their codes. */
 export function findingLines(
   findings: readonly Finding[],
   skipped: readonly Skipped[],
   page: Page,
+  notesShown = 4,
 ): string[] {
   const { paint } = page;
   const lines: string[] = [];
@@ -93,7 +92,7 @@ export function findingLines(
   }
   for (const [code, n] of seen)
     if (n > LIKE)
-      say('!', paint.yellow, `${n - LIKE} more like these (${code}); --json has them all`);
+      say('!', paint.yellow, `${n - LIKE} more of the code ${code}; --json has them all`);
   if (skipped.length > 0) {
     say('!', paint.yellow, `${count(skipped.length, 'input')} could not be read and took no part:`);
     for (const s of skipped.slice(0, LIKE)) say(' ', paint.dim, s.reason);
@@ -101,13 +100,14 @@ export function findingLines(
       say(' ', paint.dim, `and ${skipped.length - LIKE} more; --json has them all`);
   }
   const notes = findings.filter((f) => f.severity === 'info');
-  for (const f of notes.slice(0, NOTES)) say(MARKS.info, paint.dim, f.message);
-  if (notes.length > NOTES) {
-    const codes = [...new Set(notes.slice(NOTES).map((f) => f.code))];
+  for (const f of notes.slice(0, notesShown)) say(MARKS.info, paint.dim, f.message);
+  const others = notes.slice(notesShown);
+  if (others.length > 0) {
+    const codes = listed([...new Set(others.map((f) => f.code))]);
     say(
       '-',
       paint.dim,
-      `${notes.length - NOTES} more of less weight: ${listed(codes)}; --json spells them out`,
+      `${count(others.length, 'note')}${notesShown > 0 ? ' more' : ''}: ${codes}; --json has them`,
     );
   }
   return lines;

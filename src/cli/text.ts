@@ -41,6 +41,14 @@ export function clip(text: string, columns: number): string {
   return `${kept}…`;
 }
 
+/** The same, cut in the middle: names in a list most often differ at their ends. */
+export function clipMiddle(text: string, columns: number): string {
+  if (width(text) <= columns) return text;
+  const head = clip(text, Math.ceil(columns / 3));
+  const tail = clip([...text].reverse().join(''), columns - width(head) + 1).slice(0, -1);
+  return head + [...tail].reverse().join('');
+}
+
 export const pad = (text: string, columns: number): string =>
   text + ' '.repeat(Math.max(0, columns - width(text)));
 
@@ -123,5 +131,5 @@ export function hostsText(
     if (width(text) <= columns) return text;
   }
   const rest = list.count === 1 ? '' : ` and ${list.count - 1} more`;
-  return clip(list.hosts[0]!, Math.max(8, columns - width(rest))) + rest;
+  return clipMiddle(list.hosts[0]!, Math.max(8, columns - width(rest))) + rest;
 }
