@@ -116,11 +116,22 @@ test('what no CPU description holds is refused, with the line and a sentence', a
   for (const [document, sentence] of table) assert.match(await refusal(document), sentence);
 });
 
-test('a tree too big for memory is refused while it grows', async () => {
-  assert.match(
-    await refusal(`<a>${'<b/>'.repeat(2_000_001)}</a>`),
-    /<a> holds more than 2000000 elements/,
-  );
+test('what would fill the memory is refused while it grows', async () => {
+  const many = '<b/>'.repeat(2_000_001);
+  assert.match(await refusal(`<a>${many}</a>`), /<a> holds more than 2000000 elements/);
+  const long = 'x '.repeat(9_000_000);
+  const brackets = '<'.repeat(18_000_000);
+  for (const text of [
+    `<a x='${long}'/>`,
+    `<a>${long}`,
+    `<!--${brackets}`,
+    `<a><![CDATA[${brackets}`,
+  ])
+    assert.match(await refusal(text), /is longer than 16 MB/);
+  const pieces = `${'x'.repeat(100_000)}<b/>`.repeat(170);
+  assert.match(await refusal(`<a>${pieces}</a>`), /is longer than 16 MB/);
+  // Long as a whole, and nothing in it is.
+  assert.is((await roots(`<a>${`<!--${'x'.repeat(1000)}-->`.repeat(17_000)}</a>`)).length, 1);
 });
 
 test('no bytes do anything but be read or be refused with a sentence', async () => {

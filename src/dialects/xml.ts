@@ -22,6 +22,9 @@ interface Growing extends XmlElement {
 const MAX_DEPTH = 256;
 /** Of one root: a tree of so many elements is a gigabyte of objects. */
 const MAX_ELEMENTS = 2_000_000;
+/** Characters of one text, comment or tag: far beyond any, and far below what a string can hold. */
+const MAX_TEXT = 16 * 1024 * 1024;
+const TOO_LONG = `a text, comment or tag is longer than ${MAX_TEXT >> 20} MB, which none of a CPU description is`;
 const CHUNK = 1 << 20;
 
 /**
@@ -39,6 +42,7 @@ export async function readXml(input: Input, visit: (root: XmlElement) => void): 
   const open: Growing[] = [];
   let elements = 0;
   let line = 1;
+  let sinceEvent = 0;
   parser.on('error', (error) => fail(sentence(error.message.replace(/^\d+:\d+: /, ''))));
   parser.on('opentagstart', () => {
     // The character after the name is read already; it may have been the end of the line.
@@ -49,6 +53,7 @@ export async function readXml(input: Input, visit: (root: XmlElement) => void): 
     const parent = open.at(-1);
     if (parent) parent.children.push(element);
     else elements = 0;
+    sinceEvent = 0;
     if (open.push(element) > MAX_DEPTH)
       fail(`elements are nested more than ${MAX_DEPTH} deep, which no CPU description is`);
     if (++elements > MAX_ELEMENTS)
@@ -56,16 +61,23 @@ export async function readXml(input: Input, visit: (root: XmlElement) => void): 
   });
   parser.on('closetag', () => {
     const element = open.pop()!;
+    sinceEvent = 0;
     if (open.length === 0) visit(element);
   });
   const text = (written: string) => {
     const parent = open.at(-1);
-    if (parent) parent.text += written;
-    else if (written.trim() !== '')
+    sinceEvent = 0;
+    if (parent) {
+      parent.text += written;
+      if (parent.text.length > MAX_TEXT) fail(TOO_LONG);
+    } else if (written.trim() !== '')
       fail(`"${excerpt(written)}" stands outside of every element; keep the XML alone`);
   };
   parser.on('text', text);
   parser.on('cdata', text);
+  parser.on('comment', () => {
+    sinceEvent = 0;
+  });
 
   const encoding = encodingOf(input);
   const decoder = new TextDecoder(encoding, { fatal: true });
@@ -84,8 +96,10 @@ export async function readXml(input: Input, visit: (root: XmlElement) => void): 
     }
     // A tag that is cut here goes with the next chunk, so that no declaration is ever seen in two pieces.
     const end = last ? rest.length : Math.max(0, rest.lastIndexOf('<'));
+    sinceEvent += end;
     parser.write(withoutDeclarations(rest.slice(0, end)));
     rest = rest.slice(end);
+    if (Math.max(sinceEvent, rest.length) > MAX_TEXT) fail(TOO_LONG);
   }
   parser.close();
 }
