@@ -1,40 +1,15 @@
 // QMP: what QEMU itself answers to query-cpu-model-expansion and query-cpu-definitions, alone or in the midst of a
 // recorded session. Whatever stands between the JSON values (prompts, shell lines) is not read.
-import { emptyRow, hasBit, join, rowOf, setBit } from '../core/rows.ts';
+import { emptyRow, hasBit, join, type Row, rowOf, setBit } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note } from '../cpu/host.ts';
+import { findProperty } from '../cpu/properties.ts';
 import type { Dialect, Input } from './dialect.ts';
 import { isObject, type JsonObject, kindOf, MAX_JSON, parseJson } from './json.ts';
 import { quote } from './lines.ts';
 
-/** Boolean properties of a CPU in QEMU that are switches of QEMU and no features. */
-const SWITCHES = new Set([
-  'check',
-  'cpuid-0xb',
-  'enforce',
-  'fill-mtrr-mask',
-  'full-cpuid-auto-level',
-  'host-cache-info',
-  'host-phys-bits',
-  'hotpluggable',
-  'hotplugged',
-  'kvm',
-  'kvm-no-smi-migration',
-  'kvm-pv-enforce-cpuid',
-  'l3-cache',
-  'legacy-cache',
-  'legacy-multi-node',
-  'lmce',
-  'migratable',
-  'pmu',
-  'realized',
-  'start-powered-off',
-  'tcg-cpuid',
-  'vmware-cpuid-freq',
-  'xen-vapic',
-]);
-/** Hyper-V enlightenments are QEMU's own; x- marks what is no interface. */
+/** Enlightenments for other hypervisors' guests are QEMU's own, and x- marks what is no interface. */
 const SWITCH = /^(?:hv|x|xen)-/;
 /** Of a model that needs another accelerator, or that cannot be made at all. */
 const NO_FEATURE = new Set(['kvm', 'type']);
@@ -307,13 +282,14 @@ function readProps(input: Input, catalog: Catalog, line: number, props: JsonObje
       if (typeof value !== 'boolean')
         fail(`"${name}" is ${kindOf(value)}; QEMU answers true or false for a feature`);
       setBit(value ? has : off, f.id);
-    } else if (value === true && !SWITCHES.has(name) && !SWITCH.test(name)) unnamed.push(name);
+    } else if (value === true && !isSwitch(catalog, name)) unnamed.push(name);
   }
   const both = catalog.names(has).filter((name) => hasBit(off, catalog.feature(name).id));
   if (both.length > 0) fail(`${both.join(', ')} is both true and false under different spellings`);
-  let known = join(has, off);
+  const told = join(has, off);
+  let known: Row = told.slice();
   // A whole expansion lists every feature that this QEMU knows; one that it does not know no guest can have.
-  if (isWhole(catalog, known)) known = rowOf(catalog.bits, catalog.features.keys());
+  if (isWhole(catalog, told)) known = rowOf(catalog.bits, catalog.features.keys());
   const number = (name: string): number | null =>
     Number.isInteger(props[name]) ? (props[name] as number) : null;
   const [family, model, stepping] = ['family', 'model', 'stepping'].map(number);
@@ -321,6 +297,7 @@ function readProps(input: Input, catalog: Catalog, line: number, props: JsonObje
     vendor: typeof props.vendor === 'string' ? catalog.vendor(props.vendor) : null,
     has,
     known,
+    told,
     unnamed,
     limits: { physBits: number('phys-bits') || null },
     signature:
@@ -330,8 +307,12 @@ function readProps(input: Input, catalog: Catalog, line: number, props: JsonObje
   };
 }
 
+/** Whether it is a property of QEMU's CPUs that is no feature. */
+const isSwitch = (catalog: Catalog, name: string): boolean =>
+  SWITCH.test(name) || catalog.versions.qemu.some((version) => findProperty(name, version));
+
 /** Whether an expansion names most of what the oldest QEMU of the catalog knows: then it was not cut down by hand. */
-function isWhole(catalog: Catalog, told: Uint32Array): boolean {
+function isWhole(catalog: Catalog, told: Row): boolean {
   const oldest = catalog.features.filter((f) => f.qemu === catalog.versions.qemu[0]);
   return oldest.filter((f) => hasBit(told, f.id)).length * 2 > oldest.length;
 }
