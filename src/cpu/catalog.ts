@@ -19,6 +19,10 @@ export { parsePlace } from './record.ts';
 
 const NONE: readonly never[] = [];
 
+/** A table's own entry: an input may name a feature `constructor`. */
+const own = <T>(table: Readonly<Record<string, T>>, key: string): T | undefined =>
+  Object.hasOwn(table, key) ? table[key] : undefined;
+
 let loading: Promise<Catalog> | undefined;
 
 /** The catalog that ships with plimsoll; read at the first call, then shared. */
@@ -193,9 +197,9 @@ export class Catalog {
    * prints of itself or what no hypervisor hands on, or undefined for a flag that the catalog does not know.
    */
   findLinux(flag: string, vendor: Vendor | null): Feature | 'linux-only' | undefined {
-    const byVendor = this.#linuxVendor[flag];
+    const byVendor = own(this.#linuxVendor, flag);
     if (byVendor) {
-      const name = vendor === null ? undefined : byVendor[vendor];
+      const name = vendor === null ? undefined : own(byVendor, vendor);
       return name === undefined ? 'linux-only' : this.#bySpelling.get(name)!;
     }
     return this.#byLinux.get(flag) ?? (this.#linuxOnly.has(flag) ? 'linux-only' : undefined);
@@ -223,7 +227,7 @@ export class Catalog {
 
   /** The feature of a flag in the `vmx flags` line of /proc/cpuinfo. */
   findLinuxVmx(flag: string): Feature | undefined {
-    const name = this.#linuxVmx[flag];
+    const name = own(this.#linuxVmx, flag);
     return name === undefined ? undefined : this.#bySpelling.get(name);
   }
 
