@@ -104,7 +104,7 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
     await print(call, answer, options, () =>
       renderBaselines(
         printableAll(answer),
-        page(call, catalog, answer.baselines[0]!.baseline, options),
+        page(call, inputs, catalog, answer.baselines[0]!.baseline, options),
       ),
     );
     return answer.baselines.every(({ baseline }) => isAnswered(baseline)) ? 0 : 1;
@@ -112,7 +112,7 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
   const answer = baseline(fleet, how);
   if (writer) return writeOne(call, catalog, answer, writer, options);
   await print(call, answer, options, () =>
-    renderBaseline(printableAll(answer), page(call, catalog, answer, options)),
+    renderBaseline(printableAll(answer), page(call, inputs, catalog, answer, options)),
   );
   return isAnswered(answer) ? 0 : 1;
 }
@@ -254,11 +254,18 @@ const basePage = ({ io }: Call, options: Options) => ({
   paint: painter(io, options),
 });
 
-function page(call: Call, catalog: Catalog, answer: Baseline, options: Options): BaselinePage {
+function page(
+  call: Call,
+  inputs: readonly string[],
+  catalog: Catalog,
+  answer: Baseline,
+  options: Options,
+): BaselinePage {
   const oldest = stackNames(edgeStack(catalog, 'oldest')).join(',');
   return {
     ...basePage(call, options),
     argv: call.argv,
+    inputs,
     stackFrom: options.stack ? 'option' : answer.stack.join(',') === oldest ? 'oldest' : 'inputs',
     targets: dialectNames('write'),
   };

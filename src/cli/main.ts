@@ -41,6 +41,12 @@ const COMMANDS: readonly Entry[] = [
     load: () => import('./decode.ts'),
   },
   {
+    name: 'pin',
+    group: 'Questions:',
+    summary: 'a CPU definition that no machine type can change',
+    load: () => import('./pin.ts'),
+  },
+  {
     name: 'models',
     group: 'Catalog:',
     summary: 'CPU models, and which software knows them',

@@ -14,6 +14,7 @@ import { clip, count, hostsText, listed, pad, table, width, wrap, wrapSentence }
 /** What the report says of the call beside the answer. */
 export interface BaselinePage extends Page {
   readonly argv: readonly string[];
+  readonly inputs: readonly string[];
   /** Where the stack came from. */
   readonly stackFrom: 'option' | 'inputs' | 'oldest';
   /** Dialects of --to. */
@@ -66,12 +67,12 @@ export function renderBaselines(answer: Baselines, page: BaselinePage): string {
     lines.push(
       '',
       clip(
-        `  What holds each of them down: ${commandLine(page.argv, '--json', page.columns - 33)}`,
+        `  What holds each of them down: ${commandLine(page.argv, page.inputs, '--json', page.columns - 33)}`,
         page.columns,
       ),
     );
   if (answer.skipped) lines.push('', ...findingLines([], answer.skipped, page));
-  const use = commandLine(page.argv, '--to libvirt -o DIR', page.columns - 2);
+  const use = commandLine(page.argv, page.inputs, '--to libvirt -o DIR', page.columns - 2);
   return finish([
     ...lines,
     '',
@@ -308,7 +309,7 @@ function summaryLines(
 function useLines(answer: Baseline, page: BaselinePage): string[] {
   const [first, ...others] = page.targets;
   const line = (more: string, purpose: string) =>
-    nextCommand(commandLine(page.argv, more, page.columns - 2), purpose, page);
+    nextCommand(commandLine(page.argv, page.inputs, more, page.columns - 2), purpose, page);
   if (isAnswered(answer))
     return first === undefined
       ? []

@@ -123,11 +123,18 @@ export function nextCommand(command: string, purpose: string, { columns, paint }
 const quoted = (word: string): string =>
   /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 
-/** The command line as typed with more words at its end; inputs in the middle give way where it gets long. */
-export function commandLine(argv: readonly string[], more: string, columns: number): string {
-  const words = argv.map(quoted);
-  const full = `plimsoll ${[...words, more].join(' ')}`;
-  return width(full) <= columns ? full : `plimsoll ${words[0]} … ${more}`;
+/** The command line as typed with more words at its end; its inputs give way where it gets long. */
+export function commandLine(
+  argv: readonly string[],
+  inputs: readonly string[],
+  more: string,
+  columns: number,
+): string {
+  const full = `plimsoll ${[...argv.map(quoted), more].join(' ')}`;
+  if (width(full) <= columns) return full;
+  const words = argv.map((word) => (inputs.includes(word) ? '…' : quoted(word)));
+  const short = words.filter((word, i) => word !== '…' || words[i - 1] !== '…');
+  return clip(`plimsoll ${[...short, more].join(' ')}`, columns);
 }
 
 export const heading = (text: string, { paint }: Page): string => paint.bold(text);
