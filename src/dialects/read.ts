@@ -104,6 +104,10 @@ async function readInput(
     throw new QueryError(`${input.name} is empty; give a host description or leave the file out`);
   const reader =
     dialect ?? recogniseDialect(new TextDecoder().decode(input.bytes.subarray(0, HEAD)));
+  if (!reader && input.bytes.subarray(0, HEAD).includes(0))
+    throw new QueryError(
+      `${input.name} holds zero bytes, so it is no text or UTF-16; give text in UTF-8`,
+    );
   if (!reader)
     throw new QueryError(
       `${input.name} is in no dialect that plimsoll recognises (${dialectNames('read').join(', ')}); if it is one of these, say so with --from`,
