@@ -199,13 +199,15 @@ function describeHost(
   offers: readonly Expansion[],
 ): Description {
   const notes: Note[] = [];
-  const props = Object.assign({}, ...offers.map((e) => e.props)) as JsonObject;
+  const props: Record<string, unknown> = {};
   for (const e of offers)
-    for (const [name, value] of Object.entries(e.props))
-      if (props[name] !== value && name !== 'phys-bits')
+    for (const [name, value] of Object.entries(e.props)) {
+      if (Object.hasOwn(props, name) && props[name] !== value)
         throw new QueryError(
           `${input.name}:${e.line}: two expansions of one session contradict each other about ${name}; give each host a file of its own`,
         );
+      props[name] = value;
+    }
   const read = readProps(input, catalog, offers[0]?.line ?? session.line, props);
   const models =
     session.definitions === null ? null : readDefinitions(catalog, session.definitions);
