@@ -206,6 +206,37 @@ test('domain capabilities are what the hypervisor offers, with its models', asyn
   assert.equal(codes(d), []);
 });
 
+test('a libvirt that writes no blockers has those that its QEMU must have found', async () => {
+  const off = [
+    'arch-capabilities',
+    'ibrs-all',
+    'mds-no',
+    'rdctl-no',
+    'skip-l1dfl-vmentry',
+    'avx512f',
+  ]
+    .map((name) => `<feature policy='disable' name='${name}'/>`)
+    .join('');
+  const list = `<model usable='no'>Cascadelake-Server-noTSX</model><model usable='no'>Haswell-noTSX</model>
+    <model usable='no'>no-such-model</model><model usable='yes'>Penryn</model>`;
+  const mode = hostModel(
+    'Cascadelake-Server-noTSX',
+    `<feature policy='require' name='hypervisor'/>${off}`,
+  );
+  const d = await read(domainCapabilities(mode, list));
+  const blockers = d.models!.get('Cascadelake-Server-noTSX')!;
+  // What needs arch-capabilities goes off with it.
+  assert.equal(
+    blockers.filter((name) => !['mpx', 'xsaves', 'pku'].includes(name)),
+    ['arch-capabilities', 'avx512f'],
+  );
+  assert.ok(blockers.every((name) => says(d, name) !== 'yes'));
+  assert.equal(
+    ['Haswell-noTSX', 'no-such-model', 'Penryn'].map((name) => d.models!.get(name)),
+    [null, null, []],
+  );
+});
+
 test('domain capabilities of emulation say so, and have nothing of KVM', async () => {
   const d = await read(
     domainCapabilities(hostModel('Westmere', ''), "<model usable='yes'>qemu64</model>", 'qemu'),

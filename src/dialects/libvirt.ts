@@ -18,7 +18,8 @@ import {
   findCpus,
   parseCpu,
 } from './libvirt-element.ts';
-import { type ExpandOptions, expandCpu, findFeature } from './libvirt-expand.ts';
+import { type ExpandOptions, expandCpu } from './libvirt-expand.ts';
+import { customMode, modelList } from './libvirt-models.ts';
 import { writeLibvirtCpu } from './libvirt-write.ts';
 import { readXml, type XmlElement } from './xml.ts';
 
@@ -92,9 +93,8 @@ function domainCapabilities(
   cpu: LibvirtCpu | null,
 ): Description {
   const arch = childText(element, 'arch') ?? 'x86_64';
-  const custom = children(child(element, 'cpu'), 'mode').find(
-    (mode) => mode.attributes.name === 'custom',
-  );
+  const custom = customMode(element);
+  const isEmulated = childText(element, 'domain') === 'qemu';
   const listed = new Set(children(custom, 'model').map((model) => model.text.trim()));
   const description = cpu
     ? relative(catalog, cpu, arch, { listed, derived: true })
@@ -112,7 +112,7 @@ function domainCapabilities(
       message:
         'its host-model is an approximation by an old libvirt or QEMU; a query-cpu-model-expansion would be exact',
     });
-  if (childText(element, 'domain') === 'qemu') {
+  if (isEmulated) {
     // An emulator hands out what it implements, whatever the processor, and nothing of KVM.
     for (const id of kvmFeatures(catalog)) setBit(description.known, id);
     notes.push({
@@ -121,7 +121,7 @@ function domainCapabilities(
         'its domain capabilities are of plain emulation (virttype qemu), not of KVM; virsh domcapabilities --virttype kvm gives those',
     });
   }
-  const models = modelList(catalog, custom);
+  const models = modelList(catalog, custom, cpu && description.has, isEmulated ? 'tcg' : 'kvm');
   if (models === null && listed.size > 0 && X86.includes(arch))
     notes.push({
       code: 'usability-unknown',
@@ -138,29 +138,6 @@ function domainCapabilities(
     machine: childText(element, 'machine'),
     notes,
   };
-}
-
-/** The usable models and the blockers of the others; null where the list does not tell them apart. */
-function modelList(catalog: Catalog, custom: XmlElement | undefined): Description['models'] {
-  const blockers = new Map(
-    children(custom, 'blockers').map((b) => [
-      b.attributes.model,
-      children(b, 'feature').map(
-        ({ attributes: { name = '' } }) => findFeature(catalog, name)?.name ?? name,
-      ),
-    ]),
-  );
-  const models = new Map<string, readonly string[] | null>();
-  let tells = false;
-  for (const model of children(custom, 'model')) {
-    const { usable } = model.attributes;
-    const name = model.text.trim();
-    tells ||= usable === 'yes' || usable === 'no';
-    if (usable === 'yes') models.set(name, []);
-    else if (usable === 'no') models.set(name, blockers.get(name) ?? null);
-    else if (usable === 'unknown') models.set(name, null);
-  }
-  return tells ? models : null;
 }
 
 /** A domain, live or not: what its guest has. */
