@@ -3,11 +3,11 @@
 import { clearBit, emptyRow, hasBit, join, minus, type Row, rowOf, setBit } from '../core/rows.ts';
 import type { Catalog, Feature } from './catalog.ts';
 import { QueryError } from './errors.ts';
+import { AUTO, setLevels } from './levels.ts';
 import { findMachine, type Machine } from './machine.ts';
 import {
   findProperty,
   kvmKeeps,
-  levelRules,
   machineValues,
   maxValues,
   notAutomatic,
@@ -15,7 +15,9 @@ import {
   type Property,
   type PropertyValue,
   propertiesOf,
+  type Settings,
   tcgFeatures,
+  valueText,
 } from './properties.ts';
 import type { Accelerator } from './qemu.ts';
 import {
@@ -36,6 +38,8 @@ export interface Surroundings {
 }
 
 export interface Expansion {
+  /** The definition that was expanded. */
+  readonly string: CpuString;
   /** The name as given, and the -vN that it stands for there (itself where it is base or max). */
   readonly model: string;
   readonly resolved: string;
@@ -52,18 +56,21 @@ export interface Expansion {
   readonly named: ReadonlySet<string>;
 }
 
-/** A maximum leaf that QEMU works out itself. */
-export const AUTO = 0xffffffff;
 /** CPUID leaf of what KVM itself offers guests. */
 const KVM_LEAF = 0x40000001;
 const KILO = 1000;
 
 /**
  * The meaning of a -cpu argument, not held against what a start would refuse.
+ * @param globals what -global or -readconfig set on all CPUs
  * @throws QueryError for an unknown model or property, or a value that QEMU does not take.
  */
-export const expandItems = (catalog: Catalog, cpu: CpuString, where: Surroundings): Expansion =>
-  new Builder(catalog, cpu, where).expand();
+export const expandItems = (
+  catalog: Catalog,
+  cpu: CpuString,
+  where: Surroundings,
+  globals: Settings = [],
+): Expansion => new Builder(catalog, cpu, where).expand({}, globals);
 
 /**
  * The meaning of a model and typed properties, as query-cpu-model-expansion gives it: not held against what a start
@@ -90,6 +97,24 @@ export function tcgRow(catalog: Catalog, qemu: string): Row {
   return row;
 }
 
+const kvmWords = new WeakMap<Catalog, Row>();
+
+/** Features of KVM's own CPUID word, which a guest of KVM alone can have. */
+function kvmWord(catalog: Catalog): Row {
+  const word =
+    kvmWords.get(catalog) ??
+    rowOf(
+      catalog.bits,
+      catalog.features
+        .filter((f) =>
+          f.places.some((p) => p.kind === 'cpuid' && p.leaf === KVM_LEAF && p.register === 'eax'),
+        )
+        .map((f) => f.id),
+    );
+  kvmWords.set(catalog, word);
+  return word;
+}
+
 /** The -vN of a name on a machine type. */
 export function resolveModel(
   catalog: Catalog,
@@ -108,6 +133,15 @@ export function resolveModel(
     : `${name}-v1`;
 }
 
+interface Begun {
+  readonly features: Row;
+  readonly touched: Row;
+  readonly values: Readonly<Record<string, PropertyValue>>;
+}
+
+const begun = new WeakMap<Catalog, Map<string, Begun>>();
+const MAX_BEGUN = 4096;
+
 class Builder {
   readonly #catalog: Catalog;
   readonly #cpu: CpuString;
@@ -116,9 +150,9 @@ class Builder {
   readonly #resolved: string;
   #features: Row;
   /** Bits that something beyond the model's table has set or cleared by name. */
-  readonly #touched: Row;
+  #touched: Row;
   readonly #named = new Set<string>();
-  readonly #values: Record<string, PropertyValue> = {};
+  #values: Record<string, PropertyValue> = {};
 
   constructor(catalog: Catalog, cpu: CpuString, where: Surroundings) {
     this.#catalog = catalog;
@@ -131,17 +165,23 @@ class Builder {
     this.#touched = emptyRow(catalog.bits);
   }
 
-  expand(props: Readonly<Record<string, unknown>> = {}): Expansion {
-    this.#setTable();
-    this.#setMachine();
+  expand(props: Readonly<Record<string, unknown>> = {}, globals: Settings = []): Expansion {
+    this.#begin();
+    for (const [name, value] of globals) this.#set({ how: 'set', name, value: valueText(value) });
     for (const item of this.#items('set')) this.#set(item);
     for (const [name, value] of Object.entries(props)) this.#setTyped(name, value);
     for (const how of ['plus', 'minus'] as const)
       for (const item of this.#items(how)) this.#switch(item);
     if (this.#isMax()) this.#fill();
     const orphaned = this.#close();
-    this.#setLevels(orphaned);
+    if (setLevels(this.#catalog, this.#features, this.#values)) {
+      // Processor trace without its leaf is unavailable, whatever the host has.
+      const { id } = this.#catalog.feature('intel-pt');
+      setBit(orphaned, id);
+      if (this.#values['x-force-features'] !== true) clearBit(this.#features, id);
+    }
     return {
+      string: this.#cpu,
       model: this.#cpu.model,
       resolved: this.#resolved,
       machine: this.#machine.name,
@@ -152,6 +192,25 @@ class Builder {
       properties: this.#values,
       named: this.#named,
     };
+  }
+
+  /** All that is settled before anything is said of this one guest; fleets ask for the same few over and over. */
+  #begin(): void {
+    const { qemu, accelerator } = this.#where;
+    const key = `${qemu} ${accelerator} ${this.#machine.name} ${this.#cpu.model}`;
+    const known = begun.get(this.#catalog) ?? new Map<string, Begun>();
+    begun.set(this.#catalog, known);
+    let start = known.get(key);
+    if (!start) {
+      this.#setTable();
+      this.#setMachine();
+      start = { features: this.#features, touched: this.#touched, values: this.#values };
+      if (known.size >= MAX_BEGUN) known.clear();
+      known.set(key, start);
+    }
+    this.#features = start.features.slice();
+    this.#touched = start.touched.slice();
+    this.#values = { ...start.values };
   }
 
   #checkModel(): void {
@@ -394,50 +453,7 @@ class Builder {
       }
     }
     if (this.#where.accelerator !== 'kvm' || this.#values.kvm === false)
-      for (const f of this.#catalog.features)
-        if (f.places.some((p) => p.kind === 'cpuid' && p.leaf === KVM_LEAF && p.register === 'eax'))
-          clearBit(this.#features, f.id);
+      this.#features = minus(this.#features, kvmWord(this.#catalog));
     return orphaned;
-  }
-
-  #setLevels(orphaned: Row): void {
-    const v = this.#values as Record<string, number | boolean>;
-    const isFull = v['full-cpuid-auto-level'] === true;
-    const words = new Set(isFull ? [...levelRules.always, ...levelRules.words] : levelRules.always);
-    const raise = (name: string, to: number) => {
-      if ((v[name] as number) < to) v[name] = to;
-    };
-    let func7 = 0;
-    const reach = (leaf: number) =>
-      raise(
-        leaf >= 0xc0000000 ? 'min-xlevel2' : leaf >= 0x80000000 ? 'min-xlevel' : 'min-level',
-        leaf,
-      );
-    for (const f of this.#catalog.features) {
-      if (!hasBit(this.#features, f.id)) continue;
-      for (const p of f.places) {
-        if (
-          p.kind !== 'cpuid' ||
-          !words.has(`${p.leaf.toString(16)}.${p.subleaf.toString(16)}.${p.register}`)
-        )
-          continue;
-        reach(p.leaf);
-        if (p.leaf === 7) func7 = Math.max(func7, p.subleaf);
-      }
-      const further = levelRules.features[f.name];
-      if (!isFull || further === undefined) continue;
-      if (f.name === 'intel-pt' && v['x-intel-pt-auto-level'] !== true) {
-        if ((v['min-level'] as number) < further) this.#dropTrace(f, orphaned);
-      } else reach(further);
-    }
-    for (const name of ['level', 'xlevel', 'xlevel2'])
-      if (v[name] === AUTO) v[name] = v[`min-${name}`]!;
-    if (v['level-func7'] === AUTO) v['level-func7'] = func7;
-  }
-
-  /** Processor trace without its leaf is unavailable, whatever the host has. */
-  #dropTrace(feature: Feature, orphaned: Row): void {
-    setBit(orphaned, feature.id);
-    if (this.#values['x-force-features'] !== true) clearBit(this.#features, feature.id);
   }
 }

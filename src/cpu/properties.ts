@@ -23,11 +23,20 @@ export interface Property {
   readonly min?: number;
   readonly max?: number;
   readonly mask?: number;
-  /** vcpu: the place of one virtual processor, not its kind. max: only max and host have it. */
-  readonly of?: 'vcpu' | 'max';
+  /**
+   * vcpu: the place of one virtual processor, not its kind. start: how it starts. max: only max and host have it.
+   */
+  readonly of?: 'vcpu' | 'start' | 'max';
   /** The one QEMU of the catalog that has it; all where absent. */
   readonly only?: string;
 }
+
+/** Properties of a CPU by name, features among them, in the order in which they are to be written. */
+export type Settings = readonly (readonly [name: string, value: PropertyValue])[];
+
+/** A value as QEMU reads it from text. */
+export const valueText = (value: PropertyValue): string =>
+  typeof value === 'boolean' ? (value ? 'on' : 'off') : String(value);
 
 const known = new Map((data.properties as Property[]).map((p) => [p.name, p]));
 const aliases = new Map(Object.entries(data.aliases));

@@ -2,7 +2,8 @@
 import { hasBit, join, meet, minus, type Row, size } from '../core/rows.ts';
 import type { Catalog } from './catalog.ts';
 import { QueryError } from './errors.ts';
-import { AUTO, type Expansion, expandItems, type Surroundings, tcgRow } from './expand.ts';
+import { type Expansion, expandItems, type Surroundings, tcgRow } from './expand.ts';
+import { AUTO } from './levels.ts';
 import { maxStartValues, type Properties, widerAddresses } from './properties.ts';
 import { parseCpuString } from './qemu-string.ts';
 

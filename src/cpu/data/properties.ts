@@ -77,7 +77,7 @@ export default {
   {"name": "pmu", "type": "bool", "default": false},
   {"name": "realized", "type": "fixed"},
   {"name": "socket-id", "type": "int32", "default": -1, "of": "vcpu"},
-  {"name": "start-powered-off", "type": "bool", "default": false},
+  {"name": "start-powered-off", "type": "bool", "default": false, "of": "start"},
   {"name": "stepping", "type": "int64", "default": 0, "min": 0, "max": 15},
   {"name": "tcg-cpuid", "type": "bool", "default": true},
   {"name": "thread-id", "type": "int32", "default": -1, "of": "vcpu"},

@@ -1,0 +1,49 @@
+// What pin and drift ask of a guest: its -cpu argument, its machine type, and the QEMU that runs it.
+import { type Command, Option } from 'commander';
+import type { Catalog } from '../cpu/catalog.ts';
+import { QueryError } from '../cpu/errors.ts';
+import type { Accelerator } from '../cpu/qemu.ts';
+
+export interface QemuOptions {
+  readonly cpu?: string;
+  readonly machine?: string;
+  readonly qemu?: string;
+  readonly accel: Accelerator;
+}
+
+export const qemuOptions = (command: Command): Command =>
+  command
+    .optionsGroup('Guest:')
+    .option('--cpu <cpu>', 'a whole -cpu argument: Skylake-Server,+pcid,mpx=off')
+    .option('--machine <type>', 'its machine type: pc-q35-9.2, or pc and q35 for the newest')
+    .option('--qemu <version>', 'the QEMU that runs it (default: the newest known)')
+    .addOption(
+      new Option('--accel <accelerator>', 'kvm, or tcg for plain emulation')
+        .choices(['kvm', 'tcg'])
+        .default('kvm'),
+    );
+
+/**
+ * The catalog's version of a QEMU: 10.0 for 10.0.13, whatever its patch level.
+ * @throws QueryError for one that the catalog does not describe: another QEMU has other CPUs.
+ */
+export function qemuVersion(catalog: Catalog, text: string | undefined): string {
+  const known = catalog.versions.qemu;
+  if (text === undefined) return known.at(-1)!;
+  const [, wanted] = /^(\d+\.\d+)(?:\.\d+)?$/.exec(text) ?? [];
+  if (wanted === undefined)
+    throw new QueryError(
+      `--qemu "${text}" is no version of QEMU; write it like --qemu ${known.at(-1)}`,
+    );
+  if (known.includes(wanted)) return wanted;
+  throw new QueryError(
+    `--qemu "${text}" is not known, and another version has other CPUs; known are ${known.join(' and ')}`,
+  );
+}
+
+/** The value of an option without which there is no question. */
+export function required(value: string | undefined, option: string, example: string): string {
+  if (value === undefined)
+    throw new QueryError(`${option} is missing; give one like ${option} ${example}`);
+  return value;
+}
