@@ -5,7 +5,9 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { isEqual } from '../src/core/rows.ts';
 import { loadCatalog } from '../src/cpu/catalog.ts';
+import { readFleet } from '../src/dialects/read.ts';
 import { records } from '../src/dialects/records.ts';
+import { baselinesBy } from '../src/solve/baseline.ts';
 import { demoFleet } from './support/demo.ts';
 import { ROOT, SHARED, sayMissing } from './support/places.ts';
 
@@ -59,6 +61,16 @@ test('has at least 24 servers of both vendors and eight generations, none of the
     assert.match(String(d.keys.cpu), /Xeon|XEON|EPYC|Opteron/);
     assert.match(String(d.host), new RegExp(`^${d.keys.rack}-\\d\\d$`));
   }
+});
+
+test('every rack and cluster has a CPU in common: what one dump leaves out of its layout keeps no hosts apart', async () => {
+  const input = { name: 'fleet.ndjson', bytes: readFileSync(FIXTURE) };
+  const all = await readFleet(catalog, [input]);
+  for (const key of ['rack', 'cluster', 'vendor'])
+    for (const { value, baseline } of baselinesBy(all, key).baselines) {
+      assert.is(baseline.sides, undefined, `${key} ${value}`);
+      assert.ok(baseline.definitions.qemu && baseline.definitions.libvirt, `${key} ${value}`);
+    }
 });
 
 test.run();

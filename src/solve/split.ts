@@ -1,5 +1,6 @@
 // What must be equal before hosts can have a CPU in common: architecture, vendor, and the XSAVE layout of what is exposed.
 import { hasBit, type Row } from '../core/rows.ts';
+import type { XsaveComponent } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import type { ClassFacts, Fleet } from '../fleet/fleet.ts';
 
@@ -19,11 +20,16 @@ export function splitByXsave(fleet: Fleet, features: Row): Split | null {
   const exposed = new Set(
     fleet.catalog.features.filter((f) => hasBit(features, f.id)).flatMap((f) => f.xsave),
   );
+  // A component that a description does not state is unknown there: only places that differ split the fleet.
+  const places = new Map<number, Set<string>>();
+  const place = (x: XsaveComponent) => `${x.component}:${x.size}@${x.offset}`;
+  for (const { xsave } of fleet.classes)
+    for (const x of xsave ?? [])
+      if (exposed.has(x.component))
+        places.set(x.component, (places.get(x.component) ?? new Set()).add(place(x)));
   return split(fleet, 'xsave', ({ xsave }) => {
-    if (xsave === null) return null;
-    const lies = xsave.filter((x) => exposed.has(x.component));
-    if (lies.length === 0) return null;
-    return lies.map((x) => `${x.component}:${x.size}@${x.offset}`).join(' ');
+    const differ = (xsave ?? []).filter((x) => (places.get(x.component)?.size ?? 0) > 1);
+    return differ.length === 0 ? null : differ.map(place).join(' ');
   });
 }
 
