@@ -98,8 +98,8 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
   const fleet = await readHosts(catalog, call, inputs, options);
   if (options.check !== undefined) return checkSaved(call, fleet, options.check, how, options);
   if (options.by !== undefined) {
-    const answer = baselinesBy(fleet, options.by, how);
     if (options.by !== 'vendor' && options.by !== 'arch') refuseUnknownKey(fleet, options.by);
+    const answer = baselinesBy(fleet, options.by, how);
     if (writer) return writeEach(call, catalog, answer, writer, options);
     await print(call, answer, options, () =>
       renderBaselines(
@@ -138,7 +138,7 @@ function refuse(options: Options): void {
 }
 
 function refuseUnknownKey(fleet: Fleet, key: string): void {
-  if (fleet.members.some((m) => m.keys[key] !== undefined)) return;
+  if (fleet.members.some((m) => Object.hasOwn(m.keys, key))) return;
   const keys = [...new Set(fleet.members.flatMap((m) => Object.keys(m.keys)))].sort();
   throw new QueryError(
     `--by "${key}" is a key of no host; there are ${['vendor', 'arch', ...keys].map((k) => `"${k}"`).join(', ')}`,
@@ -192,7 +192,7 @@ async function writeOne(
       call,
       options,
       [answer],
-      'no CPU is common to all of these hosts, so there is nothing to write; without --to it says why',
+      'there is no CPU to write that all of these hosts could give their guests; without --to the report says why',
     );
     return 1;
   }
@@ -264,8 +264,8 @@ function page(
   const oldest = stackNames(edgeStack(catalog, 'oldest')).join(',');
   return {
     ...basePage(call, options),
-    argv: call.argv,
-    inputs,
+    argv: call.argv.map(printable),
+    inputs: inputs.map(printable),
     stackFrom: options.stack ? 'option' : answer.stack.join(',') === oldest ? 'oldest' : 'inputs',
     targets: dialectNames('write'),
   };

@@ -266,10 +266,10 @@ const BECAUSE: Readonly<Record<string, string>> = {
 
 function noCpuLines(answer: Baseline, page: BaselinePage): string[] {
   const { sides = [] } = answer;
-  const because = sides[0]
-    ? `: ${BECAUSE[sides[0].because] ?? `they differ in ${sides[0].because}`}`
-    : '';
-  const sentence = wrapSentence(`no CPU is common to all of them${because}`, page.columns - 2);
+  const why = sides[0]
+    ? `no CPU is common to all of them: ${BECAUSE[sides[0].because] ?? `they differ in ${sides[0].because}`}`
+    : `no CPU was found that guests could be given on ${answer.hosts === 1 ? 'it' : 'all of them'}`;
+  const sentence = wrapSentence(why, page.columns - 2);
   const rows = sides.map((side) => ({ name: valueText(side.value), answer: side.baseline }));
   return [
     title(answer),
