@@ -72,7 +72,7 @@ test('a baseline is what all hosts have, and says who holds it down', () => {
     doc.lost.map((l: { feature: string }) => l.feature),
     ['aes', 'avx', 'pclmulqdq', 'rdtscp', 'tsc-deadline', 'xsave'],
   );
-  assert.equal(doc.lost[0], { feature: 'aes', have: 2, lack: 1, count: 1, hosts: ['old-1'] });
+  assert.equal(doc.lost[0], { feature: 'aes', have: 2, lack: 1, hosts: ['old-1'] });
   assert.equal(
     [doc.holds.length, doc.holds[0].hosts, doc.holds[0].without.model],
     [1, ['old-1'], 'SandyBridge-v1'],
@@ -432,12 +432,13 @@ test('a model that the catalog does not know is a finding that names host and mo
 });
 
 test('nothing that an input holds drives the terminal', () => {
-  const name = file('a\u001b[2J.json', host('db\u001b]0;owned\u0007', OLD, { rack: '\u009b2J' }));
+  const text = JSON.stringify({ vendor: 'GenuineIntel', features: OLD, rack: '\u009b2J' });
+  const name = file('a\u001b[2J.json', text);
   const asked: readonly (readonly [args: string[], shown: RegExp])[] = [
     [['baseline'], /baseline 'a\\u001b\[2J\.json' --to libvirt/],
     [['baseline', '--by', 'rack'], /\n {2}\\u009b2J +1 host /],
-    [['decode'], /^db\\u001b\]0;owned\\u0007, /],
-    [['compare', 'old.json'], / db\\u001b\]0;owned\\u0007 /],
+    [['decode'], /^a\\u001b\[2J, /],
+    [['compare', 'old.json'], / a\\u001b\[2J /],
   ];
   for (const [args, shown] of asked) {
     const { stdout, stderr } = run([...args, name]);
