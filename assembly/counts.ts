@@ -26,11 +26,11 @@ export function counts(dst: usize, scratch: usize, src: usize, rows: u32, lanes:
   );
   const stride = <usize>lanes * LANE;
   const groups = rows >> 4;
-  const distance = <usize>groups * (stride << 2);
+  const distance = <usize>groups * stride;
   const carry = scratch + 2 * LEVELS * stride;
   memory.fill(scratch, 0, countsScratchSize(lanes));
   for (let group: u32 = 0; group < groups; group++) {
-    const at = src + <usize>group * (stride << 2);
+    const at = src + <usize>group * stride;
     for (let lane: usize = 0; lane < stride; lane += LANE)
       addSixteen(scratch + lane, carry + lane, at + lane, distance, stride);
     // A level's first carry waits; its second is added with the first, and what they carry goes up.
@@ -46,7 +46,7 @@ function plane(scratch: usize, level: u32, stride: usize): usize {
   return scratch + ((<usize>level) << 1) * stride;
 }
 
-function waiting(scratch: usize, level: u32, stride: usize): usize {
+export function waiting(scratch: usize, level: u32, stride: usize): usize {
   return plane(scratch, level, stride) + stride;
 }
 
@@ -58,66 +58,89 @@ function carried(a: v128, b: v128, c: v128): v128 {
   return v128.or(v128.and(a, b), v128.and(v128.xor(a, b), c));
 }
 
-// Four rows of each of four streams into the planes of 1, 2, 4 and 8 of one lane.
-function addSixteen(planes: usize, carry: usize, src: usize, distance: usize, stride: usize): void {
+/** A row of each of sixteen streams added to the planes of 1, 2, 4 and 8 of one lane; what is left goes to `carry`. */
+export function addSixteen(
+  planes: usize,
+  carry: usize,
+  src: usize,
+  distance: usize,
+  stride: usize,
+): void {
   const step = stride << 1;
-  const two = src + distance;
-  const three = two + distance;
-  const four = three + distance;
-  const stride3 = stride * 3;
-  let one = v128.load(planes);
-  let a = v128.load(src);
-  let b = v128.load(src + stride);
-  const twoA = carried(one, a, b);
-  one = sum(one, a, b);
-  a = v128.load(two);
-  b = v128.load(two + stride);
-  const twoB = carried(one, a, b);
-  one = sum(one, a, b);
+  let ones = v128.load(planes);
   let twos = v128.load(planes + step);
-  const fourA = carried(twos, twoA, twoB);
-  twos = sum(twos, twoA, twoB);
-  a = v128.load(three);
-  b = v128.load(three + stride);
-  const twoC = carried(one, a, b);
-  one = sum(one, a, b);
-  a = v128.load(four);
-  b = v128.load(four + stride);
-  const twoD = carried(one, a, b);
-  one = sum(one, a, b);
-  const fourB = carried(twos, twoC, twoD);
-  twos = sum(twos, twoC, twoD);
   let fours = v128.load(planes + 2 * step);
-  const eightA = carried(fours, fourA, fourB);
-  fours = sum(fours, fourA, fourB);
-  a = v128.load(src + step);
-  b = v128.load(src + stride3);
-  const twoE = carried(one, a, b);
-  one = sum(one, a, b);
-  a = v128.load(two + step);
-  b = v128.load(two + stride3);
-  const twoF = carried(one, a, b);
-  one = sum(one, a, b);
-  const fourC = carried(twos, twoE, twoF);
-  twos = sum(twos, twoE, twoF);
-  a = v128.load(three + step);
-  b = v128.load(three + stride3);
-  const twoG = carried(one, a, b);
-  one = sum(one, a, b);
-  a = v128.load(four + step);
-  b = v128.load(four + stride3);
-  const twoH = carried(one, a, b);
-  v128.store(planes, sum(one, a, b));
-  const fourD = carried(twos, twoG, twoH);
-  v128.store(planes + step, sum(twos, twoG, twoH));
-  const eightB = carried(fours, fourC, fourD);
-  v128.store(planes + 2 * step, sum(fours, fourC, fourD));
   const eights = v128.load(planes + 3 * step);
-  v128.store(carry, carried(eights, eightA, eightB));
-  v128.store(planes + 3 * step, sum(eights, eightA, eightB));
+
+  let a = v128.load(src);
+  src += distance;
+  let b = v128.load(src);
+  let two = carried(ones, a, b);
+  ones = sum(ones, a, b);
+  src += distance;
+  a = v128.load(src);
+  src += distance;
+  b = v128.load(src);
+  let other = carried(ones, a, b);
+  ones = sum(ones, a, b);
+  let four = carried(twos, two, other);
+  twos = sum(twos, two, other);
+  src += distance;
+  a = v128.load(src);
+  src += distance;
+  b = v128.load(src);
+  two = carried(ones, a, b);
+  ones = sum(ones, a, b);
+  src += distance;
+  a = v128.load(src);
+  src += distance;
+  b = v128.load(src);
+  other = carried(ones, a, b);
+  ones = sum(ones, a, b);
+  let last = carried(twos, two, other);
+  twos = sum(twos, two, other);
+  const eight = carried(fours, four, last);
+  fours = sum(fours, four, last);
+
+  src += distance;
+  a = v128.load(src);
+  src += distance;
+  b = v128.load(src);
+  two = carried(ones, a, b);
+  ones = sum(ones, a, b);
+  src += distance;
+  a = v128.load(src);
+  src += distance;
+  b = v128.load(src);
+  other = carried(ones, a, b);
+  ones = sum(ones, a, b);
+  four = carried(twos, two, other);
+  twos = sum(twos, two, other);
+  src += distance;
+  a = v128.load(src);
+  src += distance;
+  b = v128.load(src);
+  two = carried(ones, a, b);
+  ones = sum(ones, a, b);
+  src += distance;
+  a = v128.load(src);
+  src += distance;
+  b = v128.load(src);
+  other = carried(ones, a, b);
+  ones = sum(ones, a, b);
+  last = carried(twos, two, other);
+  twos = sum(twos, two, other);
+  const second = carried(fours, four, last);
+  fours = sum(fours, four, last);
+
+  v128.store(planes, ones);
+  v128.store(planes + step, twos);
+  v128.store(planes + 2 * step, fours);
+  v128.store(planes + 3 * step, sum(eights, eight, second));
+  v128.store(carry, carried(eights, eight, second));
 }
 
-function addWaiting(scratch: usize, level: u32, carry: usize, stride: usize): void {
+export function addWaiting(scratch: usize, level: u32, carry: usize, stride: usize): void {
   let total = plane(scratch, level, stride);
   let other = waiting(scratch, level, stride);
   for (const end = carry + stride; carry < end; carry += LANE, total += LANE, other += LANE) {
@@ -141,7 +164,7 @@ function addOne(scratch: usize, src: usize, stride: usize): void {
   }
 }
 
-function flatten(dst: usize, scratch: usize, rows: u32, stride: usize): void {
+export function flatten(dst: usize, scratch: usize, rows: u32, stride: usize): void {
   memory.fill(dst, 0, stride << 5);
   for (let word: usize = 0; word < stride; word += 4)
     for (let level: u32 = 0; level < 32 && rows >> level !== 0; level++) {

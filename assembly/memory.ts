@@ -8,9 +8,10 @@ export function heapBase(): usize {
   return __heap_base;
 }
 
-/** Whether `size` bytes at `at` are aligned and inside memory: what every kernel asserts in the debug build. */
-export function isBlock(at: usize, size: u64, alignment: usize = LANE): bool {
-  return at % alignment === 0 && at >= __heap_base && <u64>at + size <= (<u64>memory.size()) << 16;
+/** Whether `size` bytes at `at` are aligned and inside memory: what the debug build asserts. No bytes may be anywhere. */
+export function isBlock(at: usize, size: u64): bool {
+  if (size === 0) return true;
+  return at % LANE === 0 && at >= __heap_base && <u64>at + size <= (<u64>memory.size()) << 16;
 }
 
 /** Whether `rows` rows of `lanes` lanes are at `at`. */

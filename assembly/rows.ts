@@ -1,5 +1,5 @@
-// Rows against rows: meet, join, covers, missing. A loop walks four streams, a quarter of the rows each, because
-// memory serves four sequential readers faster than one; wide rows are taken in panels of four lanes.
+// Rows against rows: meet, join, covers, missing. A loop walks several streams, each through its own part of the rows,
+// because memory serves several sequential readers faster than one; wide rows are taken in panels of four lanes.
 import { areRows, isBlock, LANE } from './memory';
 
 /** Lanes of a panel: what four accumulators hold, and one cache line. */
@@ -11,85 +11,73 @@ const BLOCK: u32 = 512;
 
 /** dst = what all rows have; all ones for no rows. */
 export function meet(dst: usize, src: usize, rows: u32, lanes: u32): void {
-  fold(dst, src, rows, lanes, i64x2.splat(0));
+  fold(dst, src, rows, lanes, 0xff, meetRows);
 }
 
 /** dst = what any row has; zero for no rows. */
 export function join(dst: usize, src: usize, rows: u32, lanes: u32): void {
-  fold(dst, src, rows, lanes, i64x2.splat(-1));
+  fold(dst, src, rows, lanes, 0, joinRows);
 }
 
-// A join is the complement of the meet of complements: `flip` is what makes them so.
-function fold(dst: usize, src: usize, rows: u32, lanes: u32, flip: v128): void {
+type Fold = (dst: usize, src: usize, distance: usize, rows: u32, lanes: u32) => void;
+
+function fold(dst: usize, src: usize, rows: u32, lanes: u32, neutral: u8, foldRows: Fold): void {
   assert(areRows(dst, 1, lanes) && areRows(src, rows, lanes));
   const stride = <usize>lanes * LANE;
-  const quarter = rows >> 2;
-  const burst = lanes <= PANEL ? quarter : BURST;
-  memory.fill(dst, 0xff, stride);
-  for (let row: u32 = 0; row < quarter; row += burst)
-    foldRows(
-      dst,
-      src + <usize>row * stride,
-      <usize>quarter * stride,
-      min(burst, quarter - row),
-      lanes,
-      flip,
-    );
-  // Four streams at distance 0 are one: a row met with itself changes nothing.
-  for (let row = quarter << 2; row < rows; row++)
-    foldRows(dst, src + <usize>row * stride, 0, 1, lanes, flip);
-  for (const end = dst + stride; dst < end; dst += LANE)
-    v128.store(dst, v128.xor(v128.load(dst), flip));
+  const part = rows >> 3;
+  const burst = lanes <= PANEL ? part : BURST;
+  memory.fill(dst, neutral, stride);
+  for (let row: u32 = 0; row < part; row += burst)
+    foldRows(dst, src + <usize>row * stride, <usize>part * stride, min(burst, part - row), lanes);
+  // Eight streams at distance 0 are one: a row met or joined with itself changes nothing.
+  for (let row = part << 3; row < rows; row++)
+    foldRows(dst, src + <usize>row * stride, 0, 1, lanes);
 }
 
-function foldRows(
-  dst: usize,
-  src: usize,
-  distance: usize,
-  rows: u32,
-  lanes: u32,
-  flip: v128,
-): void {
+function meetRows(dst: usize, src: usize, distance: usize, rows: u32, lanes: u32): void {
   const stride = <usize>lanes * LANE;
   let lane: u32 = 0;
-  for (; lane + PANEL <= lanes; lane += PANEL)
-    foldPanel(dst + <usize>lane * LANE, src + <usize>lane * LANE, distance, rows, stride, flip);
-  for (; lane < lanes; lane++)
-    foldLane(dst + <usize>lane * LANE, src + <usize>lane * LANE, distance, rows, stride, flip);
+  for (; lane + PANEL <= lanes; lane += PANEL, dst += LANE << 2, src += LANE << 2)
+    meetPanel(dst, src, distance, rows, stride);
+  for (; lane < lanes; lane++, dst += LANE, src += LANE) {
+    let all = v128.load(dst);
+    for (let row: u32 = 0, at = src; row < rows; row++, at += stride)
+      for (let stream = 0, p = at; stream < 8; stream++, p += distance)
+        all = v128.and(all, v128.load(p));
+    v128.store(dst, all);
+  }
 }
 
-function foldPanel(
-  dst: usize,
-  src: usize,
-  distance: usize,
-  rows: u32,
-  stride: usize,
-  flip: v128,
-): void {
+/** Four lanes of dst met with `rows` rows of each of eight streams; stride is from a row of a stream to its next. */
+export function meetPanel(dst: usize, src: usize, distance: usize, rows: u32, stride: usize): void {
   let a = v128.load(dst);
   let b = v128.load(dst, 16);
   let c = v128.load(dst, 32);
   let d = v128.load(dst, 48);
   for (const end = src + <usize>rows * stride; src < end; src += stride) {
-    const second = src + distance;
-    const third = second + distance;
-    const fourth = third + distance;
-    a = v128.and(a, v128.xor(v128.load(src), flip));
-    b = v128.and(b, v128.xor(v128.load(src, 16), flip));
-    c = v128.and(c, v128.xor(v128.load(src, 32), flip));
-    d = v128.and(d, v128.xor(v128.load(src, 48), flip));
-    a = v128.and(a, v128.xor(v128.load(second), flip));
-    b = v128.and(b, v128.xor(v128.load(second, 16), flip));
-    c = v128.and(c, v128.xor(v128.load(second, 32), flip));
-    d = v128.and(d, v128.xor(v128.load(second, 48), flip));
-    a = v128.and(a, v128.xor(v128.load(third), flip));
-    b = v128.and(b, v128.xor(v128.load(third, 16), flip));
-    c = v128.and(c, v128.xor(v128.load(third, 32), flip));
-    d = v128.and(d, v128.xor(v128.load(third, 48), flip));
-    a = v128.and(a, v128.xor(v128.load(fourth), flip));
-    b = v128.and(b, v128.xor(v128.load(fourth, 16), flip));
-    c = v128.and(c, v128.xor(v128.load(fourth, 32), flip));
-    d = v128.and(d, v128.xor(v128.load(fourth, 48), flip));
+    const p1 = src + distance;
+    const p2 = p1 + distance;
+    const p3 = p2 + distance;
+    const p4 = p3 + distance;
+    const p5 = p4 + distance;
+    const p6 = p5 + distance;
+    const p7 = p6 + distance;
+    a = v128.and(a, v128.and(v128.load(src), v128.load(p1)));
+    b = v128.and(b, v128.and(v128.load(src, 16), v128.load(p1, 16)));
+    c = v128.and(c, v128.and(v128.load(src, 32), v128.load(p1, 32)));
+    d = v128.and(d, v128.and(v128.load(src, 48), v128.load(p1, 48)));
+    a = v128.and(a, v128.and(v128.load(p2), v128.load(p3)));
+    b = v128.and(b, v128.and(v128.load(p2, 16), v128.load(p3, 16)));
+    c = v128.and(c, v128.and(v128.load(p2, 32), v128.load(p3, 32)));
+    d = v128.and(d, v128.and(v128.load(p2, 48), v128.load(p3, 48)));
+    a = v128.and(a, v128.and(v128.load(p4), v128.load(p5)));
+    b = v128.and(b, v128.and(v128.load(p4, 16), v128.load(p5, 16)));
+    c = v128.and(c, v128.and(v128.load(p4, 32), v128.load(p5, 32)));
+    d = v128.and(d, v128.and(v128.load(p4, 48), v128.load(p5, 48)));
+    a = v128.and(a, v128.and(v128.load(p6), v128.load(p7)));
+    b = v128.and(b, v128.and(v128.load(p6, 16), v128.load(p7, 16)));
+    c = v128.and(c, v128.and(v128.load(p6, 32), v128.load(p7, 32)));
+    d = v128.and(d, v128.and(v128.load(p6, 48), v128.load(p7, 48)));
   }
   v128.store(dst, a);
   v128.store(dst, b, 16);
@@ -97,24 +85,34 @@ function foldPanel(
   v128.store(dst, d, 48);
 }
 
-function foldLane(
-  dst: usize,
-  src: usize,
-  distance: usize,
-  rows: u32,
-  stride: usize,
-  flip: v128,
-): void {
-  let a = v128.load(dst);
-  for (const end = src + <usize>rows * stride; src < end; src += stride) {
-    const second = src + distance;
-    const third = second + distance;
-    a = v128.and(a, v128.xor(v128.load(src), flip));
-    a = v128.and(a, v128.xor(v128.load(second), flip));
-    a = v128.and(a, v128.xor(v128.load(third), flip));
-    a = v128.and(a, v128.xor(v128.load(third + distance), flip));
+// Asked for less than a meet: the loop over the streams stays a loop, which costs a tenth.
+function joinRows(dst: usize, src: usize, distance: usize, rows: u32, lanes: u32): void {
+  const stride = <usize>lanes * LANE;
+  let lane: u32 = 0;
+  for (; lane + PANEL <= lanes; lane += PANEL, dst += LANE << 2, src += LANE << 2) {
+    let a = v128.load(dst);
+    let b = v128.load(dst, 16);
+    let c = v128.load(dst, 32);
+    let d = v128.load(dst, 48);
+    for (let row: u32 = 0, at = src; row < rows; row++, at += stride)
+      for (let stream = 0, p = at; stream < 8; stream++, p += distance) {
+        a = v128.or(a, v128.load(p));
+        b = v128.or(b, v128.load(p, 16));
+        c = v128.or(c, v128.load(p, 32));
+        d = v128.or(d, v128.load(p, 48));
+      }
+    v128.store(dst, a);
+    v128.store(dst, b, 16);
+    v128.store(dst, c, 32);
+    v128.store(dst, d, 48);
   }
-  v128.store(dst, a);
+  for (; lane < lanes; lane++, dst += LANE, src += LANE) {
+    let any = v128.load(dst);
+    for (let row: u32 = 0, at = src; row < rows; row++, at += stride)
+      for (let stream = 0, p = at; stream < 8; stream++, p += distance)
+        any = v128.or(any, v128.load(p));
+    v128.store(dst, any);
+  }
 }
 
 /** bitmap = which rows have all of `needs`, 32 rows to a word, zeros behind the last; returns how many. */
@@ -201,7 +199,7 @@ function mark(bitmap: usize, needs: usize, src: usize, rows: u32, lanes: u32): v
 }
 
 // 32 rows of each of four streams, four lanes: clears the bits of rows that lack something.
-function markPanel(
+export function markPanel(
   bitmap: usize,
   next: usize,
   needs: usize,
