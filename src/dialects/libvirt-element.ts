@@ -33,7 +33,7 @@ export const childText = (element: XmlElement | undefined, name: string): string
   child(element, name)?.text.trim() || null;
 
 /** The <mode name='host-model'> of domain capabilities, where they support one. */
-export function hostModelOf(domainCapabilities: XmlElement): XmlElement | undefined {
+function hostModelOf(domainCapabilities: XmlElement): XmlElement | undefined {
   const modes = children(child(domainCapabilities, 'cpu'), 'mode');
   return modes.find(({ attributes: a }) => a.name === 'host-model' && a.supported === 'yes');
 }
