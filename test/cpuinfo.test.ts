@@ -202,6 +202,26 @@ test('a processor number that comes again begins another host', () => {
   );
 });
 
+test('with a way to skip it, a host that cannot be read does not take the others with it', () => {
+  const problems: string[] = [];
+  const text =
+    block({ flags: 'fpu' }) +
+    'processor\t: 0\nvendor_id\t: GenuineIntel\n\n' +
+    block({ flags: 'avx' });
+  const skip = (problem: QueryError) => problems.push(problem.message);
+  const left = cpuinfo.read!(
+    { name: 'f', bytes: new TextEncoder().encode(text) },
+    catalog,
+    skip,
+  ) as Description[];
+  assert.equal(
+    left.map((d) => catalog.names(d.has)),
+    [['fpu'], ['avx']],
+  );
+  assert.equal(problems.length, 1);
+  assert.match(problems[0]!, /^f:13: processor 0 has no flags line/);
+});
+
 test('reads arm64 by the names that the kernel gives', () => {
   const arm = (number: number, features: string) =>
     `processor\t: ${number}\nBogoMIPS\t: 50.00\nFeatures\t: ${features}\nCPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x3\nCPU part\t: 0xd0c\nCPU revision\t: 1\n\n`;

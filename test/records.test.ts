@@ -261,6 +261,27 @@ test('JSON of any depth, bytes that are no text and lines without end are one se
   assert.match(refusal(long), /^fleet\.ndjson:2: the line is longer than 64 MB/);
 });
 
+test('with a way to skip them, bad records are left out one by one', () => {
+  const text = [
+    '{"host":"a","features":["av',
+    '{"host":"b","features":[]}',
+    '{"host":"c","features":7}',
+    '',
+    '7',
+    '{"host":"d","features":[]}',
+  ].join('\n');
+  const problems: string[] = [];
+  const skip = (problem: QueryError) => problems.push(problem.message.split(' ')[0]!);
+  const left = (t: string) =>
+    (records.read!({ name: 'f', bytes: bytesOf(t) }, catalog, skip) as Description[]).map(
+      (d) => d.host,
+    );
+  assert.equal(left(text), ['b', 'd']);
+  assert.equal(problems, ['f:1:', 'f:3:', 'f:5:']);
+  assert.equal(left('[{"host":"a","features":[]},\n{"host":"b"}]'), ['a']);
+  assert.equal(problems.slice(3), ['f:2:']);
+});
+
 test('a text of 600 MB, more than one string holds, is read line by line', () => {
   const line = bytesOf(
     `${JSON.stringify({ host: 'same', features: ['avx', 'zorble'] }).padEnd(12 * 1024 * 1024)}\n`,

@@ -5,7 +5,7 @@ import { decodeWords, Words } from '../cpu/cpuid.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
 import { together } from '../cpu/processor.ts';
-import type { Dialect, Input } from './dialect.ts';
+import { type Dialect, type Input, orSkip } from './dialect.ts';
 import { linesOf, quote } from './lines.ts';
 
 const H = '[0-9a-f]{8}';
@@ -50,7 +50,8 @@ export const cpuid: Dialect = {
     new RegExp(`^\\s*(?:CPUID ${H}\\s*:?\\s+${H}[- ]${H}|0x${H} 0x[0-9a-f]{2}: eax=0x)`, 'im').test(
       head,
     ),
-  read: (input, catalog) => readHosts(input).map((host) => describe(input, catalog, host)),
+  read: (input, catalog, skip) =>
+    readHosts(input).flatMap((host) => orSkip(skip, () => describe(input, catalog, host))),
 };
 
 function readHosts(input: Input): Host[] {

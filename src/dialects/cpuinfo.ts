@@ -6,7 +6,7 @@ import { settleDependents, withoutOsState } from '../cpu/cpuid.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Signature } from '../cpu/host.ts';
 import { type Processor, together } from '../cpu/processor.ts';
-import type { Dialect, Input } from './dialect.ts';
+import { type Dialect, type Input, orSkip } from './dialect.ts';
 import { linesOf, quote } from './lines.ts';
 
 /** The lines about one processor. */
@@ -33,8 +33,10 @@ export const cpuinfo: Dialect = {
   recognises: (head) =>
     /^processor\s*:\s*\d/m.test(head) &&
     /^(?:vendor_id|flags|Features|CPU implementer)\s*:/m.test(head),
-  read: (input, catalog) =>
-    hostsOf(readBlocks(input)).map((blocks) => describe(input, catalog, blocks)),
+  read: (input, catalog, skip) =>
+    hostsOf(readBlocks(input)).flatMap((blocks) =>
+      orSkip(skip, () => describe(input, catalog, blocks)),
+    ),
 };
 
 function readBlocks(input: Input): Block[] {

@@ -1,6 +1,7 @@
 // One language CPUs are written in: how it is recognised, read and written. Dialects take bytes and open no files.
 import type { Catalog } from '../cpu/catalog.ts';
 import type { GuestCpu } from '../cpu/definition.ts';
+import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
 
 export interface Input {
@@ -9,16 +10,30 @@ export interface Input {
   readonly bytes: Uint8Array;
 }
 
+/** Takes a host that cannot be read; what else is in the input is read without it. */
+export type Skip = (problem: QueryError) => void;
+
 export interface Dialect {
   /** The word for it in --from and --to. */
   readonly name: string;
   /** Whether the beginning of a file (decoded leniently, at most 64 KiB) is written in this dialect. */
   recognises?(head: string): boolean;
   /**
-   * All CPUs of the input, in order.
+   * All CPUs of the input, in order; with `skip` those that can be read, where each stands by itself.
    * @throws QueryError naming the input, the line where there is one, what is wrong and what would work.
    */
-  read?(input: Input, catalog: Catalog): Description[] | Promise<Description[]>;
+  read?(input: Input, catalog: Catalog, skip?: Skip): Description[] | Promise<Description[]>;
   /** The CPU of a guest in this language, ending in a newline. */
   write?(cpu: GuestCpu, catalog: Catalog): string;
+}
+
+/** What is made of one host; nothing where it cannot be read and may be skipped. */
+export function orSkip<T>(skip: Skip | undefined, read: () => T): T[] {
+  try {
+    return [read()];
+  } catch (error) {
+    if (!skip || !(error instanceof QueryError)) throw error;
+    skip(error);
+    return [];
+  }
 }

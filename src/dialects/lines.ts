@@ -9,20 +9,23 @@ export interface Line {
   readonly text: string;
   /** Whether an end of line follows. */
   readonly isEnded: boolean;
+  /** Whether its bytes are UTF-8; others stand in its text as U+FFFD. */
+  readonly isUtf8: boolean;
 }
 
 /** No line of any language that is read line by line is this long, in bytes. */
-export const MAX_LINE = 64 * 1024 * 1024;
+const MAX_LINE = 64 * 1024 * 1024;
 
 const NEWLINE = 10;
 
 /**
  * The lines of an input; a byte order mark is no part of the first.
- * @throws QueryError for a line too long to be text, and for bytes that are not UTF-8 where `strict` is set.
+ * @throws QueryError for a line too long to be text.
  */
-export function* linesOf(input: Input, strict = false): Generator<Line> {
+export function* linesOf(input: Input): Generator<Line> {
   const { bytes, name } = input;
-  const decoder = new TextDecoder('utf-8', { fatal: strict });
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  const lenient = new TextDecoder();
   for (let start = 0, number = 1; start < bytes.length; number++) {
     const newline = bytes.indexOf(NEWLINE, start);
     const end = newline < 0 ? bytes.length : newline;
@@ -30,15 +33,17 @@ export function* linesOf(input: Input, strict = false): Generator<Line> {
       throw new QueryError(
         `${name}:${number}: the line is longer than ${MAX_LINE >> 20} MB; this is no text written line by line`,
       );
+    const line = bytes.subarray(start, end);
     let text: string;
+    let isUtf8 = true;
     try {
-      text = decoder.decode(bytes.subarray(start, end));
+      text = decoder.decode(line);
     } catch {
-      throw new QueryError(
-        `${name}:${number}: the line is not UTF-8 text; write the file in UTF-8`,
-      );
+      text = lenient.decode(line);
+      isUtf8 = false;
     }
-    yield { number, text: text.endsWith('\r') ? text.slice(0, -1) : text, isEnded: newline >= 0 };
+    if (text.endsWith('\r')) text = text.slice(0, -1);
+    yield { number, text, isEnded: newline >= 0, isUtf8 };
     start = end + 1;
   }
 }

@@ -5,7 +5,7 @@ import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note } from '../cpu/host.ts';
 import { findProperty } from '../cpu/properties.ts';
-import type { Dialect, Input } from './dialect.ts';
+import { type Dialect, type Input, orSkip } from './dialect.ts';
 import { isObject, type JsonObject, kindOf, MAX_JSON, parseJson } from './json.ts';
 import { quote } from './lines.ts';
 
@@ -49,12 +49,14 @@ export const qmp: Dialect = {
     /\{\s*"(?:QMP|return|execute|error)"\s*:/.test(head) ||
     /^\s*\{\s*"model"\s*:\s*\{\s*"name"/.test(head) ||
     /^\s*\[\s*\{[^{}]*"typename"\s*:/.test(head),
-  read: (input, catalog) => {
+  read: (input, catalog, skip) => {
     if (input.bytes.length > MAX_JSON)
       throw new QueryError(
         `${input.name} has ${input.bytes.length >> 20} MB; a recorded QMP session of this length cannot be read`,
       );
-    return sessionsOf(input).flatMap((session) => describe(input, catalog, session));
+    return sessionsOf(input).flatMap((session) =>
+      orSkip(skip, () => describe(input, catalog, session)).flat(),
+    );
   },
 };
 

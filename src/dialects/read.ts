@@ -6,7 +6,7 @@ import type { Description, View } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import { type Candidate, candidate, Fleet, type Skipped } from '../fleet/fleet.ts';
 import { hostIds } from '../fleet/ids.ts';
-import type { Dialect, Input } from './dialect.ts';
+import type { Dialect, Input, Skip } from './dialect.ts';
 import { dialectByName, dialectNames, recogniseDialect } from './index.ts';
 
 export interface ReadOptions {
@@ -52,18 +52,22 @@ export async function readDescriptions(
   const placed: { input: string; host: string | null; description: Description }[] = [];
   const problems: Skipped[] = [];
   for await (const input of inputs) {
-    try {
-      if ('error' in input) throw input.error;
-      for (const description of await readInput(catalog, input, dialect))
-        placed.push({ input: input.name, host: description.host, description });
-    } catch (error) {
-      if (!(error instanceof QueryError)) throw error;
-      const line = error.message.match(/:(\d+)(?::\d+)?: /)?.[1];
+    const skip = ({ message }: QueryError): void => {
+      const line = message.match(/:(\d+)(?::\d+)?: /)?.[1];
       problems.push({
         input: input.name,
         ...(line ? { line: Number(line) } : {}),
-        reason: error.message,
+        reason: message,
       });
+    };
+    try {
+      if ('error' in input) throw input.error;
+      const read = readInput(catalog, input, dialect, options.skipUnreadable ? skip : undefined);
+      for (const description of await read)
+        placed.push({ input: input.name, host: description.host, description });
+    } catch (error) {
+      if (!(error instanceof QueryError)) throw error;
+      skip(error);
     }
   }
   if (problems.length > 0 && !(options.skipUnreadable && placed.length > 0))
@@ -99,6 +103,7 @@ async function readInput(
   catalog: Catalog,
   input: Input,
   dialect: Dialect | undefined,
+  skip: Skip | undefined,
 ): Promise<Description[]> {
   if (input.bytes.length === 0)
     throw new QueryError(`${input.name} is empty; give a host description or leave the file out`);
@@ -112,8 +117,13 @@ async function readInput(
     throw new QueryError(
       `${input.name} is in no dialect that plimsoll recognises (${dialectNames('read').join(', ')}); if it is one of these, say so with --from`,
     );
-  const descriptions = await reader.read!(input, catalog);
-  if (descriptions.length === 0)
+  let skipped = 0;
+  const count: Skip = (problem) => {
+    skipped++;
+    skip?.(problem);
+  };
+  const descriptions = await reader.read!(input, catalog, skip && count);
+  if (descriptions.length === 0 && skipped === 0)
     throw new QueryError(`${input.name} describes no CPU, although it looks like ${reader.name}`);
   return descriptions;
 }

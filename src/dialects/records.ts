@@ -5,7 +5,7 @@ import type { Catalog } from '../cpu/catalog.ts';
 import { openKvmFeatures, withoutOsState } from '../cpu/cpuid.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note, Signature, View, XsaveComponent } from '../cpu/host.ts';
-import type { Dialect, Input } from './dialect.ts';
+import { type Dialect, type Input, orSkip } from './dialect.ts';
 import { isObject, type JsonObject, kindOf, MAX_JSON, parseJson, repeatedKey } from './json.ts';
 import { linesOf, quote } from './lines.ts';
 
@@ -14,6 +14,7 @@ const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 /** No processor addresses more than its page tables can hold (Intel SDM volume 3, 4.1.4: 52). */
 const MAX_PHYS_BITS = 52;
 const CONTROL = /\p{Cc}/u;
+const NEWLINE = 0x0a;
 const OPEN = 0x7b;
 const LIST = 0x5b;
 
@@ -21,46 +22,59 @@ export const records: Dialect = {
   name: 'records',
   // A section of an INI file begins with a bracket, too, but no JSON follows it.
   recognises: (head) => /^\uFEFF?\s*(?:\{|\[\s*(?:[[\]{"\d-]|$))/.test(head),
-  read: (input, catalog) => {
+  read: (input, catalog, skip) => {
     const out: Description[] = [];
-    for (const { record, text, line } of recordsOf(input))
-      out.push(new RecordReader(catalog, input.name, line, record, text).read());
+    for (const found of recordsOf(input))
+      out.push(...orSkip(skip, () => new RecordReader(catalog, input.name, found).read()));
     return out;
   },
 };
 
 interface Found {
-  readonly record: unknown;
+  readonly line: number;
   /** Its own text, or null where it is part of a longer one. */
   readonly text: string | null;
-  /** Where it begins; null where it is part of a longer text. */
-  readonly line: number;
+  readonly parse: () => unknown;
 }
 
 function* recordsOf(input: Input): Generator<Found> {
   const { bytes, name } = input;
-  const start = bytes.findIndex((byte) => !isBlank(byte));
-  const newline = bytes.indexOf(10, start);
-  const firstLine = bytes.subarray(start, newline < 0 ? bytes.length : newline);
-  const isWhole = newline < 0 || bytes.subarray(newline).every(isBlank);
-  if (bytes[start] === LIST || (bytes[start] === OPEN && !isWhole && !isClosed(firstLine))) {
+  if (isOneValue(bytes)) {
     if (bytes.length > MAX_JSON)
       throw new QueryError(
         `${name} is one JSON value of ${bytes.length >> 20} MB, too long to read as a whole; write one record a line`,
       );
     const text = decode(input);
     const value = parseJson(text, name);
-    if (!Array.isArray(value)) return yield { record: value, text, line: 1 };
-    // Objects in a list have no lines of their own once parsed; their starts are found where each stands on its own.
+    if (!Array.isArray(value)) return yield { line: 1, text, parse: () => value };
     const lines = startLines(text, value.length);
-    for (const [i, record] of value.entries()) yield { record, text: null, line: lines[i] ?? 1 };
+    for (const [i, record] of value.entries())
+      yield { line: lines[i]!, text: null, parse: () => record };
     return;
   }
-  for (const { number, text } of linesOf(input, true)) {
+  for (const { number, text, isUtf8 } of linesOf(input)) {
     const trimmed = text.trim();
-    if (trimmed !== '')
-      yield { record: parseJson(trimmed, name, number), text: trimmed, line: number };
+    if (trimmed === '') continue;
+    const parse = () => {
+      if (!isUtf8)
+        throw new QueryError(
+          `${name}:${number}: the line is not UTF-8 text; write the file in UTF-8`,
+        );
+      return parseJson(trimmed, name, number);
+    };
+    yield { line: number, text: trimmed, parse };
   }
+}
+
+/** Whether the input is a list, or an object over several lines: not one object a line. */
+function isOneValue(bytes: Uint8Array): boolean {
+  const start = bytes.findIndex((byte) => !isBlank(byte));
+  if (bytes[start] === LIST) return true;
+  const newline = bytes.indexOf(NEWLINE, start);
+  if (bytes[start] !== OPEN || newline < 0 || isClosed(bytes.subarray(start, newline)))
+    return false;
+  const next = bytes.subarray(newline).find((byte) => !isBlank(byte));
+  return next !== undefined && next !== OPEN;
 }
 
 const isBlank = (byte: number): boolean =>
@@ -106,11 +120,12 @@ class RecordReader {
   readonly #record: JsonObject;
   readonly #notes: Note[] = [];
 
-  constructor(catalog: Catalog, input: string, line: number, record: unknown, text: string | null) {
+  constructor(catalog: Catalog, input: string, { line, text, parse }: Found) {
     this.#catalog = catalog;
     this.#input = input;
     this.#line = line;
     this.#record = {};
+    const record = parse();
     if (!isObject(record))
       this.#fail(`a host record is an object with "features", and this is ${kindOf(record)}`);
     this.#record = record;
