@@ -57,14 +57,6 @@ export function vendorLetters(words: Words): string | undefined {
   return first && letters([first.ebx, first.edx, first.ecx]);
 }
 
-/** The brand string, or null where the leaves of it are not all stated. */
-export function brand(words: Words): string | null {
-  const parts = [0x80000002, 0x80000003, 0x80000004].map((leaf) => words.leaf(leaf));
-  if (!parts.every((part) => part !== undefined)) return null;
-  const text = letters(parts.flatMap((part) => [part.eax, part.ebx, part.ecx, part.edx]));
-  return text.split('\0')[0]!.replace(/\s+/g, ' ').trim() || null;
-}
-
 function letters(words: readonly number[]): string {
   return String.fromCharCode(
     ...words.flatMap((word) => [0, 8, 16, 24].map((shift) => (word >>> shift) & 0xff)),
