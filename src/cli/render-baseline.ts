@@ -37,7 +37,12 @@ const SECTIONS = 4;
 
 export function renderBaseline(answer: Baseline, page: BaselinePage): string {
   const lines = isAnswered(answer)
-    ? [title(answer), '', ...cpuLines(answer, page), ...bodyLines(answer, page)]
+    ? [
+        ...wrapSentence(title(answer), page.columns),
+        '',
+        ...cpuLines(answer, page),
+        ...bodyLines(answer, page),
+      ]
     : noCpuLines(answer, page);
   return finish([...lines, ...useLines(answer, page)]);
 }
@@ -62,7 +67,7 @@ export function renderBaselines(answer: Baselines, page: BaselinePage): string {
   ];
   if (rows.length <= SECTIONS)
     for (const row of rows)
-      lines.push('', heading(sectionTitle(row, answer.by), page), ...detailLines(row.answer, page));
+      lines.push('', ...sectionTitle(row, answer.by, page), ...detailLines(row.answer, page));
   else
     lines.push(
       '',
@@ -101,8 +106,13 @@ export function renderCheck(answer: Check, name: string, page: Page): string {
   return finish(lines);
 }
 
-function sectionTitle({ name, answer }: { name: string; answer: Baseline }, by: string): string {
-  return `${name}: ${title(by === 'vendor' ? { ...answer, vendor: null } : answer)}`;
+function sectionTitle(
+  { name, answer }: { readonly name: string; readonly answer: Baseline },
+  by: string,
+  page: Page,
+): string[] {
+  const text = `${name}: ${title(by === 'vendor' ? { ...answer, vendor: null } : answer)}`;
+  return wrapSentence(text, page.columns).map((line) => heading(line, page));
 }
 
 const finish = (lines: readonly string[]): string => `${lines.join('\n')}\n`;
@@ -208,12 +218,9 @@ function holdLines(holds: readonly Hold[], page: BaselinePage, most = HOLDS): st
     ];
   });
   const rest = holds.length - shown.length;
-  return rest > 0
-    ? [
-        ...lines,
-        `  ${page.paint.dim(`and ${rest} more that ${rest === 1 ? 'costs' : 'cost'} less; --json has them all`)}`,
-      ]
-    : lines;
+  if (rest === 0) return lines;
+  const more = `  and ${rest} more that ${rest === 1 ? 'costs' : 'cost'} less; --json has them all`;
+  return [...lines, page.paint.dim(clip(more, page.columns))];
 }
 
 /** Features about which some host cannot tell, by the very hosts, as notes beside the findings. */
@@ -272,7 +279,7 @@ function noCpuLines(answer: Baseline, page: BaselinePage): string[] {
   const sentence = wrapSentence(why, page.columns - 2);
   const rows = sides.map((side) => ({ name: valueText(side.value), answer: side.baseline }));
   return [
-    title(answer),
+    ...wrapSentence(title(answer), page.columns),
     '',
     ...sentence.map((line) => `  ${page.paint.bold(line)}`),
     ...(rows.length > 0 ? ['', ...summaryLines(rows, page)] : []),
