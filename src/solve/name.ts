@@ -11,7 +11,7 @@ import {
   rowOf,
   size,
 } from '../core/rows.ts';
-import type { Catalog, Product, Vendor } from '../cpu/catalog.ts';
+import type { Catalog, Product, QemuModel, Vendor } from '../cpu/catalog.ts';
 import type { Definition } from '../cpu/definition.ts';
 import { byBytes } from '../cpu/order.ts';
 import { closeDependencies, qemuMeanings } from '../cpu/qemu.ts';
@@ -30,6 +30,8 @@ export interface Name {
   readonly release: number;
   /** Every CPU that the name can stand for, before the definition's words. */
   readonly meanings: readonly Row[];
+  /** What it says where nothing else is said: the newest machine type's, or libvirt's own map; one a version. */
+  readonly plain: readonly Row[];
   /** In all meanings, in any meaning, and in any meaning that libvirt itself holds against the host. */
   readonly always: Row;
   readonly ever: Row;
@@ -165,10 +167,14 @@ export class Namer {
       minus(surplus, this.#withoutPrerequisite(target)),
       meet(surplus, name.held),
     );
+    // A name is judged by what it says of itself; the words that tell its meanings apart come on top.
+    const cost = Math.max(
+      ...name.plain.map((row) => size(minus(target, row)) + 2 * size(minus(row, target))),
+    );
     return {
       require,
       disable,
-      cost: size(require) + 2 * size(disable),
+      cost,
       possible: size(minus(join(require, disable), this.nameable(name.product))) === 0,
     };
   }
@@ -216,10 +222,10 @@ export class Namer {
         !versions.every((v) => this.#catalog.hasQemuModel(model.name, v))
       )
         continue;
-      const meanings = versions.flatMap((v) => qemuMeanings(this.#catalog, model.name, v, 'kvm'));
-      names.push(
-        this.#name('qemu', model.name, model.vendor, model.base, model.version!, meanings, []),
-      );
+      const meanings = versions.map((v) => qemuMeanings(this.#catalog, model.name, v, 'kvm'));
+      // The first meaning is that of the newest machine types.
+      const plain = meanings.map(([first]) => first!);
+      names.push(this.#name('qemu', model, { plain, meanings: meanings.flat(), held: [] }));
     }
     return names;
   }
@@ -246,44 +252,41 @@ export class Namer {
         ...maps,
         ...qemu.flatMap((v) => qemuMeanings(this.#catalog, model.name, v, 'kvm')),
       ];
-      const known = this.#catalog.qemuModels.get(model.name)!;
       names.push(
-        this.#name(
-          'libvirt',
-          model.name,
-          model.vendor,
-          known.base,
-          known.version ?? 0,
+        this.#name('libvirt', this.#catalog.qemuModels.get(model.name)!, {
+          plain: maps.map((row) => this.#withAccelerator(row)),
           meanings,
-          maps.filter((_, i) => own[i]!.compat),
-        ),
+          held: maps.filter((_, i) => own[i]!.compat),
+        }),
       );
     }
     return names;
   }
 
+  #withAccelerator(row: Row): Row {
+    const { on, off } = this.#catalog.accelerators.kvm;
+    return minus(join(row, rowOf(this.#catalog.bits, on)), rowOf(this.#catalog.bits, off));
+  }
+
   #name(
     product: Product,
-    name: string,
-    vendor: Vendor | null,
-    base: string,
-    version: number,
-    raw: readonly Row[],
-    held: readonly Row[],
+    { name, vendor, base, version }: QemuModel,
+    rows: { plain: readonly Row[]; meanings: readonly Row[]; held: readonly Row[] },
   ): Name {
-    const meanings = [...new Map(raw.map((row) => [row.join(), row])).values()];
+    const meanings = [...new Map(rows.meanings.map((row) => [row.join(), row])).values()];
     const visible = meanings.map((row) => this.#visible(row));
     return {
       name,
       product,
       vendor,
       base,
-      version,
+      version: version ?? 0,
       meanings,
       release: this.#catalog.libvirtModels.get(base)?.order ?? -1,
+      plain: rows.plain.map((row) => closeDependencies(this.#catalog, this.#visible(row))),
       always: visible.reduce(meet),
       ever: visible.reduce(join),
-      held: held.map((row) => this.#visible(row)).reduce(join, emptyRow(this.#catalog.bits)),
+      held: rows.held.map((row) => this.#visible(row)).reduce(join, emptyRow(this.#catalog.bits)),
     };
   }
 }
