@@ -98,8 +98,9 @@ export class Namer {
 
   /** The cheapest definition that gives exactly these features, or null where no name can be made to. */
   define(product: Product, target: Row, naming: Naming): Definition | null {
+    const implied = this.#withoutPrerequisite(target);
     const candidates = this.#candidates(product, naming)
-      .map((name) => ({ name, ...this.#words(name, target) }))
+      .map((name) => ({ name, ...this.#words(name, target, implied) }))
       .filter(
         (c) => c.possible && naming.lists.every((list) => this.#isUsable(c.name, c.disable, list)),
       );
@@ -158,15 +159,16 @@ export class Namer {
     return own.length > 0 ? own : names.filter((n) => n.vendor === null);
   }
 
-  /** The words that make every meaning of the name equal to the target. */
-  #words(name: Name, target: Row): { require: Row; disable: Row; cost: number; possible: boolean } {
+  /** The words that make every meaning of the name equal to the target; `implied`: off with a prerequisite. */
+  #words(
+    name: Name,
+    target: Row,
+    implied: Row,
+  ): { require: Row; disable: Row; cost: number; possible: boolean } {
     const require = minus(target, name.always);
     const surplus = minus(name.ever, target);
     // What goes off with its prerequisite needs no word of its own, unless libvirt checks it itself.
-    const disable = join(
-      minus(surplus, this.#withoutPrerequisite(target)),
-      meet(surplus, name.held),
-    );
+    const disable = join(minus(surplus, implied), meet(surplus, name.held));
     // A name is judged by what it says of itself; the words that tell its meanings apart come on top.
     const cost = Math.max(
       ...name.plain.map((row) => size(minus(target, row)) + 2 * size(minus(row, target))),
@@ -179,6 +181,7 @@ export class Namer {
     };
   }
 
+  /** Features that QEMU clears beside the target, whoever asks for them. */
   #withoutPrerequisite(target: Row): Row {
     const all = this.#catalog.features.filter((f) =>
       f.needs.some((group) => !group.some((id) => hasBit(target, id))),
