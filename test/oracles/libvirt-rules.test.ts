@@ -1,187 +1,247 @@
 // Random fleets given to the virsh that is installed and to --rules libvirt with the map that this virsh uses:
 // the same answer, byte for byte, and a refusal where it refuses.
 // PLIMSOLL_SAMPLE is the number of fleets, PLIMSOLL_SEED the seed.
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadCatalog } from '../../src/cpu/catalog.ts';
 import { QueryError } from '../../src/cpu/errors.ts';
-import type { LibvirtCpu } from '../../src/cpu/libvirt.ts';
-import { cpuid } from '../../src/dialects/cpuid.ts';
-import { readLibvirtMap } from '../../src/dialects/libvirt-map.ts';
+import type { LibvirtCpu, Policy } from '../../src/cpu/libvirt.ts';
+import { libvirt } from '../../src/dialects/libvirt.ts';
+import { readLibvirtCpus } from '../../src/dialects/libvirt-element.ts';
 import { writeLibvirtCpu } from '../../src/dialects/libvirt-write.ts';
+import { qmp } from '../../src/dialects/qmp.ts';
 import { libvirtBaseline } from '../../src/solve/libvirt/baseline.ts';
-import { dataOfWords, expandFeatures, hostStub } from '../../src/solve/libvirt/data.ts';
-import { decode } from '../../src/solve/libvirt/decode.ts';
-import { SHARED, sayMissing } from '../support/places.ts';
-import { pick, type Random, random } from '../support/random.ts';
+import { libvirtCompare, partialCheck, reportedHost } from '../../src/solve/libvirt/compare.ts';
+import { expandFeatures } from '../../src/solve/libvirt/data.ts';
+import { type Hypervisor, hypervisorOf } from '../../src/solve/libvirt/hypervisor.ts';
+import { sayMissing } from '../support/places.ts';
+import { pick, random } from '../support/random.ts';
+import {
+  dumpedHosts,
+  hasVirsh,
+  installedMap,
+  qmpSession,
+  RandomFleets,
+  virsh,
+} from '../support/virsh.ts';
 
-const CPU_MAP = '/usr/share/libvirt/cpu_map';
-const BATCH = 50;
-const SEPARATOR = '@@plimsoll@@';
+const BATCH = 100;
 const sample = Number(process.env.PLIMSOLL_SAMPLE ?? 600);
 const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
 
-const hasVirsh = (): boolean => {
-  try {
-    execFileSync('virsh', ['--version'], { timeout: 10_000, stdio: 'ignore' });
-    return existsSync(join(CPU_MAP, 'index.xml'));
-  } catch {
-    return false;
-  }
-};
-
 if (hasVirsh()) {
   const catalog = await loadCatalog();
-  const read = async (name: string) => ({ name, bytes: readFileSync(join(CPU_MAP, name)) });
-  const map = await readLibvirtMap(catalog, read, 'libvirt@learnt');
-  const dumps = await realHosts();
+  const map = await installedMap(catalog);
+  const dumps = await dumpedHosts(catalog, map);
+  const folder = mkdtempSync(join(tmpdir(), 'plimsoll-virsh-'));
+  // libvirt starts QEMU as a user of its own.
+  chmodSync(folder, 0o755);
+  // A libvirt of our own inside virsh: no daemon is asked, and none is left behind.
+  const embedded = `qemu:///embed?root=${folder}`;
+  // Where KVM is there and cannot be used, libvirt would ask QEMU anew before every answer: it sees no KVM here.
+  const wrapper = join(folder, 'qemu');
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the shell's
+  writeFileSync(wrapper, '#!/bin/bash\nexec qemu-system-x86_64 "${@//kvm:tcg/tcg}"\n', {
+    mode: 0o755,
+  });
+  const emulator = `--virttype qemu --emulator ${wrapper}`;
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 
-  async function realHosts(): Promise<LibvirtCpu[]> {
-    const folder = SHARED && join(SHARED, 'cases/cpuid');
-    if (!folder || !existsSync(folder)) {
-      sayMissing('hosts from real dumps in random fleets', 'cases/cpuid');
-      return [];
-    }
-    const hosts: LibvirtCpu[] = [];
-    for (const name of readdirSync(folder).sort()) {
-      for (const d of await cpuid.read!(
-        { name, bytes: readFileSync(join(folder, name)) },
-        catalog,
-      )) {
-        const data = dataOfWords(map, d.words!);
-        try {
-          if (data.vendor !== null) hosts.push(decode(map, name, hostStub('x86_64'), data));
-        } catch (error) {
-          // No model is a subset of the oldest processors.
-          if (!(error instanceof QueryError)) throw error;
-        }
-      }
-    }
-    return hosts;
-  }
-
-  function randomHost(
-    next: Random,
-    vendor: string | null,
-    features: readonly string[],
-  ): LibvirtCpu {
-    const ofVendor = (v: string | null) => (own: string | null) =>
-      v === null || own === null || own === v;
-    if (dumps.length > 0 && next() < 0.25)
-      return pick(
-        next,
-        dumps.filter((d) => ofVendor(vendor)(d.vendor)),
-      );
-    const model = pick(
-      next,
-      map.models.filter((m) => ofVendor(vendor)(m.vendor)),
-    );
-    const names = new Set(
-      Array.from({ length: Math.floor(next() * 12) }, () => pick(next, features)),
-    );
-    if (next() < 0.005) names.add('no-such-feature');
-    const said = next();
-    return {
-      ...hostStub('x86_64'),
-      model: next() < 0.005 ? 'NoSuchModel' : model.name,
-      vendor:
-        said < 0.85
-          ? (model.vendor ?? vendor)
-          : said < 0.98
-            ? null
-            : pick(next, ['Intel', 'AMD', 'Hygon', 'Nobody']),
-      features: [...names].map((name) => ({ name, policy: null })),
-    };
-  }
-
-  function randomFleet(next: Random): LibvirtCpu[] {
-    const vendor = next() < 0.9 ? pick(next, ['Intel', 'AMD']) : null;
-    // Few features shared by many, so that something is common to them.
-    const features = Array.from(
-      { length: 1 + Math.floor(next() * 60) },
-      () => pick(next, map.features).name,
-    );
-    const kinds = Array.from({ length: 1 + Math.floor(next() * 6) }, () =>
-      randomHost(next, vendor, features),
-    );
-    return Array.from({ length: 2 + Math.floor(next() * 39) }, () => pick(next, kinds));
-  }
-
-  function ours(fleet: readonly LibvirtCpu[], expand: boolean): string {
+  const given = (text: string) => ({ name: 'virsh', bytes: new TextEncoder().encode(text) });
+  const save = (name: string, cpus: readonly LibvirtCpu[]) => {
+    const path = join(folder, name);
+    writeFileSync(path, cpus.map(writeLibvirtCpu).join(''));
+    return path;
+  };
+  const answer = (say: () => string): string => {
     try {
-      const found = libvirtBaseline(
-        map,
-        fleet.map((cpu, i) => ({ where: `host ${i}`, cpu })),
-      );
-      return writeLibvirtCpu(
-        expand ? expandFeatures(map, { where: 'baseline', cpu: found }) : found,
-      );
+      return say();
     } catch (error) {
-      if (error instanceof QueryError) return 'refused\n';
+      if (error instanceof QueryError) return '';
       throw error;
     }
+  };
+
+  interface Question {
+    readonly cpus: readonly LibvirtCpu[];
+    readonly command: string;
+    readonly ours: () => string;
+    /** What of virsh's text is the answer. */
+    readonly heard?: (text: string) => string;
   }
 
-  /** What virsh says of each file; it goes on after an error. */
-  function virsh(files: readonly { path: string; expand: boolean }[]): string[] {
-    const script = files
-      .map((f) => `cpu-baseline ${f.path}${f.expand ? ' --features' : ''}; echo ${SEPARATOR}`)
-      .join('; ');
-    const bounded = {
-      timeout: 60_000,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-      maxBuffer: 1 << 26,
-    } as const;
-    let out: string;
-    try {
-      out = execFileSync('virsh', ['-c', 'test:///default', script], bounded);
-    } catch (error) {
-      out = (error as { stdout?: string }).stdout ?? '';
-    }
-    return out
-      .split(SEPARATOR)
-      .slice(0, files.length)
-      .map((text) => (text.trim() === '' ? 'refused\n' : `${text.trim()}\n`));
-  }
-
-  test(`${sample} random fleets (seed ${seed})`, () => {
-    const next = random(seed);
-    const folder = mkdtempSync(join(tmpdir(), 'plimsoll-virsh-'));
-    const differences: string[] = [];
+  /** Asks in batches; returns how many were refused, and the models of the answers. */
+  function agree(
+    uri: string,
+    count: number,
+    question: (path: (cpus: readonly LibvirtCpu[]) => string) => Question,
+  ) {
     const models = new Set<string>();
     let refused = 0;
-    try {
-      for (let done = 0; done < sample; done += BATCH) {
-        const batch = Array.from({ length: Math.min(BATCH, sample - done) }, (_, i) => {
-          const fleet = randomFleet(next);
-          const path = join(folder, `${i}.xml`);
-          writeFileSync(path, fleet.map(writeLibvirtCpu).join(''));
-          return { fleet, path, expand: next() < 0.3 };
-        });
-        for (const [i, theirs] of virsh(batch).entries()) {
-          const { fleet, expand } = batch[i]!;
-          const own = ours(fleet, expand);
-          if (theirs === 'refused\n') refused++;
-          else models.add(/<model[^>]*>([^<]+)/.exec(theirs)![1]!);
-          if (own !== theirs)
-            differences.push(`${fleet.map(writeLibvirtCpu).join('')}virsh: ${theirs}ours: ${own}`);
-        }
+    const differences: string[] = [];
+    for (let done = 0; done < count; done += BATCH) {
+      const batch = Array.from({ length: Math.min(BATCH, count - done) }, (_, i) =>
+        question((cpus) => save(`${i}.xml`, cpus)),
+      );
+      for (const [i, text] of virsh(
+        uri,
+        batch.map((q) => q.command),
+      ).entries()) {
+        const { cpus, command, ours, heard } = batch[i]!;
+        const theirs = heard ? heard(text) : text;
+        const own = answer(ours).trim();
+        if (theirs === '') refused++;
+        models.add(/<model[^>]*>([^<]+)/.exec(theirs)?.[1] ?? theirs);
+        if (own !== theirs)
+          differences.push(
+            `${cpus.map(writeLibvirtCpu).join('')}${command}\nvirsh: ${theirs}\nours: ${own}`,
+          );
       }
-    } finally {
-      rmSync(folder, { recursive: true });
     }
     console.log(
-      `libvirt-rules: ${sample} fleets, ${refused} refused, ${models.size} models in the answers (seed ${seed})`,
+      `libvirt-rules: ${count} asked, ${refused} refused, ${models.size} different models (seed ${seed})`,
     );
     assert.is(differences.length, 0, `${differences.length} differ, first:\n${differences[0]}`);
-    assert.ok(refused < sample / 2, 'most fleets have an answer');
+    assert.ok(refused < count / 2, 'most have an answer');
+    return models;
+  }
+
+  const named = (cpus: readonly LibvirtCpu[]) =>
+    cpus.map((cpu, i) => ({ where: `cpu ${i + 1}`, cpu }));
+  const written = (cpu: LibvirtCpu, expand: boolean) =>
+    writeLibvirtCpu(expand ? expandFeatures(map, { where: 'baseline', cpu }) : cpu);
+
+  test(`${sample} random fleets through cpu-baseline (seed ${seed})`, () => {
+    const next = random(seed);
+    const fleets = new RandomFleets(map, dumps, next);
+    const models = agree('test:///default', sample, (path) => {
+      const cpus = fleets.fleet(2 + Math.floor(next() * 39));
+      const expand = next() < 0.3;
+      return {
+        cpus,
+        command: `cpu-baseline ${path(cpus)}${expand ? ' --features' : ''}`,
+        ours: () => written(libvirtBaseline(map, named(cpus)), expand),
+      };
+    });
     assert.ok(models.size > 10, 'answers differ');
   });
+
+  const [capabilities, domainCapabilities] = virsh(embedded, [
+    'capabilities',
+    `domcapabilities --virttype qemu --emulatorbin ${wrapper}`,
+  ]);
+  if (
+    !capabilities?.includes('<cpu>') ||
+    !domainCapabilities?.includes("host-model' supported='yes'")
+  )
+    sayMissing('random fleets against one hypervisor', 'a libvirt with QEMU');
+  else {
+    const host = {
+      where: 'the host',
+      cpu: (await readLibvirtCpus(given(capabilities), 'host'))[0]!,
+    };
+    const fromLibvirt = hypervisorOf(
+      catalog,
+      map,
+      'virsh',
+      (await libvirt.read!(given(domainCapabilities), catalog))[0]!,
+    );
+    const replies = qmpSession([
+      { execute: 'query-cpu-definitions' },
+      { execute: 'query-cpu-model-expansion', arguments: { type: 'full', model: { name: 'max' } } },
+    ]);
+    const fromQemu = hypervisorOf(
+      catalog,
+      map,
+      'QEMU',
+      (await qmp.read!(given(replies), catalog))[0]!,
+    );
+
+    test('the host-model of QEMU replies is that of domain capabilities', () => {
+      const printed = ({ hostModel }: Hypervisor) =>
+        writeLibvirtCpu({ ...hostModel!, maxphysaddr: null });
+      assert.is(printed(fromQemu), printed(fromLibvirt));
+    });
+
+    // Domain capabilities of old libvirts do not say what blocks a model, so QEMU itself is asked.
+    test(`${sample} random fleets through hypervisor-cpu-baseline (seed ${seed})`, () => {
+      const next = random(seed);
+      const fleets = new RandomFleets(map, dumps, next);
+      agree(embedded, sample, (path) => {
+        const cpus = fleets.fleet(1 + Math.floor(next() * 20));
+        const expand = next() < 0.3;
+        const migratable = next() < 0.3;
+        return {
+          cpus,
+          command: `hypervisor-cpu-baseline ${emulator} ${path(cpus)}${expand ? ' --features' : ''}${migratable ? ' --migratable' : ''}`,
+          ours: () =>
+            written(
+              libvirtBaseline(map, named(cpus), { hypervisor: fromQemu, migratable }),
+              expand,
+            ),
+        };
+      });
+    });
+
+    const policies: readonly Policy[] = [
+      'force',
+      'require',
+      'require',
+      'optional',
+      'disable',
+      'disable',
+      'forbid',
+    ];
+    const randomGuest = (next: () => number): LibvirtCpu => {
+      const own = next() < 0.5 ? host.cpu : pick(next, dumps.length > 0 ? dumps : [host.cpu]);
+      const model = next() < 0.5 ? own.model : pick(next, map.models).name;
+      const words = own.features
+        .filter(() => next() < 0.5)
+        .map(({ name }) => ({ name, policy: pick(next, policies) }));
+      const more = Array.from({ length: Math.floor(next() * 4) }, () => ({
+        name: pick(next, map.features).name,
+        policy: pick(next, policies),
+      }));
+      const features = [...new Map([...words, ...more].map((f) => [f.name, f])).values()];
+      return {
+        ...own,
+        type: 'guest',
+        arch: null,
+        signature: null,
+        microcode: null,
+        match: pick(next, ['exact', 'minimum', 'strict']),
+        vendor: next() < 0.7 ? null : own.vendor,
+        model,
+        features: next() < 0.2 ? [] : features,
+      };
+    };
+
+    test(`${sample} random guests through cpu-compare and hypervisor-cpu-compare (seed ${seed})`, () => {
+      const next = random(seed);
+      agree(embedded, sample, (path) => {
+        const cpu = randomGuest(next);
+        const input = { where: 'guest', cpu };
+        const ofHypervisor = next() < 0.5;
+        const file = path([cpu]);
+        return {
+          cpus: [cpu],
+          command: ofHypervisor
+            ? `hypervisor-cpu-compare ${emulator} ${file}`
+            : `cpu-compare ${file}`,
+          heard: (text) => /is (identical|a superset|incompatible)/.exec(text)?.[1] ?? '',
+          ours: () => {
+            const { verdict } = ofHypervisor
+              ? partialCheck(map, fromLibvirt, reportedHost('virsh', 'x86_64', fromLibvirt), input)
+              : libvirtCompare(map, host, input);
+            return verdict === 'superset' ? 'a superset' : verdict;
+          },
+        };
+      });
+    });
+  }
 } else sayMissing('random fleets against virsh', 'virsh with its cpu_map');
 
 test.run();

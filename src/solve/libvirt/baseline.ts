@@ -1,5 +1,5 @@
 // libvirt's rules: the CPU that a guest can have on every one of these hosts, and as one hypervisor would restrict it.
-import { isEmpty, meet, type Row, rowOf } from '../../core/rows.ts';
+import { isEmpty, meet, type Row } from '../../core/rows.ts';
 import { QueryError } from '../../cpu/errors.ts';
 import type { LibvirtCpu } from '../../cpu/libvirt.ts';
 import type { LibvirtMap } from '../../cpu/libvirt-map.ts';
@@ -7,6 +7,7 @@ import { driverOf } from './arch.ts';
 import { armBaseline } from './arm.ts';
 import { allBits, type CpuInput, guestStub, type ModelList, modelOf } from './data.ts';
 import { decode } from './decode.ts';
+import type { Hypervisor } from './hypervisor.ts';
 import { ppcBaseline } from './ppc64.ts';
 
 export interface BaselineOptions {
@@ -14,18 +15,6 @@ export interface BaselineOptions {
   readonly migratable?: boolean;
   /** The hypervisor that restricts models and features, where one is asked. */
   readonly hypervisor?: Pick<Hypervisor, 'models' | 'features' | 'migratable'> | null;
-}
-
-/** What the hypervisor of one host says that it can do. */
-export interface Hypervisor {
-  /** The models that it lists, with what blocks each; null where it was not asked. */
-  readonly models: ModelList | null;
-  /** Names, libvirt's or QEMU's, of every property that it knows; null where it was not asked. */
-  readonly features: ReadonlySet<string> | null;
-  /** Those of them that may migrate; null where it does not say. */
-  readonly migratable: ReadonlySet<string> | null;
-  /** The host-model that libvirt makes of it. */
-  readonly hostModel: LibvirtCpu | null;
 }
 
 /**
@@ -61,7 +50,7 @@ export function libvirtBaseline(
 interface Restriction {
   readonly migratable?: boolean;
   readonly models?: ModelList | null;
-  readonly allowed?: ReadonlySet<string> | null;
+  readonly allowed?: Row | null;
 }
 
 function x86Baseline(
@@ -72,7 +61,7 @@ function x86Baseline(
 ): LibvirtCpu {
   const vendor = commonVendor(map, inputs);
   let common = commonRow(map, inputs);
-  if (allowed) common = meet(common, rowOfNames(map, allowed));
+  if (allowed) common = meet(common, map.narrow(allowed));
   if (isEmpty(common))
     throw new QueryError(
       `the ${inputs.length} CPUs are incompatible: no feature is common to all of them`,
@@ -161,9 +150,3 @@ function onHypervisor(
       : null,
   };
 }
-
-const rowOfNames = (map: LibvirtMap, names: ReadonlySet<string>): Row =>
-  rowOf(
-    map.bits,
-    [...names].flatMap((name) => map.fromQemu(name)?.id ?? []),
-  );

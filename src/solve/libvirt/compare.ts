@@ -3,8 +3,8 @@ import { isCovered, isEmpty, join, meet, minus, type Row } from '../../core/rows
 import { QueryError } from '../../cpu/errors.ts';
 import type { LibvirtMap } from '../../cpu/libvirt-map.ts';
 import { driverOf, findDriver } from './arch.ts';
-import type { Hypervisor } from './baseline.ts';
 import { allBits, type CpuInput, expandFeatures, featuresIn, modelOf, policyBits } from './data.ts';
+import type { Hypervisor } from './hypervisor.ts';
 import { ppcCompare } from './ppc64.ts';
 import { type LibvirtVerdict, type Obstacle, refuse } from './verdict.ts';
 
@@ -74,6 +74,8 @@ export function partialCheck(
 ): LibvirtVerdict {
   const { cpu, where } = input;
   const { models, hostModel } = hypervisor;
+  // Until models said how far libvirt's own lists are to be trusted, QEMU was not asked.
+  if (map.models.every((m) => m.compat)) return libvirtCompare(map, host, input);
   const listed = cpu.model === null ? undefined : models?.get(cpu.model);
   const onlyDisables = cpu.features.every((f) => f.policy === 'disable');
   if (cpu.model !== null && onlyDisables && listed && listed.length === 0)

@@ -1,0 +1,82 @@
+// What one host's hypervisor says that it can do, as libvirt's rules ask it.
+import { minus, type Row, rowOf } from '../../core/rows.ts';
+import type { Catalog } from '../../cpu/catalog.ts';
+import { QueryError } from '../../cpu/errors.ts';
+import type { Description } from '../../cpu/host.ts';
+import type { LibvirtCpu } from '../../cpu/libvirt.ts';
+import type { LibvirtMap } from '../../cpu/libvirt-map.ts';
+import { nearest } from '../../cpu/stack.ts';
+import { type CpuData, guestStub, type ModelList } from './data.ts';
+import { decode } from './decode.ts';
+
+export interface Hypervisor {
+  /** The models that it lists, with what blocks each; null where it was not asked. */
+  readonly models: ModelList | null;
+  /** Every feature that it knows, there or not; null where it does not tell. */
+  readonly features: Row | null;
+  /** Those that may migrate; null where it does not tell. */
+  readonly migratable: Row | null;
+  /** The host-model that libvirt makes of it. */
+  readonly hostModel: LibvirtCpu | null;
+}
+
+/**
+ * What libvirt would know of a hypervisor from its domain capabilities or its QMP replies.
+ * @throws QueryError where the description is not of a hypervisor.
+ */
+export function hypervisorOf(
+  catalog: Catalog,
+  map: LibvirtMap,
+  where: string,
+  d: Description,
+): Hypervisor {
+  if (d.view !== 'hypervisor')
+    throw new QueryError(
+      `${where} is no word of a hypervisor; give virsh domcapabilities, or QMP replies to query-cpu-model-expansion and query-cpu-definitions`,
+    );
+  const features = d.told ?? featuresOf(catalog, d.qemu ?? versionOf(d.machine));
+  // Emulation offers nothing that it could not move; what KVM would not move, QEMU's own table tells.
+  const isEmulated = d.notes.some((note) => note.code === 'emulated');
+  return {
+    models: d.models,
+    features,
+    migratable: features && (isEmulated ? features : minus(features, unmigratable(catalog))),
+    hostModel: d.element ?? hostModelOf(map, where, d),
+  };
+}
+
+const unmigratable = (catalog: Catalog): Row =>
+  rowOf(
+    catalog.bits,
+    catalog.features.filter((f) => !f.migratable).map((f) => f.id),
+  );
+
+/** What a description says, as far as libvirt looks at it. */
+export const dataOfDescription = (map: LibvirtMap, d: Description): CpuData => ({
+  row: map.narrow(d.has),
+  vendor: d.vendor !== null && map.hasVendor(d.vendor) ? d.vendor : null,
+  signature: d.signature,
+});
+
+function hostModelOf(map: LibvirtMap, where: string, d: Description): LibvirtCpu | null {
+  return d.told
+    ? decode(map, where, guestStub(d.arch, 'forbid'), dataOfDescription(map, d), {
+        models: d.models,
+      })
+    : null;
+}
+
+const versionOf = (machine: string | null): string | null =>
+  machine?.match(/-(\d+\.\d+)$/)?.[1] ?? null;
+
+/** Domain capabilities list no properties: those of the QEMU that they are of stand for them. */
+function featuresOf(catalog: Catalog, version: string | null): Row | null {
+  if (version === null) return null;
+  const qemu = nearest(catalog, 'qemu', version);
+  return rowOf(
+    catalog.bits,
+    catalog.features
+      .filter((f) => f.qemu !== null && catalog.isSince('qemu', qemu, f.qemu))
+      .map((f) => f.id),
+  );
+}
