@@ -1,6 +1,7 @@
 // A word to a person who waits: how far a long reading has come, on a terminal only, gone when it is done.
 import type { Progress } from './inputs.ts';
 import type { Output } from './io.ts';
+import { number } from './text.ts';
 
 /** Nobody wonders before, nor reads faster than this (milliseconds). */
 const PATIENCE = 400;
@@ -16,6 +17,6 @@ export function progressOn(output: Output, quiet: boolean): Progress {
     if (done === total || Date.now() < next) return;
     next = Date.now() + PACE;
     shown = true;
-    put(`reading ${done.toLocaleString('en-US')} of ${total.toLocaleString('en-US')} files`);
+    put(`reading ${number(done)} of ${number(total)} files`);
   };
 }

@@ -9,7 +9,18 @@ import {
   nextCommand,
   type Page,
 } from './render.ts';
-import { clip, count, hostsText, listed, pad, table, width, wrap, wrapSentence } from './text.ts';
+import {
+  clip,
+  count,
+  hostsText,
+  listed,
+  number,
+  pad,
+  table,
+  width,
+  wrap,
+  wrapSentence,
+} from './text.ts';
 
 /** What the report says of the call beside the answer. */
 export interface BaselinePage extends Page {
@@ -91,7 +102,7 @@ export function renderCheck(answer: Check, name: string, page: Page): string {
   const [first, ...rest] = wrapSentence(
     answer.holds
       ? `holds: ${name} still runs on ${runsOn.hosts === 1 ? 'the one host' : `all ${count(runsOn.hosts, 'host')}`}`
-      : `broken: ${name} runs on ${runsOn.hosts} of ${count(runsOn.of, 'host')}`,
+      : `broken: ${name} runs on ${number(runsOn.hosts)} of ${count(runsOn.of, 'host')}`,
     page.columns,
   );
   const lines = [first!.replace(/^\w+/, answer.holds ? page.paint.green : page.paint.red), ...rest];
@@ -131,7 +142,7 @@ function title(answer: Baseline): string {
 function cpuLines(answer: Baseline, page: BaselinePage): string[] {
   const { physBits, fleetPhysBits } = answer.limits;
   const facts = [
-    `runs on ${answer.runsOn.hosts} of ${answer.runsOn.of}`,
+    `runs on ${number(answer.runsOn.hosts)} of ${number(answer.runsOn.of)}`,
     count(answer.features.length, 'feature'),
     physBits === null
       ? ''

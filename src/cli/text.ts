@@ -89,9 +89,12 @@ function fill(words: readonly string[], columns: number): string[] {
 export const wrapSentence = (sentence: string, columns: number): string[] =>
   wrap(sentence.split(' '), columns);
 
+/** `12,345`. */
+export const number = (n: number): string => n.toLocaleString('en-US');
+
 /** `1 host`, `2 hosts`. */
 export const count = (n: number, one: string, many = `${one}s`): string =>
-  `${n.toLocaleString('en-US')} ${n === 1 ? one : many}`;
+  `${number(n)} ${n === 1 ? one : many}`;
 
 /** `a`, `a and b`, `a, b and c`. */
 export const listed = (words: readonly string[], last = 'and'): string =>
@@ -126,10 +129,9 @@ export function hostsText(
   for (let shown = list.hosts.length; shown > 0; shown--) {
     const rest = list.count - shown;
     const text =
-      list.hosts.slice(0, shown).join(' ') +
-      (rest > 0 ? ` and ${rest.toLocaleString('en-US')} more` : '');
+      list.hosts.slice(0, shown).join(' ') + (rest > 0 ? ` and ${number(rest)} more` : '');
     if (width(text) <= columns) return text;
   }
-  const rest = list.count === 1 ? '' : ` and ${list.count - 1} more`;
+  const rest = list.count === 1 ? '' : ` and ${number(list.count - 1)} more`;
   return clipMiddle(list.hosts[0]!, Math.max(8, columns - width(rest))) + rest;
 }
