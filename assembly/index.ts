@@ -7,5 +7,6 @@
 // The last page of 4 GiB stays empty, so that the end of a block is always a pointer.
 export { intern, internTableSize } from './classes';
 export { counts, countsScratchSize, weightedCounts } from './counts';
+export { bestSplits, searchScratchSize, searchSplit, worthOfSubsets } from './groups';
 export { heapBase } from './memory';
 export { covers, coversEach, join, meet, missing } from './rows';

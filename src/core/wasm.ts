@@ -32,6 +32,32 @@ export interface Core {
     rows: number,
     lanes: number,
   ): number;
+  worthOfSubsets(
+    dst: number,
+    meets: number,
+    src: number,
+    units: number,
+    lanes: number,
+    planes: number,
+    planeCount: number,
+  ): void;
+  bestSplits(best: number, choice: number, kept: number, units: number, pools: number): void;
+  searchScratchSize(units: number, lanes: number, pools: number): number;
+  searchSplit(
+    dst: number,
+    scratch: number,
+    src: number,
+    weights: number,
+    units: number,
+    lanes: number,
+    planes: number,
+    planeCount: number,
+    pools: number,
+    atLeast: number,
+    fine: number,
+    tries: number,
+    seed: number,
+  ): number;
 }
 
 // Only the debug build imports this, and only for a caller's bug.
