@@ -173,6 +173,20 @@ test('an INI file and a prompt are no records', () => {
     assert.is(recogniseDialect(text)?.name, undefined, text);
 });
 
+test('finds a repeated key wherever it stands, and takes no value for one', () => {
+  assert.match(
+    refusal('[{"features":[]},\n{"host":"a","features":[],"features":["avx"]}]'),
+    /the key "features" is there twice/,
+  );
+  assert.match(
+    refusal('{"features":[],"limits":{"physBits":46,"physBits" : 40}}'),
+    /the key "physBits" is there twice/,
+  );
+  assert.match(refusal('{"features":[],"a":1,"\\u0061":2}'), /the key "a" is there twice/);
+  const odd = { features: ['xsave', 'rack'], xsave: [], rack: '"rack":', note: 'features": [' };
+  assert.equal({ ...one(odd).keys }, { rack: '"rack":', note: 'features": [' });
+});
+
 test('says file, line and host, and what would work', () => {
   const table: [string, RegExp][] = [
     ['{"host":"a"}', /^fleet\.ndjson:1: host "a": a host record needs "features"/],

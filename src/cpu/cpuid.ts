@@ -203,11 +203,17 @@ function microcode(words: Words, vendor: string | undefined): string | null {
   return revision === 0n ? null : `0x${revision.toString(16)}`;
 }
 
+const kvmWords = new WeakMap<Catalog, number[]>();
+
 /** The features of the leaf in which KVM introduces itself to guests. */
-export function kvmFeatures(catalog: Catalog): number[] {
-  return catalog.features
+export function kvmFeatures(catalog: Catalog): readonly number[] {
+  const made = kvmWords.get(catalog);
+  if (made) return made;
+  const word = catalog.features
     .filter((f) => f.places.some((p) => p.kind === 'cpuid' && p.leaf === 0x40000001))
     .map((f) => f.id);
+  kvmWords.set(catalog, word);
+  return word;
 }
 
 /** Marks as not told what a description that lists none of KVM's own features leaves open: every guest has them. */

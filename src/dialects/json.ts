@@ -39,32 +39,36 @@ export function parseJson(text: string, name: string, line = 1): unknown {
   }
 }
 
-/** A key that stands twice in a JSON object; JSON.parse would keep the last in silence. */
-export function repeatedKey(text: string, object: JsonObject): string | null {
-  for (const key of Object.keys(object)) {
-    const quoted = JSON.stringify(key);
-    const first = text.indexOf(quoted);
-    // The same text once more may be a value; only then is it worth a walk.
-    if (
-      first >= 0 &&
-      text.indexOf(quoted, first + quoted.length) >= 0 &&
-      topKeys(text).filter((k) => k === quoted).length > 1
-    )
-      return key;
+/** A key that stands twice in one object of valid JSON; JSON.parse would keep the last in silence. */
+export function repeatedKey(text: string, value: unknown): string | null {
+  // A colon after a quote belongs to a key, or to a string that quotes one: only a surplus is worth a walk.
+  if ((text.match(/"\s*:/g)?.length ?? 0) === countKeys(value)) return null;
+  const open: Set<string>[] = [];
+  let last = '';
+  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\]:]/g)) {
+    if (token === '{' || token === '[') open.push(new Set());
+    else if (token === '}' || token === ']') open.pop();
+    else if (token !== ':') last = token;
+    else {
+      const keys = open.at(-1)!;
+      const key = JSON.parse(last) as string;
+      if (keys.has(key)) return key;
+      keys.add(key);
+    }
   }
   return null;
 }
 
-/** The keys of the outermost object of valid JSON, quoted as written. */
-function topKeys(text: string): string[] {
-  const keys: string[] = [];
-  let depth = 0;
-  let last = '';
-  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\]:]/g)) {
-    if (token === '{' || token === '[') depth++;
-    else if (token === '}' || token === ']') depth--;
-    else if (token === ':' && depth === 1) keys.push(last);
-    else last = token;
+/** Keys of all objects in a value, however deep. */
+function countKeys(value: unknown): number {
+  let count = 0;
+  const rest = [value];
+  while (rest.length > 0) {
+    const next = rest.pop();
+    if (typeof next !== 'object' || next === null) continue;
+    const inner = Object.values(next);
+    if (!Array.isArray(next)) count += inner.length;
+    for (const v of inner) if (typeof v === 'object') rest.push(v);
   }
-  return keys;
+  return count;
 }

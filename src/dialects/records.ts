@@ -1,6 +1,6 @@
 // Host records: one JSON object a line, a list of them, or one object. The one language in which plimsoll can
 // say all that it knows of a host; what a record does not list is absent, in the view that it names.
-import { emptyRow, hasBit, rowOf, setBit } from '../core/rows.ts';
+import { emptyRow, hasBit, minus, rowOf, setBit } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { openKvmFeatures, withoutOsState } from '../cpu/cpuid.ts';
 import { QueryError } from '../cpu/errors.ts';
@@ -14,6 +14,7 @@ const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 /** No processor addresses more than its page tables can hold (Intel SDM volume 3, 4.1.4: 52). */
 const MAX_PHYS_BITS = 52;
 const CONTROL = /\p{Cc}/u;
+const NO_NAME = /[\s\p{Cc}]/u;
 const NEWLINE = 0x0a;
 const OPEN = 0x7b;
 const LIST = 0x5b;
@@ -47,6 +48,11 @@ function* recordsOf(input: Input): Generator<Found> {
     const text = decode(input);
     const value = parseJson(text, name);
     if (!Array.isArray(value)) return yield { line: 1, text, parse: () => value };
+    const twice = repeatedKey(text, value);
+    if (twice !== null)
+      throw new QueryError(
+        `${name}: the key ${quote(twice)} is there twice in one record; which of the two holds?`,
+      );
     const lines = startLines(text, value.length);
     for (const [i, record] of value.entries())
       yield { line: lines[i]!, text: null, parse: () => record };
@@ -170,10 +176,7 @@ class RecordReader {
       if (f) setBit(open, f.id);
       else if (!unnamedUnknown.includes(name)) unnamedUnknown.push(name);
     }
-    const known = rowOf(
-      catalog.bits,
-      catalog.features.filter((f) => !hasBit(open, f.id)).map((f) => f.id),
-    );
+    const known = minus(rowOf(catalog.bits, catalog.features.keys()), open);
     openKvmFeatures(catalog, has, known);
     const speaksFor = this.#view(view);
     if (speaksFor === 'hardware' || speaksFor === 'kernel') withoutOsState(catalog, has, known);
@@ -254,7 +257,7 @@ class RecordReader {
     for (const name of value) {
       if (typeof name !== 'string')
         this.#fail(`"${key}" lists ${kindOf(name)}; every entry is the name of a feature`);
-      if (name === '' || /\s/.test(name) || CONTROL.test(name))
+      if (name === '' || NO_NAME.test(name))
         this.#fail(
           `"${key}" lists ${quote(name)}, which is no name; write every feature as a string of its own`,
         );
