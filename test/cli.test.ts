@@ -328,7 +328,7 @@ test('says of each file that it cannot read which and why', () => {
   writeFileSync(join(here, 'cut.zst'), Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x60, 1]));
   writeFileSync(join(here, 'bomb.gz'), gzipSync(Buffer.alloc(501_000_000), { level: 1 }));
   mkdirSync(join(here, 'empty/nothing'), { recursive: true });
-  spawnSync('mkfifo', [join(here, 'pipe')]);
+  spawnSync('bash', ['-c', 'mkfifo "$0"', join(here, 'pipe')]);
   symlinkSync('nowhere', join(here, 'dangling'));
   symlinkSync('circle', join(here, 'circle'));
   writeFileSync(join(here, 'a\u001b[31m.xml'), '');

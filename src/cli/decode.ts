@@ -20,8 +20,7 @@ import type { Answer, Answering } from './main.ts';
 import { outputOptions, readingOptions, type StackOptions, stackOption } from './options.ts';
 import { deliver, json } from './output.ts';
 import { painter } from './paint.ts';
-import { definitionLines, findingLines, type Page } from './render.ts';
-import { type Fact, factLines } from './show.ts';
+import { definitionLines, type Fact, factLines, findingLines, type Page } from './render.ts';
 import { count, printable, printableAll, wrapSentence } from './text.ts';
 
 type Options = HostOptions & StackOptions & { readonly to?: string };
@@ -99,6 +98,10 @@ function render(answer: Decoded, page: Page): string {
   return `${blocks.join('\n\n')}\n`;
 }
 
+/** Names that are not worth a screen: an answer about hardware leaves a hundred open. */
+const beginning = (names: readonly string[]): readonly string[] =>
+  names.length <= 16 ? names : [...names.slice(0, 15), `… and ${names.length - 15} more`];
+
 const VIEWS = {
   hypervisor: 'what its hypervisor offers guests',
   kernel: 'what its kernel shows',
@@ -126,12 +129,12 @@ function hostLines(host: Host, page: Page): string[] {
         .join(', '),
     ],
     [count(host.features.length, 'feature'), host.features],
-    [`${host.unknown.length} unknown`, host.unknown.length > 40 ? [] : host.unknown],
+    [`${host.unknown.length} unknown`, beginning(host.unknown)],
   ];
   return [
     ...wrapSentence(title, columns).map((line) => paint.bold(line)),
     ...definitionLines(host.definitions, [], page, 3),
-    ...factLines(facts, columns, paint),
+    ...factLines(facts, page),
     ...findingLines(host.findings, [], page),
   ];
 }

@@ -3,7 +3,8 @@ import type { Command } from 'commander';
 import type { Catalog } from '../cpu/catalog.ts';
 import { byBytes } from '../cpu/order.ts';
 import type { Answering } from './main.ts';
-import { defineShelf, type Fact, type Shelf } from './show.ts';
+import type { Fact } from './render.ts';
+import { defineShelf, type Shelf } from './show.ts';
 import { count, listed } from './text.ts';
 
 export const define = (command: Command, answering: Answering): void =>

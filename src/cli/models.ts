@@ -4,7 +4,8 @@ import { isEmpty, minus, type Row, size } from '../core/rows.ts';
 import type { Catalog, LibvirtModel, QemuModel } from '../cpu/catalog.ts';
 import { byBytes } from '../cpu/order.ts';
 import type { Answering } from './main.ts';
-import { defineShelf, type Fact, type Shelf } from './show.ts';
+import type { Fact } from './render.ts';
+import { defineShelf, type Shelf } from './show.ts';
 import { count, listed } from './text.ts';
 
 export const define = (command: Command, answering: Answering): void =>

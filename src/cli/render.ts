@@ -11,17 +11,17 @@ export interface Page {
   readonly paint: Paint;
 }
 
-export const PRODUCTS = { libvirt: 'libvirt', qemu: 'QEMU' } as const;
+const PRODUCTS = { libvirt: 'libvirt', qemu: 'QEMU' } as const;
 
 /** `libvirt 9.0, 11.3` for a stack's entries of one product. */
-export function productLabel(product: keyof Definitions, stack: readonly string[]): string {
+function productLabel(product: keyof Definitions, stack: readonly string[]): string {
   const versions = stack.flatMap((entry) =>
     entry.startsWith(`${product}@`) ? entry.slice(product.length + 1) : [],
   );
   return [PRODUCTS[product], versions.join(', ')].filter((part) => part !== '').join(' ');
 }
 
-export const definitionWords = (d: Definition): string[] => [
+const definitionWords = (d: Definition): string[] => [
   ...d.require.map((name) => `+${name}`),
   ...d.disable.map((name) => `-${name}`),
 ];
@@ -138,3 +138,17 @@ export function commandLine(
 }
 
 export const heading = (text: string, { paint }: Page): string => paint.bold(text);
+
+/** A label and what is to be said under it: a sentence, or words in a list. */
+export type Fact = readonly [label: string, words: string | readonly string[]];
+
+/** Labels in one column, what they say in the other. */
+export function factLines(facts: readonly Fact[], { columns, paint }: Page): string[] {
+  const said = facts.filter(([, words]) => words.length > 0);
+  const label = Math.max(...said.map(([name]) => width(name)));
+  return said.flatMap(([name, words]) =>
+    wrap(typeof words === 'string' ? words.split(' ') : words, columns - label - 4).map(
+      (line, i) => `  ${paint.dim(pad(i === 0 ? name : '', label))}  ${line}`,
+    ),
+  );
+}

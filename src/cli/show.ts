@@ -7,11 +7,9 @@ import { type Call, columnsOf } from './io.ts';
 import type { Answer, Answering } from './main.ts';
 import { type OutputOptions, outputOptions } from './options.ts';
 import { deliver, json } from './output.ts';
-import { type Paint, painter } from './paint.ts';
-import { pad, table, width, wrap } from './text.ts';
-
-/** A label and what is to be said under it: a sentence, or words in a list. */
-export type Fact = readonly [label: string, words: string | readonly string[]];
+import { painter } from './paint.ts';
+import { type Fact, factLines, type Page } from './render.ts';
+import { table } from './text.ts';
 
 /** One kind of entry of the catalog: how it is listed, found and described. */
 export interface Shelf<Item> {
@@ -70,35 +68,16 @@ async function show<Item>(
     await deliver(io, json(document), options.output);
     return 0;
   }
-  const columns = columnsOf(io.stdout);
-  const paint = painter(io, options);
+  const page = { columns: columnsOf(io.stdout), paint: painter(io, options) };
   const lines = found
-    ? [paint.bold(shelf.title(found)), ...factLines(shelf.facts(catalog, found), columns, paint)]
-    : listLines(shelf, catalog, columns, paint);
+    ? [page.paint.bold(shelf.title(found)), ...factLines(shelf.facts(catalog, found), page)]
+    : listLines(shelf, catalog, page);
   await deliver(io, `${lines.join('\n')}\n`, options.output);
   return 0;
 }
 
-function listLines<Item>(
-  shelf: Shelf<Item>,
-  catalog: Catalog,
-  columns: number,
-  paint: Paint,
-): string[] {
-  const [head, ...rest] = table(
-    [shelf.head, ...shelf.items(catalog).map((item) => shelf.row(catalog, item))],
-    columns,
-  );
+function listLines<Item>(shelf: Shelf<Item>, catalog: Catalog, { columns, paint }: Page): string[] {
+  const rows = shelf.items(catalog).map((item) => shelf.row(catalog, item));
+  const [head, ...rest] = table([shelf.head, ...rows], columns);
   return [paint.dim(head!), ...rest];
-}
-
-/** Labels in one column, what they say in the other. */
-export function factLines(facts: readonly Fact[], columns: number, paint: Paint): string[] {
-  const said = facts.filter(([, words]) => words.length > 0);
-  const label = Math.max(...said.map(([name]) => width(name)));
-  return said.flatMap(([name, words]) =>
-    wrap(typeof words === 'string' ? words.split(' ') : words, columns - label - 4).map(
-      (line, i) => `  ${paint.dim(pad(i === 0 ? name : '', label))}  ${line}`,
-    ),
-  );
 }
