@@ -27,17 +27,9 @@ export function counts(dst: usize, scratch: usize, src: usize, rows: u32, lanes:
   const stride = <usize>lanes * LANE;
   const groups = rows >> 4;
   const distance = <usize>groups * stride;
-  const carry = scratch + 2 * LEVELS * stride;
   memory.fill(scratch, 0, countsScratchSize(lanes));
-  for (let group: u32 = 0; group < groups; group++) {
-    const at = src + <usize>group * stride;
-    for (let lane: usize = 0; lane < stride; lane += LANE)
-      addSixteen(scratch + lane, carry + lane, at + lane, distance, stride);
-    // A level's first carry waits; its second is added with the first, and what they carry goes up.
-    let level = SIXTEEN;
-    for (let n = group; (n & 1) !== 0; n >>= 1, level++) addWaiting(scratch, level, carry, stride);
-    memory.copy(waiting(scratch, level, stride), carry, stride);
-  }
+  for (let group: u32 = 0; group < groups; group++)
+    addGroup(scratch, group, src + <usize>group * stride, distance, stride);
   for (let row = groups << 4; row < rows; row++) addOne(scratch, src + <usize>row * stride, stride);
   flatten(dst, scratch, rows, stride);
 }
@@ -46,7 +38,7 @@ function plane(scratch: usize, level: u32, stride: usize): usize {
   return scratch + ((<usize>level) << 1) * stride;
 }
 
-export function waiting(scratch: usize, level: u32, stride: usize): usize {
+function waiting(scratch: usize, level: u32, stride: usize): usize {
   return plane(scratch, level, stride) + stride;
 }
 
@@ -55,17 +47,32 @@ function sum(a: v128, b: v128, c: v128): v128 {
 }
 
 function carried(a: v128, b: v128, c: v128): v128 {
-  return v128.or(v128.and(a, b), v128.and(v128.xor(a, b), c));
+  return v128.bitselect(c, a, v128.xor(a, b));
 }
 
-/** A row of each of sixteen streams added to the planes of 1, 2, 4 and 8 of one lane; what is left goes to `carry`. */
-export function addSixteen(
-  planes: usize,
-  carry: usize,
+/**
+ * The `group`th row of each of sixteen streams, `distance` apart, added up. A level's first carry waits; its second
+ * is added with the first, and what they carry goes up: so bit k of `group` says whether level k + 4 has one waiting.
+ */
+export function addGroup(
+  scratch: usize,
+  group: u32,
   src: usize,
   distance: usize,
   stride: usize,
 ): void {
+  const carry = scratch + 2 * LEVELS * stride;
+  const left = (group & 1) !== 0 ? carry : waiting(scratch, SIXTEEN, stride);
+  for (let lane: usize = 0; lane < stride; lane += LANE)
+    addSixteen(scratch + lane, left + lane, src + lane, distance, stride);
+  for (let level = SIXTEEN; (group & 1) !== 0; group >>= 1, level++) {
+    const next = (group & 2) !== 0 ? carry : waiting(scratch, level + 1, stride);
+    addWaiting(scratch, level, carry, next, stride);
+  }
+}
+
+// A row of each stream added to the planes of 1, 2, 4 and 8 of one lane; what they carry goes to `carry`.
+function addSixteen(planes: usize, carry: usize, src: usize, distance: usize, stride: usize): void {
   const step = stride << 1;
   let ones = v128.load(planes);
   let twos = v128.load(planes + step);
@@ -140,16 +147,17 @@ export function addSixteen(
   v128.store(carry, carried(eights, eight, second));
 }
 
-export function addWaiting(scratch: usize, level: u32, carry: usize, stride: usize): void {
-  let total = plane(scratch, level, stride);
-  let other = waiting(scratch, level, stride);
-  for (const end = carry + stride; carry < end; carry += LANE, total += LANE, other += LANE) {
-    const a = v128.load(total);
-    const b = v128.load(other);
-    const c = v128.load(carry);
-    v128.store(total, sum(a, b, c));
-    v128.store(carry, carried(a, b, c));
-    v128.store(other, i64x2.splat(0));
+// What waits at a level and the carry added to its plane; what they carry goes to `next`, which may be `carry`.
+function addWaiting(scratch: usize, level: u32, carry: usize, next: usize, stride: usize): void {
+  const total = plane(scratch, level, stride);
+  const other = waiting(scratch, level, stride);
+  for (let lane: usize = 0; lane < stride; lane += LANE) {
+    const a = v128.load(total + lane);
+    const b = v128.load(other + lane);
+    const c = v128.load(carry + lane);
+    v128.store(total + lane, sum(a, b, c));
+    v128.store(other + lane, i64x2.splat(0));
+    v128.store(next + lane, carried(a, b, c));
   }
 }
 

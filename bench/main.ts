@@ -1,0 +1,13 @@
+// npm run bench -- QUESTION [options]: one file a question, each with the peers it is measured against.
+const QUESTIONS: Record<string, () => Promise<{ bench(args: string[]): Promise<void> }>> = {
+  kernels: () => import('./kernels.ts'),
+};
+
+const [name = '', ...args] = process.argv.slice(2);
+const question = QUESTIONS[name];
+if (question === undefined) {
+  console.error(
+    `error: unknown benchmark "${name}"; there is ${Object.keys(QUESTIONS).join(', ')}`,
+  );
+  process.exitCode = 2;
+} else await (await question()).bench(args);
