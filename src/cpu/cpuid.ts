@@ -1,46 +1,10 @@
 // CPUID and MSR words of one processor, and what they say about features, address bits and the XSAVE layout.
 // A word that is not there says nothing, unless the processor itself says that it does not exist.
 import { clearBit, emptyRow, hasBit, type Row, setBit } from '../core/rows.ts';
-import type { Catalog, Feature, Place, Register } from './catalog.ts';
+import type { Catalog, Feature, Place } from './catalog.ts';
 import type { Signature, XsaveComponent } from './host.ts';
 import type { Processor } from './processor.ts';
-
-export type Registers = Readonly<Record<Register, number>>;
-
-/** The words that a document states of one processor. */
-export class Words {
-  readonly #leaves = new Map<number, Registers>();
-  readonly #msrs = new Map<number, bigint>();
-
-  setLeaf(leaf: number, subleaf: number, registers: Registers): void {
-    this.#leaves.set(leaf * 0x10000 + subleaf, registers);
-  }
-
-  setMsr(msr: number, value: bigint): void {
-    this.#msrs.set(msr, value);
-  }
-
-  leaf(leaf: number, subleaf = 0): Registers | undefined {
-    return this.#leaves.get(leaf * 0x10000 + subleaf);
-  }
-
-  msr(msr: number): bigint | undefined {
-    return this.#msrs.get(msr);
-  }
-
-  get leaves(): number {
-    return this.#leaves.size;
-  }
-
-  get hasMsrs(): boolean {
-    return this.#msrs.size > 0;
-  }
-
-  /** Takes over the MSRs of another processor. */
-  borrowMsrs(other: Words): void {
-    for (const [msr, value] of other.#msrs) this.#msrs.set(msr, value);
-  }
-}
+import type { Registers, Words } from './words.ts';
 
 const NOTHING: Registers = { eax: 0, ebx: 0, ecx: 0, edx: 0 };
 // Intel SDM volume 2, CPUID: EAX of their subleaf 0 is the number of their last subleaf.

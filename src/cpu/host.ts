@@ -1,8 +1,8 @@
 // What one document says about one CPU, before anything is concluded from it.
 import type { Row } from '../core/rows.ts';
 import type { Vendor } from './catalog.ts';
-import type { Words } from './cpuid.ts';
 import type { LibvirtCpu } from './libvirt.ts';
+import type { Words } from './words.ts';
 
 /** What a description speaks for: CPUID, the kernel's flags, what a hypervisor hands out, or a virtual machine. */
 export type View = 'hardware' | 'kernel' | 'hypervisor' | 'guest';

@@ -1,10 +1,11 @@
 // Dumps of CPUID: the raw text of the cpuid program, and the "CPUID leaf: eax-ebx-ecx-edx" text of AIDA64 and
 // InstLatx64. Both state words; cpu/cpuid.ts knows what they mean.
 import type { Catalog } from '../cpu/catalog.ts';
-import { decodeWords, Words } from '../cpu/cpuid.ts';
+import { decodeWords } from '../cpu/cpuid.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
 import { together } from '../cpu/processor.ts';
+import { Words } from '../cpu/words.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
 import { linesOf, quote } from './lines.ts';
 

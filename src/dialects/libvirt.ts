@@ -2,12 +2,13 @@
 // Each is read for what its author knew; nothing is concluded about guests (cpu/offer.ts does that).
 import { emptyRow, setBit } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
-import { decodeWords, kvmFeatures, Words } from '../cpu/cpuid.ts';
+import { decodeWords, kvmFeatures } from '../cpu/cpuid.ts';
 import type { GuestCpu } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note } from '../cpu/host.ts';
 import type { LibvirtCpu, Policy } from '../cpu/libvirt.ts';
 import { byBytes } from '../cpu/order.ts';
+import { Words } from '../cpu/words.ts';
 import type { Dialect, Input } from './dialect.ts';
 import {
   child,

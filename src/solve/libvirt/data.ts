@@ -1,11 +1,12 @@
 // libvirt's rules: a definition as data, and data spelt out as features. Sums of rows, in libvirt's order of words.
 import { clearBit, emptyRow, hasBit, type Row, setBit } from '../../core/rows.ts';
 import type { Vendor } from '../../cpu/catalog.ts';
-import { vendorLetters, type Words } from '../../cpu/cpuid.ts';
+import { vendorLetters } from '../../cpu/cpuid.ts';
 import { QueryError } from '../../cpu/errors.ts';
 import type { LibvirtCpu, Policy } from '../../cpu/libvirt.ts';
 import type { LibvirtMap, MapFeature, MapModel } from '../../cpu/libvirt-map.ts';
 import { byBytes } from '../../cpu/order.ts';
+import type { Words } from '../../cpu/words.ts';
 
 /** A CPU and how it is called in messages: its host, file and line. */
 export interface CpuInput {
