@@ -28,7 +28,7 @@ Examples:
   plimsoll pin --cpu EPYC,+svm --machine pc-q35-3.1 --to readconfig -o cpu.cfg
       then start the guest with -readconfig cpu.cfg beside its -cpu EPYC,+svm
   plimsoll pin --cpu Haswell --machine pc-i440fx-2.4 --to qemu
-  plimsoll pin --cpu Haswell --machine pc-i440fx-2.4 --to libvirt --stack libvirt@11.3
+  plimsoll pin --cpu Haswell --machine pc-i440fx-2.4 --to libvirt
 
 Exit code: 0 an answer; 2 could not answer, or QEMU would refuse it.
 `;
