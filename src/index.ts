@@ -35,7 +35,8 @@ export type {
   Severity,
   Verdict,
 } from './solve/answer.ts';
-export { type BaselineOptions, baseline, baselinesBy } from './solve/baseline.ts';
+export { baseline, baselinesBy } from './solve/baseline.ts';
 export { check } from './solve/check.ts';
 export { compare } from './solve/compare.ts';
 export { decode } from './solve/decode.ts';
+export type { BaselineOptions } from './solve/line.ts';

@@ -6,11 +6,13 @@ import { edgeStack, stackNames } from '../cpu/stack.ts';
 import { dialectNames } from '../dialects/index.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Baseline, Baselines } from '../solve/answer.ts';
-import { type BaselineOptions, baseline, baselinesBy } from '../solve/baseline.ts';
+import { baseline, baselinesBy } from '../solve/baseline.ts';
 import { check } from '../solve/check.ts';
+import type { BaselineOptions } from '../solve/line.ts';
 import { checkModels, guestCpu, readHosts, stackFrom, writerOf } from './fleet.ts';
 import { readOne } from './inputs.ts';
 import { type Call, columnsOf, write } from './io.ts';
+import type { LibvirtOptions } from './libvirt-inputs.ts';
 import type { Answer, Answering } from './main.ts';
 import {
   type OutputOptions,
@@ -18,6 +20,7 @@ import {
   type ReadingOptions,
   type RulesOptions,
   readingOptions,
+  refuseLibvirtOptions,
   rulesOptions,
   type WhatIfOptions,
   whatIfOptions,
@@ -33,7 +36,12 @@ import {
 } from './render-baseline.ts';
 import { printable, printableAll } from './text.ts';
 
-interface Options extends OutputOptions, ReadingOptions, RulesOptions, WhatIfOptions {
+interface Options
+  extends OutputOptions,
+    ReadingOptions,
+    RulesOptions,
+    LibvirtOptions,
+    WhatIfOptions {
   readonly to?: string;
   readonly by?: string;
   readonly check?: string;
@@ -85,6 +93,8 @@ export function define(command: Command, answering: Answering): void {
 
 async function run(call: Call, inputs: readonly string[], options: Options): Promise<Answer> {
   refuse(options);
+  if (options.rules === 'libvirt')
+    return (await import('./libvirt-baseline.ts')).runLibvirtBaseline(call, inputs, options);
   const writer = options.to === undefined ? undefined : writerOf(options.to);
   const catalog = await loadCatalog();
   checkModels(catalog, options.models);
@@ -119,14 +129,17 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
 
 /** What cannot be asked together, said before any input is read. */
 function refuse(options: Options): void {
-  if (options.rules === 'libvirt')
-    throw new QueryError(
-      '--rules libvirt is not known to this version; leave it out to decide by the safe rules',
+  if (options.rules === 'libvirt') {
+    const foreign = (['by', 'check', 'nested', 'physBits'] as const).find(
+      (name) => options[name] !== undefined,
     );
-  if (options.migratable)
-    throw new QueryError(
-      '--migratable means something only under --rules libvirt; the safe rules always leave out what cannot migrate',
-    );
+    if (foreign !== undefined)
+      throw new QueryError(
+        `--${foreign === 'physBits' ? 'phys-bits' : foreign} is of the safe rules; libvirt's rules know nothing of it`,
+      );
+    return;
+  }
+  refuseLibvirtOptions(options);
   if (
     options.by !== undefined &&
     options.to !== undefined &&

@@ -1,77 +1,18 @@
 // plimsoll baseline: the most capable CPU that every guest can have on all hosts of a fleet, and what holds it down.
 import { hasBit, isEmpty, type Row, size } from '../core/rows.ts';
-import type { Vendor } from '../cpu/catalog.ts';
 import type { Definition } from '../cpu/definition.ts';
 import { byBytes } from '../cpu/order.ts';
 import { type Stack, stackNames } from '../cpu/stack.ts';
-import type { ClassFacts, Fleet } from '../fleet/fleet.ts';
+import type { Fleet } from '../fleet/fleet.ts';
 import type { Baseline, Baselines, Hold } from './answer.ts';
 import { findings, type Refused, splitFindings } from './findings.ts';
-import { type Namer, type Naming, namerOf } from './name.ts';
-import { type Drawn, draw, type Outside, outside } from './safe.ts';
+import { type BaselineOptions, drawLine, type Line, modelLists, nameOf } from './line.ts';
+import { draw } from './safe.ts';
 import { type Split, splitBefore, splitByXsave } from './split.ts';
 import { stackOf } from './stack.ts';
-import { Tally } from './tally.ts';
-
-export interface BaselineOptions {
-  /** The software that must understand the answer; what the fleet tells where absent. */
-  readonly stack?: Stack | undefined;
-  /** Choose only among these model names. */
-  readonly models?: readonly string[] | undefined;
-  /** Guests may run guests of their own. */
-  readonly nested?: boolean | undefined;
-  /** Physical address bits of the guest: at most 40, or as many as the fleet has. */
-  readonly physBits?: 'default' | 'fleet' | undefined;
-  /** Write every feature out. */
-  readonly expand?: boolean | undefined;
-}
 
 /** Physical address bits that QEMU gives a guest unless told otherwise. */
 const DEFAULT_PHYS_BITS = 40;
-
-/** One line drawn: everything that the parts of the answer are made from. */
-export interface Line {
-  readonly fleet: Fleet;
-  readonly stack: Stack;
-  readonly vendor: Vendor | null;
-  readonly namer: Namer;
-  readonly naming: Naming;
-  readonly outside: Outside;
-  readonly tally: Tally;
-  readonly drawn: Drawn;
-}
-
-/** Draws the line for hosts of one architecture and vendor. */
-export function drawLine(fleet: Fleet, options: BaselineOptions = {}): Line {
-  const { catalog } = fleet;
-  const stack = options.stack ?? stackOf(fleet);
-  const vendor = fleet.classes.find((c) => c.vendor !== null)?.vendor ?? null;
-  const namer = namerOf(catalog, stack);
-  const out = outside(catalog, vendor, options.nested ?? false);
-  const tally = new Tally(fleet, out.all);
-  const naming = {
-    vendor,
-    lists: modelLists(fleet.classes),
-    ...(options.models ? { models: options.models } : {}),
-  };
-  const drawn = draw(catalog, namer, out, fleet.narrow(tally.offered));
-  return { fleet, stack, vendor, namer, naming, outside: out, tally, drawn };
-}
-
-const modelLists = (classes: readonly ClassFacts[]) => [
-  ...new Set(
-    classes.flatMap((c) => [c.models.libvirt, c.models.qemu].filter((l) => l !== undefined)),
-  ),
-];
-
-/** The name of a CPU, in QEMU's words where they can say it. */
-function nameOf(namer: Namer, features: Row, naming: Naming): string | null {
-  for (const product of namer.products.toReversed()) {
-    const found = namer.define(product, features, naming);
-    if (found) return found.name;
-  }
-  return null;
-}
 
 export function baseline(fleet: Fleet, options: BaselineOptions = {}): Baseline {
   const split = splitBefore(fleet);

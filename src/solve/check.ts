@@ -1,19 +1,22 @@
 // plimsoll baseline --check: does a saved baseline still run on all of these hosts, and what could they have beside it.
 import { hasBit, minus, setBit } from '../core/rows.ts';
+import type { Definitions } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { byBytes } from '../cpu/order.ts';
 import { parseStack } from '../cpu/stack.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Check } from './answer.ts';
-import { type BaselineOptions, baseline } from './baseline.ts';
+import { baseline } from './baseline.ts';
+import type { BaselineOptions } from './line.ts';
 
 /** What a check needs of a saved answer. */
-interface Saved {
+export interface Saved {
   readonly stack: readonly string[];
   readonly arch: string | null;
   readonly vendor: string | null;
   readonly features: readonly string[];
   readonly physBits: number | null;
+  readonly definitions: Definitions;
 }
 
 /**
@@ -92,7 +95,8 @@ export function check(
   };
 }
 
-function readSaved(document: unknown, name: string): Saved {
+/** @throws QueryError when the document is no saved baseline, or names no CPU. */
+export function readSaved(document: unknown, name: string): Saved {
   const d = document as Record<string, unknown> | null;
   const isStrings = (v: unknown): v is string[] =>
     Array.isArray(v) && v.every((x) => typeof x === 'string');
@@ -117,5 +121,11 @@ function readSaved(document: unknown, name: string): Saved {
     vendor: typeof d.vendor === 'string' ? d.vendor : null,
     features: d.features,
     physBits: typeof limits?.physBits === 'number' ? limits.physBits : null,
+    definitions: isDefinitions(d.definitions) ? d.definitions : {},
   };
 }
+
+const isDefinitions = (value: unknown): value is Definitions =>
+  typeof value === 'object' &&
+  value !== null &&
+  Object.values(value).every((d) => typeof d === 'object' && d !== null && 'name' in d);

@@ -5,7 +5,8 @@ import type { Description } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import { candidate, Fleet, type Skipped } from '../fleet/fleet.ts';
 import type { Decoded } from './answer.ts';
-import { type BaselineOptions, baseline, drawLine } from './baseline.ts';
+import { baseline } from './baseline.ts';
+import { type BaselineOptions, drawLine } from './line.ts';
 
 /** Models listed as candidates: those that lack the least. */
 const CANDIDATES = 5;

@@ -2,10 +2,11 @@
 import { bitsOf, hasBit, isEmpty, meet, minus, type Row } from '../core/rows.ts';
 import type { Product } from '../cpu/catalog.ts';
 import { byBytes } from '../cpu/order.ts';
+import { isImmunity } from '../cpu/security.ts';
 import { edgeStack, stackNames } from '../cpu/stack.ts';
 import type { Fleet, HostList } from '../fleet/fleet.ts';
 import type { Baseline, Finding, Severity } from './answer.ts';
-import type { BaselineOptions, Line } from './baseline.ts';
+import type { BaselineOptions, Line } from './line.ts';
 import { namerOf } from './name.ts';
 import { draw } from './safe.ts';
 
@@ -192,22 +193,29 @@ function physBits(say: Sayer, limits: Baseline['limits']): void {
 }
 
 function xsave(say: Sayer): void {
-  const { classes } = say.fleet;
-  const places = new Map<number, Set<string>>();
-  for (const c of classes)
-    for (const x of c.xsave ?? []) {
-      const at = places.get(x.component) ?? new Set();
-      places.set(x.component, at.add(`${x.size} bytes at ${x.offset}`));
+  const { fleet } = say;
+  const { catalog, classes } = fleet;
+  // Only where a guest of a host could have what lies there: Rome reserves a place for the pku that it lacks.
+  const components = new Set(catalog.features.flatMap((f) => f.xsave));
+  for (const component of [...components].sort((a, b) => a - b)) {
+    const exposing = catalog.features.filter((f) => f.xsave.includes(component));
+    const places = new Map<string, number[]>();
+    for (const [i, c] of classes.entries()) {
+      const at = c.xsave?.find((x) => x.component === component);
+      const has = fleet.has(i);
+      if (!at || !exposing.some((f) => hasBit(has, f.id))) continue;
+      const place = `${at.size} bytes at ${at.offset}`;
+      places.set(place, [...(places.get(place) ?? []), i]);
     }
-  for (const [component, at] of [...places].sort(([a], [b]) => a - b))
-    if (at.size > 1)
+    if (places.size > 1)
       say.say(
         'warning',
         'xsave-layout',
-        say.members((i) => classes[i]!.xsave?.some((x) => x.component === component) ?? false),
+        fleet.membersOf([...places.values()].flat()),
         () =>
-          `XSAVE component ${component} lies differently (${[...at].sort(byBytes).join('; ')}): a guest that has it cannot move between them`,
+          `XSAVE component ${component} lies differently (${[...places.keys()].sort(byBytes).join('; ')}): a guest that has it cannot move between them`,
       );
+  }
 }
 
 /** Features whose rule is not that every host must have them. */
@@ -247,7 +255,6 @@ function security(say: Sayer, { fleet, tally }: Line): void {
     const lost = fleet.catalog.features.filter(
       (f) => f.security && f.merge !== 'any' && hasBit(features, f.id),
     );
-    const isImmunity = (name: string) => /(^|-)no(-|$)/.test(name);
     const immunities = lost
       .filter((f) => isImmunity(f.name))
       .map((f) => f.name)

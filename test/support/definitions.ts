@@ -6,7 +6,8 @@ import { parseStack, type Stack } from '../../src/cpu/stack.ts';
 import { dialectByName } from '../../src/dialects/index.ts';
 import { readFleet } from '../../src/dialects/read.ts';
 import type { Baseline } from '../../src/solve/answer.ts';
-import { type BaselineOptions, baseline } from '../../src/solve/baseline.ts';
+import { baseline } from '../../src/solve/baseline.ts';
+import type { BaselineOptions } from '../../src/solve/line.ts';
 import { ROOT } from './places.ts';
 import { pick, type Random, random } from './random.ts';
 

@@ -1,0 +1,67 @@
+// The line of a fleet, drawn once: what every question about it is answered from.
+import type { Row } from '../core/rows.ts';
+import type { Vendor } from '../cpu/catalog.ts';
+import type { Stack } from '../cpu/stack.ts';
+import type { ClassFacts, Fleet } from '../fleet/fleet.ts';
+import { type Namer, type Naming, namerOf } from './name.ts';
+import { type Drawn, draw, type Outside, outside } from './safe.ts';
+import { stackOf } from './stack.ts';
+import { Tally } from './tally.ts';
+
+export interface BaselineOptions {
+  /** The software that must understand the answer; what the fleet tells where absent. */
+  readonly stack?: Stack | undefined;
+  /** Choose only among these model names. */
+  readonly models?: readonly string[] | undefined;
+  /** Guests may run guests of their own. */
+  readonly nested?: boolean | undefined;
+  /** Physical address bits of the guest: at most 40, or as many as the fleet has. */
+  readonly physBits?: 'default' | 'fleet' | undefined;
+  /** Write every feature out. */
+  readonly expand?: boolean | undefined;
+}
+
+/** One line drawn: everything that the parts of the answer are made from. */
+export interface Line {
+  readonly fleet: Fleet;
+  readonly stack: Stack;
+  readonly vendor: Vendor | null;
+  readonly namer: Namer;
+  readonly naming: Naming;
+  readonly outside: Outside;
+  readonly tally: Tally;
+  readonly drawn: Drawn;
+}
+
+/** Draws the line for hosts of one architecture and vendor. */
+export function drawLine(fleet: Fleet, options: BaselineOptions = {}): Line {
+  const { catalog } = fleet;
+  const stack = options.stack ?? stackOf(fleet);
+  const vendor = fleet.classes.find((c) => c.vendor !== null)?.vendor ?? null;
+  const namer = namerOf(catalog, stack);
+  const out = outside(catalog, vendor, options.nested ?? false);
+  const tally = new Tally(fleet, out.all);
+  const naming = {
+    vendor,
+    lists: modelLists(fleet.classes),
+    ...(options.models ? { models: options.models } : {}),
+  };
+  const drawn = draw(catalog, namer, out, fleet.narrow(tally.offered));
+  return { fleet, stack, vendor, namer, naming, outside: out, tally, drawn };
+}
+
+/** The model lists of these classes. */
+export const modelLists = (classes: readonly ClassFacts[]) => [
+  ...new Set(
+    classes.flatMap((c) => [c.models.libvirt, c.models.qemu].filter((l) => l !== undefined)),
+  ),
+];
+
+/** The name of a CPU, in QEMU's words where they can say it. */
+export function nameOf(namer: Namer, features: Row, naming: Naming): string | null {
+  for (const product of namer.products.toReversed()) {
+    const found = namer.define(product, features, naming);
+    if (found) return found.name;
+  }
+  return null;
+}
