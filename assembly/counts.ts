@@ -11,12 +11,12 @@ const BLOCK: u32 = 128;
 
 /** Bytes that `counts` needs to work in. */
 export function countsScratchSize(lanes: u32): usize {
-  return (2 * LEVELS + 1) * LANE * <usize>lanes;
+  return (2 * LEVELS + 1) * LANE * <usize>lanes + (LEVELS << 3);
 }
 
 /**
  * dst = for each bit how many rows have it, as u32.
- * Scratch: for each level a plane and what waits to be added to it; then the carry on its way up.
+ * Scratch: for each level a plane and what waits to be added to it; the carry on its way up; the weights of all these.
  */
 export function counts(dst: usize, scratch: usize, src: usize, rows: u32, lanes: u32): void {
   assert(
@@ -31,7 +31,7 @@ export function counts(dst: usize, scratch: usize, src: usize, rows: u32, lanes:
   for (let group: u32 = 0; group < groups; group++)
     addGroup(scratch, group, src + <usize>group * stride, distance, stride);
   for (let row = groups << 4; row < rows; row++) addOne(scratch, src + <usize>row * stride, stride);
-  flatten(dst, scratch, rows, stride);
+  total(dst, scratch, rows, stride);
 }
 
 function plane(scratch: usize, level: u32, stride: usize): usize {
@@ -172,17 +172,14 @@ function addOne(scratch: usize, src: usize, stride: usize): void {
   }
 }
 
-export function flatten(dst: usize, scratch: usize, rows: u32, stride: usize): void {
-  memory.fill(dst, 0, stride << 5);
-  for (let word: usize = 0; word < stride; word += 4)
-    for (let level: u32 = 0; level < 32 && rows >> level !== 0; level++) {
-      const a = load<u32>(plane(scratch, level, stride) + word);
-      const b = load<u32>(waiting(scratch, level, stride) + word);
-      for (let bit: usize = 0; bit < 32; bit++) {
-        const at = dst + (((word << 3) + bit) << 2);
-        store<u32>(at, load<u32>(at) + ((((a >> <u32>bit) & 1) + ((b >> <u32>bit) & 1)) << level));
-      }
-    }
+/** dst = the counts in the planes, once `rows` rows are in: planes are rows too, with powers of two for weights. */
+export function total(dst: usize, scratch: usize, rows: u32, stride: usize): void {
+  const weights = scratch + (2 * LEVELS + 1) * stride;
+  for (let level: usize = 0; level < LEVELS; level++) {
+    store<u32>(weights + (level << 3), 1 << (<u32>level));
+    store<u32>(weights + (level << 3), 1 << (<u32>level), 4);
+  }
+  weigh(dst, weights, scratch, (32 - <u32>clz(rows)) << 1, stride);
 }
 
 /** dst = for each bit the weights (u32) of the rows that have it, added up, as u32. */
@@ -193,12 +190,12 @@ export function weightedCounts(
   rows: u32,
   lanes: u32,
 ): void {
-  assert(
-    isBlock(dst, (<u64>lanes) << 9) &&
-      isBlock(weights, (<u64>rows) << 2) &&
-      areRows(src, rows, lanes),
-  );
-  const stride = <usize>lanes * LANE;
+  assert(isBlock(dst, (<u64>lanes) << 9) && isBlock(weights, (<u64>rows) << 2));
+  assert(areRows(src, rows, lanes));
+  weigh(dst, weights, src, rows, <usize>lanes * LANE);
+}
+
+function weigh(dst: usize, weights: usize, src: usize, rows: u32, stride: usize): void {
   memory.fill(dst, 0, stride << 5);
   for (let row: u32 = 0; row < rows; row += BLOCK)
     for (let word: usize = 0; word < stride; word += 4)

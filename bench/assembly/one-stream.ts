@@ -1,6 +1,6 @@
 // The core's own inner loops led through the rows in one stream: what its four streams are measured against.
 // Rows are a multiple of 128, lanes of 4.
-import { addGroup, countsScratchSize, flatten } from '../../assembly/counts';
+import { addGroup, countsScratchSize, total } from '../../assembly/counts';
 import { LANE } from '../../assembly/memory';
 import { markPanel, meetPanel } from '../../assembly/rows';
 
@@ -28,7 +28,7 @@ export function counts(dst: usize, scratch: usize, src: usize, rows: u32, lanes:
   memory.fill(scratch, 0, countsScratchSize(lanes));
   for (let group: u32 = 0; group < rows >> 4; group++, src += stride << 4)
     addGroup(scratch, group, src, stride, stride);
-  flatten(dst, scratch, rows, stride);
+  total(dst, scratch, rows, stride);
 }
 
 export { countsScratchSize } from '../../assembly/counts';

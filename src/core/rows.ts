@@ -28,19 +28,36 @@ export function clearBit(row: Row, id: number): void {
 }
 
 /** What both have. */
-export const meet = (a: Row, b: Row): Row => a.map((word, i) => word & b[i]!);
+export function meet(a: Row, b: Row): Row {
+  const both = a.slice();
+  for (let i = 0; i < both.length; i++) both[i]! &= b[i]!;
+  return both;
+}
 
 /** What either has. */
-export const join = (a: Row, b: Row): Row => a.map((word, i) => word | b[i]!);
+export function join(a: Row, b: Row): Row {
+  const either = a.slice();
+  for (let i = 0; i < either.length; i++) either[i]! |= b[i]!;
+  return either;
+}
 
 /** What `a` has and `b` lacks. */
-export const minus = (a: Row, b: Row): Row => a.map((word, i) => word & ~b[i]!);
+export function minus(a: Row, b: Row): Row {
+  const rest = a.slice();
+  for (let i = 0; i < rest.length; i++) rest[i]! &= ~b[i]!;
+  return rest;
+}
 
 /** Whether all that `needs` has is in `has`: needs ⊑ has. */
-export const isCovered = (needs: Row, has: Row): boolean =>
-  needs.every((word, i) => (word & ~has[i]!) === 0);
+export function isCovered(needs: Row, has: Row): boolean {
+  for (let i = 0; i < needs.length; i++) if ((needs[i]! & ~has[i]!) !== 0) return false;
+  return true;
+}
 
-export const isEqual = (a: Row, b: Row): boolean => a.every((word, i) => word === b[i]);
+export function isEqual(a: Row, b: Row): boolean {
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
 
 export const isEmpty = (row: Row): boolean => row.every((word) => word === 0);
 
