@@ -6,12 +6,23 @@ import type { Comparison, Verdict } from '../solve/answer.ts';
 import { compare } from '../solve/compare.ts';
 import { type HostOptions, readHosts } from './fleet.ts';
 import { type Call, columnsOf } from './io.ts';
+import type { LibvirtOptions } from './libvirt-inputs.ts';
 import type { Answer, Answering } from './main.ts';
-import { outputOptions, readingOptions } from './options.ts';
+import {
+  libvirtOptions,
+  outputOptions,
+  type RulesChoice,
+  readingOptions,
+  refuseLibvirtOptions,
+  rulesOption,
+  stackOption,
+} from './options.ts';
 import { deliver, json } from './output.ts';
 import { painter } from './paint.ts';
 import { findingLines, type Page } from './render.ts';
 import { clip, count, listed, printableAll, wrapSentence } from './text.ts';
+
+type Options = HostOptions & LibvirtOptions & RulesChoice;
 
 const HELP = `
 The first word of the answer is identical, superset or incompatible, the worst
@@ -28,6 +39,8 @@ export function define(command: Command, answering: Answering): void {
   command
     .argument('<host>', 'the description of one host')
     .argument('<cpus...>', 'descriptions of CPUs or guests: every CPU of each');
+  stackOption(command.optionsGroup('Rules:')).addOption(rulesOption());
+  libvirtOptions(command);
   readingOptions(command);
   outputOptions(command).addHelpText('after', HELP).action(answering(run));
 }
@@ -36,20 +49,16 @@ async function run(
   call: Call,
   host: string,
   cpus: readonly string[],
-  options: HostOptions,
+  options: Options,
 ): Promise<Answer> {
   if (host === '-' && cpus.includes('-'))
     throw new QueryError(
       'standard input cannot be the host and a CPU at once; give one of them as a file',
     );
-  const catalog = await loadCatalog();
-  const { skipUnreadable: _, ...reading } = options;
-  const hosts = await readHosts(catalog, call, [host], reading);
-  if (hosts.members.length !== 1)
-    throw new QueryError(
-      `${host} describes ${hosts.members.length} hosts; compare takes one host first, then CPUs`,
-    );
-  const answer = compare(hosts, await readHosts(catalog, call, cpus, options));
+  const answer =
+    options.rules === 'libvirt'
+      ? await (await import('./libvirt-compare.ts')).libvirtComparison(call, host, cpus, options)
+      : await comparison(call, host, cpus, options);
   const page = { columns: columnsOf(call.io.stdout), paint: painter(call.io, options) };
   await deliver(
     call.io,
@@ -57,6 +66,23 @@ async function run(
     options.output,
   );
   return answer.verdict === 'incompatible' ? 1 : 0;
+}
+
+async function comparison(
+  call: Call,
+  host: string,
+  cpus: readonly string[],
+  options: Options,
+): Promise<Comparison> {
+  refuseLibvirtOptions(options, ['stack']);
+  const catalog = await loadCatalog();
+  const { skipUnreadable: _, ...reading } = options;
+  const hosts = await readHosts(catalog, call, [host], reading);
+  if (hosts.members.length !== 1)
+    throw new QueryError(
+      `${host} describes ${hosts.members.length} hosts; compare takes one host first, then CPUs`,
+    );
+  return compare(hosts, await readHosts(catalog, call, cpus, options));
 }
 
 const COLOR: Readonly<Record<Verdict, 'green' | 'red'>> = {

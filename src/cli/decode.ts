@@ -16,14 +16,23 @@ import {
   writerOf,
 } from './fleet.ts';
 import { type Call, columnsOf, write } from './io.ts';
+import type { LibvirtOptions } from './libvirt-inputs.ts';
 import type { Answer, Answering } from './main.ts';
-import { outputOptions, readingOptions, type StackOptions, stackOption } from './options.ts';
+import {
+  commaList,
+  libvirtOptions,
+  outputOptions,
+  readingOptions,
+  refuseLibvirtOptions,
+  stackOption,
+} from './options.ts';
 import { deliver, json } from './output.ts';
 import { painter } from './paint.ts';
 import { definitionLines, type Fact, factLines, findingLines, type Page } from './render.ts';
 import { count, printable, printableAll, wrapSentence } from './text.ts';
 
-type Options = HostOptions & StackOptions & { readonly to?: string };
+type Options = HostOptions &
+  LibvirtOptions & { readonly to?: string; readonly as?: 'host' | 'guest' };
 type Host = Decoded['hosts'][number];
 
 const HELP = `
@@ -44,12 +53,27 @@ export function define(command: Command, answering: Answering): void {
         'as a guest definition in the language of a stack: libvirt, qemu, ...',
       ).conflicts('json'),
     );
-  stackOption(command);
+  command.addOption(
+    new Option('--as <type>', "libvirt's view of it, as the CPU of a host or of a guest").choices([
+      'host',
+      'guest',
+    ]),
+  );
+  stackOption(command.optionsGroup('Rules:')).option(
+    '--models <list>',
+    'with --as: choose only among these CPU models',
+    commaList,
+  );
+  libvirtOptions(command);
   readingOptions(command);
   outputOptions(command).addHelpText('after', HELP).action(answering(run));
 }
 
 async function run(call: Call, inputs: readonly string[], options: Options): Promise<Answer> {
+  const { as } = options;
+  if (as !== undefined)
+    return (await import('./libvirt-decode.ts')).runLibvirtDecode(call, inputs, { ...options, as });
+  refuseLibvirtOptions(options, ['models']);
   const writer = options.to === undefined ? undefined : writerOf(options.to);
   const catalog = await loadCatalog();
   const stack = stackFrom(catalog, options);

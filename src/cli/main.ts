@@ -47,6 +47,12 @@ const COMMANDS: readonly Entry[] = [
     load: () => import('./pin.ts'),
   },
   {
+    name: 'resolve',
+    group: 'Questions:',
+    summary: 'the CPU that a guest definition gets on a host',
+    load: () => import('./resolve.ts'),
+  },
+  {
     name: 'models',
     group: 'Catalog:',
     summary: 'CPU models, and which software knows them',
@@ -63,6 +69,12 @@ const COMMANDS: readonly Entry[] = [
     group: 'Catalog:',
     summary: 'machine types, and what they change about CPUs',
     load: () => import('./machines.ts'),
+  },
+  {
+    name: 'learn',
+    group: 'Catalog:',
+    summary: 'a catalog from the libvirt at hand',
+    load: () => import('./learn.ts'),
   },
 ];
 

@@ -1,9 +1,10 @@
 // Options that several commands share, each declared once; none is variadic, for what follows an option is an input.
 import { type Command, Option } from 'commander';
+import { QueryError } from '../cpu/errors.ts';
 import type { ColorChoice } from './io.ts';
 
 /** The values of an option that may be repeated or hold a comma list. */
-const commaList = (value: string, before: readonly string[] = []): readonly string[] => [
+export const commaList = (value: string, before: readonly string[] = []): readonly string[] => [
   ...before,
   ...value
     .split(',')
@@ -70,8 +71,25 @@ export const stackOption = (command: Command): Command =>
     commaList,
   );
 
-export interface RulesOptions extends StackOptions {
+export interface RulesChoice {
   readonly rules: 'safe' | 'libvirt';
+}
+
+export const rulesOption = (): Option =>
+  new Option('--rules <rules>', 'how to decide: on the safe side, or exactly as libvirt 11.3 does')
+    .choices(['safe', 'libvirt'])
+    .default('safe');
+
+/** @throws QueryError for options that the safe rules know nothing of. */
+export function refuseLibvirtOptions(options: object, more: readonly string[] = []): void {
+  for (const name of ['migratable', 'hypervisor', 'catalog', 'explainRules', ...more])
+    if ((options as Record<string, unknown>)[name] !== undefined)
+      throw new QueryError(
+        `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)} means something only under --rules libvirt${name === 'migratable' ? '; the safe rules always leave out what cannot migrate' : ''}`,
+      );
+}
+
+export interface RulesOptions extends StackOptions, RulesChoice {
   readonly migratable?: true;
   readonly models?: readonly string[];
   readonly nested?: true;
@@ -80,14 +98,7 @@ export interface RulesOptions extends StackOptions {
 
 export const rulesOptions = (command: Command): Command => {
   stackOption(command.optionsGroup('Rules:'))
-    .addOption(
-      new Option(
-        '--rules <rules>',
-        'how to decide: on the safe side, or exactly as libvirt 11.3 does',
-      )
-        .choices(['safe', 'libvirt'])
-        .default('safe'),
-    )
+    .addOption(rulesOption())
     .option('--models <list>', 'choose only among these CPU models', commaList)
     .option('--nested', 'nested virtualization: keep vmx or svm and what depends on them')
     .addOption(
@@ -97,5 +108,14 @@ export const rulesOptions = (command: Command): Command => {
       ).choices(['default', 'fleet']),
     )
     .option('--migratable', 'under libvirt rules: leave out what cannot migrate');
-  return command;
+  return libvirtOptions(command);
 };
+
+/** What libvirt's rules may be asked with beside the hosts. */
+export const libvirtOptions = (command: Command): Command =>
+  command
+    .option(
+      '--hypervisor <file>',
+      'under libvirt rules: domcapabilities or QMP replies of the hypervisor that decides',
+    )
+    .option('--catalog <file>', 'under libvirt rules: what plimsoll learn wrote of a libvirt');

@@ -13,6 +13,8 @@ import { ppcBaseline } from './ppc64.ts';
 export interface BaselineOptions {
   /** Drop features that libvirt marks as not migratable; those that a model includes stay. */
   readonly migratable?: boolean;
+  /** Choose only among these models; all where null. */
+  readonly models?: ModelList | null;
   /** The hypervisor that restricts models and features, where one is asked. */
   readonly hypervisor?: Pick<Hypervisor, 'models' | 'features' | 'migratable'> | null;
 }
@@ -134,10 +136,13 @@ function onHypervisor(
     throw new QueryError(
       'the hypervisor lists no CPU models; give its domain capabilities or its answer to query-cpu-definitions',
     );
+  const offered = options.models
+    ? new Map([...models].filter(([name]) => options.models!.has(name)))
+    : models;
   // Where QEMU says itself what may migrate, libvirt's own list of it is not asked.
   const saysMigratable = options.migratable === true && features !== null && migratable !== null;
   const found = x86Baseline(map, inputs, arch, {
-    models,
+    models: offered,
     allowed: saysMigratable ? migratable : features,
     migratable: options.migratable === true && !saysMigratable,
   });

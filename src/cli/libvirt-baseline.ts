@@ -1,0 +1,112 @@
+// plimsoll baseline --rules libvirt: what virsh would answer, quirks included.
+import { QueryError } from '../cpu/errors.ts';
+import type { LibvirtCpu } from '../cpu/libvirt.ts';
+import { writeLibvirtCpu } from '../dialects/libvirt-write.ts';
+import type { Skipped } from '../fleet/fleet.ts';
+import { type LibvirtBaseline, libvirtAnswer } from '../solve/libvirt/answer.ts';
+import { libvirtBaseline } from '../solve/libvirt/baseline.ts';
+import { expandFeatures } from '../solve/libvirt/data.ts';
+import type { HostOptions } from './fleet.ts';
+import { type Call, columnsOf, write } from './io.ts';
+import {
+  type LibvirtOptions,
+  type LibvirtRules,
+  libvirtRules,
+  type RuleCpu,
+  readRuleCpus,
+} from './libvirt-inputs.ts';
+import type { Answer } from './main.ts';
+import { deliver, json } from './output.ts';
+import { painter } from './paint.ts';
+import { definitionLines, findingLines, type Page } from './render.ts';
+import { count, printable, printableAll } from './text.ts';
+
+export interface LibvirtBaselineOptions extends HostOptions, LibvirtOptions {
+  readonly migratable?: true;
+  readonly expand?: true;
+  readonly to?: string;
+}
+
+export async function runLibvirtBaseline(
+  call: Call,
+  inputs: readonly string[],
+  options: LibvirtBaselineOptions,
+): Promise<Answer> {
+  if (options.to !== undefined && options.to !== 'libvirt')
+    throw new QueryError(
+      `--to ${options.to} is no answer of libvirt's rules; they give a <cpu> element, --to libvirt`,
+    );
+  const rules = await libvirtRules(call, options);
+  const { cpus, skipped } = await readRuleCpus(
+    rules,
+    call,
+    [...inputs, ...(options.with ?? [])],
+    options,
+  );
+  const cpu = solveLibvirt(rules, withoutIds(cpus, options.without), options);
+  if (options.to) {
+    await deliver(call.io, writeLibvirtCpu(cpu), options.output);
+    if (!options.quiet)
+      await write(
+        call.io.stderr,
+        skipped.map((s) => `warning: skipped: ${printable(s.reason)}\n`).join(''),
+      );
+    return 0;
+  }
+  const answer = answerOf(rules, cpu, cpus.length, skipped);
+  const page = { columns: columnsOf(call.io.stdout), paint: painter(call.io, options) };
+  await deliver(
+    call.io,
+    options.json ? json(answer) : render(printableAll(answer), page),
+    options.output,
+  );
+  return 0;
+}
+
+/** libvirt's baseline of the CPUs, with every feature written out where that is asked for. */
+export function solveLibvirt(
+  { map, hypervisor, models }: LibvirtRules,
+  cpus: readonly RuleCpu[],
+  { migratable, expand }: Pick<LibvirtBaselineOptions, 'migratable' | 'expand'>,
+): LibvirtCpu {
+  const cpu = libvirtBaseline(map, cpus, { hypervisor, models, migratable: migratable ?? false });
+  const isX86 = cpu.arch === 'x86_64' || cpu.arch === 'i686';
+  return expand && isX86 ? expandFeatures(map, { where: 'the baseline', cpu }) : cpu;
+}
+
+function withoutIds(cpus: readonly RuleCpu[], without: readonly string[] = []): readonly RuleCpu[] {
+  const unknown = without.find((id) => !cpus.some((c) => c.id === id));
+  if (unknown !== undefined)
+    throw new QueryError(`--without "${unknown}" is none of the ${cpus.length} hosts`);
+  return cpus.filter((c) => !without.includes(c.id));
+}
+
+const answerOf = (
+  { catalog, map }: LibvirtRules,
+  cpu: LibvirtCpu,
+  hosts: number,
+  skipped: readonly Skipped[],
+): LibvirtBaseline => ({
+  schema: 'plimsoll.baseline/1',
+  rules: 'libvirt',
+  stack: [map.stack],
+  ...libvirtAnswer(catalog, map, cpu),
+  hosts,
+  findings: [],
+  ...(skipped.length > 0 ? { skipped } : {}),
+});
+
+function render(answer: LibvirtBaseline, page: Page): string {
+  const { paint } = page;
+  const vendor = answer.vendor === null ? '' : `, ${answer.vendor}`;
+  const lines = [
+    paint.bold(
+      `${count(answer.hosts, 'host')}${vendor}, as ${answer.stack[0]!.replace('@', ' ')} decides`,
+    ),
+    '',
+    ...definitionLines(answer.definitions, answer.stack, page, 12),
+    `  ${paint.dim(`${count(answer.features.length, 'feature')} by its map; fallback ${answer.fallback}`)}`,
+    ...(answer.skipped ? ['', ...findingLines([], answer.skipped, page)] : []),
+  ];
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,236 @@
+// What libvirt's rules are asked with: CPUs in the order in which they stand, the map that decides, and a hypervisor.
+import { type Catalog, loadCatalog } from '../cpu/catalog.ts';
+import { QueryError } from '../cpu/errors.ts';
+import type { Description, View } from '../cpu/host.ts';
+import type { LibvirtCpu } from '../cpu/libvirt.ts';
+import { catalogMap, type LibvirtMap } from '../cpu/libvirt-map.ts';
+import { parseStack } from '../cpu/stack.ts';
+import type { Dialect, Input } from '../dialects/dialect.ts';
+import { dialectByName, dialectNames, recogniseDialect } from '../dialects/index.ts';
+import { readLearnt } from '../dialects/learnt.ts';
+import { readLibvirtCpus } from '../dialects/libvirt-element.ts';
+import type { Skipped } from '../fleet/fleet.ts';
+import { hostIds } from '../fleet/ids.ts';
+import {
+  allBits,
+  type CpuData,
+  type CpuInput,
+  dataOfWords,
+  hostStub,
+  type ModelList,
+} from '../solve/libvirt/data.ts';
+import { decode } from '../solve/libvirt/decode.ts';
+import { dataOfDescription, type Hypervisor, hypervisorOf } from '../solve/libvirt/hypervisor.ts';
+import { type HostOptions, openInputs } from './fleet.ts';
+import { readOne } from './inputs.ts';
+import type { Call, Io } from './io.ts';
+
+/** The libvirt that the rules are of, where no other is named. */
+const LIBVIRT = '11.3';
+const HEAD = 64 * 1024;
+
+export interface LibvirtOptions {
+  readonly stack?: readonly string[];
+  readonly catalog?: string;
+  readonly hypervisor?: string;
+  readonly models?: readonly string[];
+}
+
+/** What all of libvirt's questions share. */
+export interface LibvirtRules {
+  readonly catalog: Catalog;
+  readonly map: LibvirtMap;
+  readonly hypervisor: Hypervisor | null;
+  /** The models to choose among, where they are named. */
+  readonly models: ModelList | null;
+}
+
+/** One CPU as it was read. */
+export interface RuleCpu extends CpuInput {
+  readonly id: string;
+  readonly view: View;
+  /** What its features amount to. */
+  readonly data: () => CpuData;
+  /** The models of its own hypervisor, where the document lists them. */
+  readonly models: ModelList | null;
+}
+
+export async function libvirtRules({ io }: Call, options: LibvirtOptions): Promise<LibvirtRules> {
+  const catalog = await loadCatalog();
+  const map = await mapOf(catalog, io, options);
+  const hypervisor =
+    options.hypervisor === undefined
+      ? null
+      : await readHypervisor(catalog, map, io, options.hypervisor);
+  const unknown = (options.models ?? []).find(
+    (name) => !map.model(name) && !map.ppc64.models.some((m) => m.name === name),
+  );
+  if (unknown !== undefined)
+    throw new QueryError(
+      `--models "${unknown}" is no model of ${map.stack}; plimsoll models lists them`,
+    );
+  return {
+    catalog,
+    map,
+    hypervisor,
+    models: options.models ? new Map(options.models.map((name) => [name, []])) : null,
+  };
+}
+
+async function mapOf(
+  catalog: Catalog,
+  io: Io,
+  { stack, catalog: file }: LibvirtOptions,
+): Promise<LibvirtMap> {
+  if (file !== undefined) {
+    if (stack !== undefined)
+      throw new QueryError('--catalog and --stack both name a libvirt; give one of them');
+    return readLearnt(catalog, await readOne(file, io));
+  }
+  if (stack === undefined) return catalogMap(catalog, LIBVIRT);
+  const versions = parseStack(catalog, stack.join(','))
+    .filter((s) => s.product === 'libvirt')
+    .map((s) => s.version);
+  if (versions.length !== 1)
+    throw new QueryError(
+      `--stack "${stack.join(',')}" names ${versions.length === 0 ? 'no libvirt' : `${versions.length} libvirts`}; libvirt's rules are those of one, such as libvirt@${LIBVIRT}`,
+    );
+  return catalogMap(catalog, versions[0]!);
+}
+
+async function readHypervisor(
+  catalog: Catalog,
+  map: LibvirtMap,
+  io: Io,
+  path: string,
+): Promise<Hypervisor> {
+  const input = await readOne(path, io);
+  const described = await describe(catalog, input, dialectOf(input, undefined));
+  if (described.length !== 1)
+    throw new QueryError(
+      `${path} describes ${described.length} CPUs; --hypervisor takes the domain capabilities or QMP replies of one host`,
+    );
+  return hypervisorOf(catalog, map, input.name, described[0]!);
+}
+
+/**
+ * Every CPU of the inputs, in the order of the files' names and then of the documents: libvirt looks at the first.
+ * @throws QueryError with one line a problem; with --skip-unreadable only when nothing is left.
+ */
+export async function readRuleCpus(
+  rules: LibvirtRules,
+  { io }: Call,
+  paths: readonly string[],
+  options: HostOptions,
+): Promise<{ cpus: RuleCpu[]; skipped: Skipped[] }> {
+  const placed: { input: string; host: string | null; description: Description | LibvirtCpu }[] =
+    [];
+  const problems: Skipped[] = [];
+  for await (const input of openInputs(paths, io, options)) {
+    try {
+      if ('error' in input) throw input.error;
+      for (const description of await read(rules.catalog, input, options.from))
+        placed.push({
+          input: input.name,
+          host: 'host' in description ? description.host : null,
+          description,
+        });
+    } catch (error) {
+      if (!(error instanceof QueryError)) throw error;
+      problems.push({ input: input.name, reason: error.message });
+    }
+  }
+  if (problems.length > 0 && !(options.skipUnreadable && placed.length > 0))
+    throw new QueryError(problems.map((p) => p.reason).join('\n'));
+  const ids = hostIds(placed);
+  const cpus = placed.map(({ input, description }, i) => {
+    const where = `${ids[i]} (${input}${description.line === null ? '' : `:${description.line}`})`;
+    return ruleCpu(rules, ids[i]!, where, description);
+  });
+  return { cpus, skipped: problems };
+}
+
+async function read(
+  catalog: Catalog,
+  input: Input,
+  from: string | undefined,
+): Promise<(Description | LibvirtCpu)[]> {
+  const dialect = dialectOf(input, from);
+  // The elements alone are a tenth of the work of what they say about features, which libvirt's rules ask otherwise.
+  if (dialect.name === 'libvirt' && !headOf(input).includes('<cpudata'))
+    return readLibvirtCpus(input);
+  return describe(catalog, input, dialect);
+}
+
+async function describe(catalog: Catalog, input: Input, dialect: Dialect): Promise<Description[]> {
+  return [...(await dialect.read!(input, catalog))];
+}
+
+const headOf = ({ bytes }: Input): string => new TextDecoder().decode(bytes.subarray(0, HEAD));
+
+function dialectOf(input: Input, from: string | undefined): Dialect {
+  if (input.bytes.length === 0)
+    throw new QueryError(`${input.name} is empty; give a host description or leave the file out`);
+  const dialect = from === undefined ? recogniseDialect(headOf(input)) : dialectByName(from);
+  if (dialect?.read) return dialect;
+  const known = dialectNames('read').join(', ');
+  throw new QueryError(
+    from === undefined
+      ? `${input.name} is in no dialect that plimsoll recognises (${known}); if it is one of these, say so with --from`
+      : `--from "${from}" is no dialect that can be read; choose one of ${known}`,
+  );
+}
+
+function ruleCpu(
+  { catalog, map }: LibvirtRules,
+  id: string,
+  where: string,
+  read: Description | LibvirtCpu,
+): RuleCpu {
+  if (!('dialect' in read))
+    return written(map, id, where, read, read.type === 'host' ? 'hardware' : 'guest', null);
+  if (read.element) return written(map, id, where, read.element, read.view, read.models);
+  const { view, models, words, told, arch } = read;
+  const data = words ? dataOfWords(map, words) : dataOfDescription(map, read);
+  let cpu: LibvirtCpu | undefined;
+  return {
+    id,
+    where,
+    view,
+    data: () => data,
+    models,
+    // Decoded when it is asked for: what cannot be may yet be decoded as the other type.
+    get cpu() {
+      cpu ??= told
+        ? hypervisorOf(catalog, map, where, read).hostModel!
+        : decode(map, where, hostStub(arch), data);
+      return cpu;
+    },
+  };
+}
+
+const X86 = new Set(['x86_64', 'i686']);
+
+function written(
+  map: LibvirtMap,
+  id: string,
+  where: string,
+  cpu: LibvirtCpu,
+  view: View,
+  models: ModelList | null,
+): RuleCpu {
+  const isX86 = cpu.arch === null || X86.has(cpu.arch);
+  return {
+    id,
+    where,
+    cpu,
+    view,
+    models,
+    data() {
+      if (!isX86) throw new QueryError(`${where}: libvirt decodes no features of ${cpu.arch}`);
+      const vendor =
+        cpu.vendor ?? (cpu.model === null ? null : (map.model(cpu.model)?.vendor ?? null));
+      return { row: allBits(map, { where, cpu }), vendor, signature: cpu.signature };
+    },
+  };
+}
