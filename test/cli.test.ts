@@ -300,10 +300,12 @@ test('reads .gz and .zst as they are, whatever they are called', () => {
     ]);
   };
   const long = (host: string) => record(host, ['sse2'], { note: 'x'.repeat(300) });
-  writeFileSync(
-    join(here, 'z.ndjson.zst'),
-    Buffer.concat([frame(long('one')), frame(long('two'))]),
-  );
+  const frames = Buffer.concat([frame(long('one')), frame(long('two'))]);
+  writeFileSync(join(here, 'z.ndjson.zst'), frames);
+  // pzstd puts a frame to skip before each of its own.
+  const skipped = Buffer.from([0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4]);
+  writeFileSync(join(here, 'p.ndjson.zst'), Buffer.concat([skipped, frames]));
+  assert.equal(ids(['p.ndjson.zst']), ['one', 'two']);
   assert.equal(ids(['z.ndjson.zst']), ['one', 'two']);
 });
 

@@ -1,11 +1,14 @@
 // Compressed files as they are: gzip and Zstandard, told by their first bytes, never grown past a limit.
 import { QueryError } from '../cpu/errors.ts';
 
-const GZIP = [0x1f, 0x8b];
-const ZSTD = [0x28, 0xb5, 0x2f, 0xfd];
-
-const startsWith = (bytes: Uint8Array, magic: readonly number[]): boolean =>
-  magic.every((byte, i) => bytes[i] === byte);
+function formatOf(bytes: Uint8Array): 'gzip' | 'zstd' | null {
+  const [a, b, c, d] = bytes;
+  if (a === 0x1f && b === 0x8b) return 'gzip';
+  if (a === 0x28 && b === 0xb5 && c === 0x2f && d === 0xfd) return 'zstd';
+  // A frame to skip, as pzstd puts before each of its own.
+  if (a! >> 4 === 5 && b === 0x2a && c === 0x4d && d === 0x18) return 'zstd';
+  return null;
+}
 
 class TooBig extends Error {}
 
@@ -18,7 +21,7 @@ export async function decompress(
   bytes: Uint8Array,
   limit: number,
 ): Promise<Uint8Array> {
-  const format = startsWith(bytes, GZIP) ? 'gzip' : startsWith(bytes, ZSTD) ? 'zstd' : null;
+  const format = formatOf(bytes);
   if (format === null) return bytes;
   try {
     return await (format === 'gzip' ? gunzip(bytes, limit) : unzstd(bytes, limit));
