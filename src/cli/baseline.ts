@@ -151,10 +151,9 @@ function refuse(options: Options): void {
 }
 
 function refuseUnknownKey(fleet: Fleet, key: string): void {
-  if (fleet.members.some((m) => Object.hasOwn(m.keys, key))) return;
-  const keys = [...new Set(fleet.members.flatMap((m) => Object.keys(m.keys)))].sort();
+  if (fleet.kinds.some((kind) => Object.hasOwn(kind.keys, key))) return;
   throw new QueryError(
-    `--by "${key}" is a key of no host; there are ${['vendor', 'arch', ...keys].map((k) => `"${k}"`).join(', ')}`,
+    `--by "${key}" is a key of no host; there are ${['vendor', 'arch', ...fleet.keys.toSorted()].map((k) => `"${k}"`).join(', ')}`,
   );
 }
 

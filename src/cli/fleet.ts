@@ -54,17 +54,17 @@ function withoutHosts(fleet: Fleet, options: HostOptions): Fleet {
   if (gone.size === 0) return fleet;
   if (options.ids === false)
     throw new QueryError('--without needs the ids of the hosts; leave --no-ids out');
-  const ids = new Set(fleet.members.map((m) => m.id));
-  const problems = [...gone]
-    .filter((id) => !ids.has(id))
-    .map(
+  const left = fleet.without(gone);
+  if ('unknown' in left) {
+    const ids = Array.from(fleet.ids(), ({ id }) => id);
+    const problems = left.unknown.map(
       (id) =>
-        `--without "${id}" is none of the ${ids.size} hosts${didYouMean(id, ids) || '; plimsoll decode lists their ids'}`,
+        `--without "${id}" is none of the ${ids.length} hosts${didYouMean(id, ids) || '; plimsoll decode lists their ids'}`,
     );
-  if (problems.length > 0) throw new QueryError(problems.join('\n'));
-  const left = [...fleet.members.keys()].filter((i) => !gone.has(fleet.members[i]!.id));
-  if (left.length === 0) throw new QueryError('no hosts: --without takes away every one of them');
-  return fleet.subset(left);
+    throw new QueryError(problems.join('\n'));
+  }
+  if (left.hosts === 0) throw new QueryError('no hosts: --without takes away every one of them');
+  return left;
 }
 
 /** The stack of --stack, or undefined where the hosts are to tell it. */
@@ -94,6 +94,8 @@ export const guestCpu = (answer: Baseline): GuestCpu => ({
 
 /** Whether every name is a model that some stack knows. */
 export function checkModels(catalog: Catalog, models: readonly string[] | undefined): void {
+  if (models?.length === 0)
+    throw new QueryError('--models names no model; plimsoll models lists them');
   const problems = (models ?? [])
     .filter((name) => !catalog.libvirtModels.has(name) && !catalog.qemuModels.has(name))
     .map((name) => {

@@ -1,10 +1,21 @@
-// Many hosts as weighted classes: hosts whose every answer must be the same share one row.
-import { bitsOf, emptyRow, hasBit, type Row, Rows, setBit } from '../core/rows.ts';
-import type { Catalog, Product, Vendor } from '../cpu/catalog.ts';
+// Many hosts as weighted classes: hosts whose every answer must be the same share one row. What is kept of a host
+// is its name and its kind, and of a kind its class.
+import { bitsOf, emptyRow, type Row, Rows, setBit } from '../core/rows.ts';
+import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
-import type { Description, Note, Signature, View, XsaveComponent } from '../cpu/host.ts';
-import { offer } from '../cpu/offer.ts';
 import { byBytes } from '../cpu/order.ts';
+import { type Batch, batchOf, type First, firstOfEach, GONE, hostsIn, idAt } from './hosts.ts';
+import type { Candidate, ClassFacts, Kind, Member, ModelList } from './kind.ts';
+
+export {
+  type Beside,
+  type Candidate,
+  type ClassFacts,
+  candidate,
+  type Kind,
+  type Member,
+  type ModelList,
+} from './kind.ts';
 
 /** Spare bits of every row for names that the catalog does not know. */
 const SPARE = 128;
@@ -24,72 +35,14 @@ export interface Skipped {
   readonly reason: string;
 }
 
-/** A host of the fleet and what is known of it beside its CPU. */
-export interface Member {
-  readonly id: string;
-  readonly class: number;
-  readonly keys: Readonly<Record<string, string | number | boolean>>;
-  readonly microcode: string | null;
-  readonly signature: Signature | null;
-  readonly machine: string | null;
-  readonly qemu: string | null;
-  readonly model: Description['model'];
-  readonly element: Description['element'];
-  readonly selfHosted: boolean;
-  readonly assumed: readonly string[];
-  readonly notes: readonly Note[];
-}
-
-/** What a hypervisor lists: names, and the features that block each (null: blocked for no named reason). */
-export type ModelList = NonNullable<Description['models']>;
-
-/** Everything but the rows that can change an answer. */
-export interface ClassFacts {
-  readonly arch: string;
-  readonly vendor: Vendor | null;
-  readonly view: View;
-  readonly physBits: number | null;
-  readonly xsave: readonly XsaveComponent[] | null;
-  /** The model lists at hand, by whose names they hold. */
-  readonly models: { readonly [P in Product]?: ModelList };
-}
-
-/** One host as it enters a fleet: its offer is settled, its place in the fleet is not. */
-export interface Candidate extends ClassFacts, Omit<Member, 'class'> {
-  readonly has: Row;
-  readonly known: Row;
-  readonly unnamed: readonly string[];
-  readonly unnamedUnknown: readonly string[];
-}
-
-/** A description and its id, settled into what it offers. */
-export function candidate(catalog: Catalog, id: string, d: Description): Candidate {
-  const { has, known, assumed } = offer(catalog, d);
-  return {
-    id,
-    has,
-    known,
-    assumed,
-    unnamed: d.unnamed,
-    unnamedUnknown: d.unnamedUnknown,
-    arch: d.arch,
-    vendor: d.vendor,
-    view: d.view,
-    physBits: d.limits.physBits,
-    xsave: d.xsave,
-    models: d.models === null ? {} : { [d.dialect === 'qmp' ? 'qemu' : 'libvirt']: d.models },
-    keys: d.keys,
-    microcode: d.microcode,
-    signature: d.signature,
-    machine: d.machine,
-    qemu: d.qemu,
-    model: d.model,
-    element: d.element,
-    selfHosted:
-      (d.view === 'hardware' || d.view === 'kernel') &&
-      hasBit(d.has, catalog.feature('hypervisor').id),
-    notes: d.notes,
-  };
+/** Hosts by kind: how many each has, and, where names are kept, who they are. */
+export interface Gathered {
+  readonly kinds: readonly Kind[];
+  readonly weights: ArrayLike<number>;
+  /** Every host by name, or null where nobody asks who they are. */
+  readonly batches: readonly Batch[] | null;
+  /** Keys of host records that some host has, whether they were kept or not. */
+  readonly keys?: readonly string[];
 }
 
 export interface FleetOptions {
@@ -100,103 +53,104 @@ export interface FleetOptions {
   readonly unnamed?: readonly string[] | undefined;
 }
 
+/** Hosts of a fleet that are whole kinds: counted and listed without looking at each. Iterates over members. */
+export class HostSet implements Iterable<number> {
+  readonly length: number;
+  readonly #fleet: Fleet;
+  readonly #kinds: ReadonlySet<number>;
+
+  constructor(fleet: Fleet, kinds: ReadonlySet<number>) {
+    this.#fleet = fleet;
+    this.#kinds = kinds;
+    let length = 0;
+    for (const kind of kinds) length += fleet.kindWeights[kind]!;
+    this.length = length;
+  }
+
+  hasKind(kind: number): boolean {
+    return this.#kinds.has(kind);
+  }
+
+  *[Symbol.iterator](): Generator<number> {
+    for (const [i, kind] of this.#fleet.kindOfMember.entries()) if (this.#kinds.has(kind)) yield i;
+  }
+}
+
+/** Every host by itself, where somebody asks. */
+interface Everyone {
+  readonly list: readonly Member[];
+  readonly kinds: readonly number[];
+  readonly ofClass: readonly (readonly number[])[];
+}
+
 export class Fleet {
   readonly catalog: Catalog;
   /** Bits of one row: the catalog's features, then the unknown names in byte order, then spare. */
   readonly bits: number;
   readonly unnamed: readonly string[];
-  readonly members: readonly Member[];
+  /** How many hosts there are. */
+  readonly hosts: number;
+  readonly kinds: readonly Kind[];
+  /** Hosts of each kind. */
+  readonly kindWeights: Float64Array;
+  readonly classOfKind: Uint32Array;
+  /** In an order that depends on what they are alone: neither on hosts nor on where they were read. */
   readonly classes: readonly ClassFacts[];
-  /** Members of each class, by index. */
-  readonly hostsOf: readonly (readonly number[])[];
   readonly skipped: readonly Skipped[];
   /** One row a class: what it offers, then (from `bits` on) what is known of it. */
   readonly rows: Rows;
   readonly weights: Uint32Array;
-  readonly #candidates: readonly Candidate[];
+  /** Keys of host records that some host has, whether they were kept or not. */
+  readonly keys: readonly string[];
+  readonly #batches: readonly Batch[] | null;
   readonly #listed: number;
+  #members: Everyone | undefined;
+  #firsts: readonly First[] | undefined;
 
   /** @throws QueryError when more names are unknown to the catalog than a row may hold. */
-  constructor(catalog: Catalog, candidates: readonly Candidate[], options: FleetOptions = {}) {
-    const unnamed = options.unnamed ?? unknownNames(candidates);
+  constructor(
+    catalog: Catalog,
+    hosts: readonly Candidate[] | Gathered,
+    options: FleetOptions = {},
+  ) {
+    const gathered = 'kinds' in hosts ? withoutEmpty(hosts) : gather(hosts);
+    const { kinds, batches } = gathered;
+    const unnamed = options.unnamed ?? unknownNames(kinds);
     this.catalog = catalog;
+    this.kinds = kinds;
+    this.kindWeights = Float64Array.from(gathered.weights);
+    this.hosts = this.kindWeights.reduce((sum, n) => sum + n, 0);
+    this.keys = gathered.keys ?? [...new Set(kinds.flatMap((k) => Object.keys(k.keys)))];
     this.skipped = options.skipped ?? [];
     this.#listed = options.listed ?? LISTED;
+    this.#batches = batches;
     this.unnamed = unnamed;
-    this.#candidates = candidates;
     if (unnamed.length > MAX_UNNAMED)
       throw new QueryError(
         `${unnamed.length} feature names are unknown to the catalog (at most ${MAX_UNNAMED} are taken), beginning with "${unnamed.slice(0, 3).join('", "')}"; is this really a list of CPU features?`,
       );
     this.bits = Math.ceil((catalog.bits + Math.max(SPARE, unnamed.length)) / 128) * 128;
-    const position = new Map(unnamed.map((name, i) => [name, catalog.bits + i]));
-
-    // Facts become one more lane of the row, so that interning sees a class as one string of bits.
-    const facts: ClassFacts[] = [];
-    const factId = new Map<string, number>();
-    const all = new Rows(2 * this.bits + 128);
-    for (const c of candidates) {
-      const row = emptyRow(2 * this.bits + 128);
-      this.#write(row, 0, c.has, c.unnamed, position);
-      this.#write(
-        row,
-        this.bits,
-        c.known,
-        unnamed.filter((name) => !c.unnamedUnknown.includes(name)),
-        position,
-      );
-      const key = JSON.stringify([
-        c.arch,
-        c.vendor,
-        c.view,
-        c.physBits,
-        c.xsave,
-        listKey(c.models.libvirt),
-        listKey(c.models.qemu),
-      ]);
-      let id = factId.get(key);
-      if (id === undefined) {
-        id = facts.length;
-        factId.set(key, id);
-        facts.push({
-          arch: c.arch,
-          vendor: c.vendor,
-          view: c.view,
-          physBits: c.physBits,
-          xsave: c.xsave,
-          models: c.models,
-        });
-      }
-      row[(2 * this.bits) >> 5] = id;
-      all.push(row);
-    }
-    const { classOf, weights, first } = all.intern();
-    this.weights = weights;
-    this.members = candidates.map((c, i) => ({
-      id: c.id,
-      class: classOf[i]!,
-      keys: c.keys,
-      microcode: c.microcode,
-      signature: c.signature,
-      machine: c.machine,
-      qemu: c.qemu,
-      model: c.model,
-      element: c.element,
-      selfHosted: c.selfHosted,
-      assumed: c.assumed,
-      notes: c.notes,
-    }));
-    this.rows = new Rows(2 * this.bits);
-    const classes: ClassFacts[] = [];
-    for (const index of first) {
-      const row = all.at(index);
-      classes.push(facts[row[(2 * this.bits) >> 5]!]!);
-      this.rows.push(row.subarray(0, (2 * this.bits) >> 5));
-    }
+    const { rows, classes, classOf } = this.#intern();
+    this.rows = rows;
     this.classes = classes;
-    const hostsOf: number[][] = classes.map(() => []);
-    for (const [i, m] of this.members.entries()) hostsOf[m.class]!.push(i);
-    this.hostsOf = hostsOf;
+    this.classOfKind = classOf;
+    this.weights = new Uint32Array(classes.length);
+    for (const [kind, n] of this.kindWeights.entries()) this.weights[classOf[kind]!]! += n;
+  }
+
+  /** Every host by itself, in the order of their ids: for fleets of a size that people look at. */
+  get members(): readonly Member[] {
+    return this.#everyone().list;
+  }
+
+  /** The kind of each of `members`. */
+  get kindOfMember(): readonly number[] {
+    return this.#everyone().kinds;
+  }
+
+  /** Members of each class, by index. */
+  get hostsOf(): readonly (readonly number[])[] {
+    return this.#everyone().ofClass;
   }
 
   /** What guests on hosts of a class can have. */
@@ -232,24 +186,162 @@ export class Fleet {
     return this.catalog.features[id]?.name ?? this.unnamed[id - this.catalog.bits]!;
   }
 
-  /** The same fleet with these members only. */
-  subset(members: readonly number[]): Fleet {
+  /** The same fleet with these hosts only: whole kinds, or members by index. */
+  subset(hosts: HostSet | Iterable<number>): Fleet {
+    const isKept = hosts instanceof HostSet ? null : new Set(hosts);
+    if (isKept === null) return this.#with((kind) => (hosts as HostSet).hasKind(kind));
+    const ids = [...isKept].map((i) => this.members[i]!.id);
+    return this.#of({
+      kinds: this.kinds,
+      weights: [],
+      batches: [
+        batchOf(
+          ids,
+          [...isKept].map((i) => this.kindOfMember[i]!),
+        ),
+      ],
+    });
+  }
+
+  /** The same fleet without the hosts of these ids, or the ids that no host has. */
+  without(ids: ReadonlySet<string>): Fleet | { readonly unknown: readonly string[] } {
+    const missing = new Set(ids);
+    const batches = (this.#batches ?? []).map((batch) => {
+      const kinds = batch.kinds.slice();
+      for (const i of kinds.keys()) {
+        if (kinds[i] === GONE) continue;
+        const id = idAt(batch, i);
+        if (!ids.has(id)) continue;
+        missing.delete(id);
+        kinds[i] = GONE;
+      }
+      return { ...batch, kinds };
+    });
+    if (missing.size > 0) return { unknown: [...missing] };
+    return this.#of({ kinds: this.kinds, weights: [], batches });
+  }
+
+  /** Every host with its kind; none where names are not kept. */
+  ids(): Iterable<{ readonly id: string; readonly kind: number }> {
+    return hostsIn(this.#batches ?? [], this.#identity());
+  }
+
+  /** Hosts by member index or as whole kinds: the first ids in byte order, and how many there are. */
+  list(hosts: HostSet | Iterable<number>): HostList {
+    if (!(hosts instanceof HostSet)) {
+      const ids = [...hosts].map((i) => this.members[i]!.id);
+      return { count: ids.length, hosts: ids.sort(byBytes).slice(0, this.#listed) };
+    }
+    this.#firsts ??= firstOfEach(
+      this.#batches ?? [],
+      this.#identity(),
+      this.kinds.length,
+      this.#listed,
+    );
+    const ids: string[] = [];
+    for (const { id, kind } of this.#firsts) {
+      if (ids.length === this.#listed) break;
+      if (hosts.hasKind(kind)) ids.push(id);
+    }
+    return { count: hosts.length, hosts: ids };
+  }
+
+  /** The hosts of these classes. */
+  membersOf(classes: Iterable<number>): HostSet {
+    const wanted = new Set(classes);
+    return this.hostsWhere((_, kind) => wanted.has(this.classOfKind[kind]!));
+  }
+
+  /** The hosts of the kinds that a test holds for. */
+  hostsWhere(keep: (kind: Kind, index: number) => boolean): HostSet {
+    return new HostSet(
+      this,
+      new Set([...this.kinds.keys()].filter((i) => keep(this.kinds[i]!, i))),
+    );
+  }
+
+  #identity(): number[] {
+    return [...this.kinds.keys()];
+  }
+
+  /** The kinds that are kept; hosts of others are gone, and their names stay where they are. */
+  #with(keep: (kind: number) => boolean): Fleet {
+    const kept = [...this.kinds.keys()].filter(keep);
+    const now = new Map(kept.map((kind, i) => [kind, i]));
+    return this.#of({
+      kinds: kept.map((kind) => this.kinds[kind]!),
+      weights: kept.map((kind) => this.kindWeights[kind]!),
+      batches:
+        this.#batches?.map((batch) => ({
+          ...batch,
+          kinds: batch.kinds.map((kind) => now.get(kind) ?? GONE),
+        })) ?? null,
+    });
+  }
+
+  #of(gathered: Gathered): Fleet {
     return new Fleet(
       this.catalog,
-      members.map((i) => this.#candidates[i]!),
+      { ...gathered, keys: this.keys },
       { skipped: this.skipped, listed: this.#listed, unnamed: this.unnamed },
     );
   }
 
-  /** Hosts by member index: the first ids in byte order, and how many there are. */
-  list(members: Iterable<number>): HostList {
-    const ids = [...members].map((i) => this.members[i]!.id);
-    return { count: ids.length, hosts: ids.sort(byBytes).slice(0, this.#listed) };
+  #everyone(): Everyone {
+    if (this.#members) return this.#members;
+    const all = this.#batches
+      ? [...hostsIn(this.#batches, this.#identity())].sort((a, b) => byBytes(a.id, b.id))
+      : this.kinds.flatMap((_, kind) =>
+          Array.from({ length: this.kindWeights[kind]! }, () => ({ id: '', kind })),
+        );
+    const list = all.map(({ id, kind }): Member => {
+      const { keys, microcode, signature, machine, qemu, model, element, ...k } = this.kinds[kind]!;
+      const { selfHosted, assumed, notes } = k;
+      const beside = { keys, microcode, signature, machine, qemu, model, element };
+      return { id, class: this.classOfKind[kind]!, ...beside, selfHosted, assumed, notes };
+    });
+    const ofClass: number[][] = this.classes.map(() => []);
+    for (const [i, m] of list.entries()) ofClass[m.class]!.push(i);
+    this.#members = { list, kinds: all.map(({ kind }) => kind), ofClass };
+    return this.#members;
   }
 
-  /** The members of these classes. */
-  membersOf(classes: Iterable<number>): number[] {
-    return [...classes].flatMap((c) => this.hostsOf[c]!);
+  /** Kinds of equal rows and facts are one class. */
+  #intern(): { rows: Rows; classes: ClassFacts[]; classOf: Uint32Array } {
+    const position = new Map(this.unnamed.map((name, i) => [name, this.catalog.bits + i]));
+    // Facts become one more lane of the row, so that interning sees a class as one string of bits.
+    const facts: { readonly key: string; readonly of: ClassFacts }[] = [];
+    const factId = new Map<string, number>();
+    const all = new Rows(2 * this.bits + 128);
+    all.reserve(this.kinds.length);
+    for (const kind of this.kinds) {
+      const row = emptyRow(2 * this.bits + 128);
+      this.#write(row, 0, kind.has, kind.unnamed, position);
+      const told = this.unnamed.filter((name) => !kind.unnamedUnknown.includes(name));
+      this.#write(row, this.bits, kind.known, told, position);
+      const key = factsKey(kind);
+      let id = factId.get(key);
+      if (id === undefined) {
+        id = facts.length;
+        factId.set(key, id);
+        const { arch, vendor, view, physBits, xsave, models } = kind;
+        facts.push({ key, of: { arch, vendor, view, physBits, xsave, models } });
+      }
+      row[(2 * this.bits) >> 5] = id;
+      all.push(row);
+    }
+    const { classOf, first } = all.intern();
+    const found = [...first].map((index, i) => {
+      const row = all.at(index);
+      const { key, of } = facts[row[(2 * this.bits) >> 5]!]!;
+      return { i, key, of, row: row.slice(0, (2 * this.bits) >> 5) };
+    });
+    all.free();
+    found.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : compareRows(a.row, b.row)));
+    const rows = new Rows(2 * this.bits);
+    const number = new Uint32Array(found.length);
+    for (const { i, row } of found) number[i] = rows.push(row);
+    return { rows, classes: found.map((f) => f.of), classOf: classOf.map((i) => number[i]!) };
   }
 
   #write(
@@ -264,12 +356,65 @@ export class Fleet {
   }
 }
 
+/** Every candidate a kind of its own: classes are told apart by what they are, and few people have thousands. */
+const gather = (candidates: readonly Candidate[]): Gathered => ({
+  kinds: candidates,
+  weights: candidates.map(() => 1),
+  batches: [
+    batchOf(
+      candidates.map((c) => c.id),
+      [...candidates.keys()],
+    ),
+  ],
+});
+
+/** Counted anew from the hosts by name, where they are there; kinds that nobody is of are left out. */
+function withoutEmpty(gathered: Gathered): Gathered {
+  const { kinds, batches, keys } = gathered;
+  let { weights } = gathered;
+  if (batches !== null && weights.length !== kinds.length) {
+    const counts = new Float64Array(kinds.length);
+    for (const batch of batches) for (const kind of batch.kinds) if (kind !== GONE) counts[kind]!++;
+    weights = counts;
+  }
+  const kept = [...kinds.keys()].filter((kind) => weights[kind]! > 0);
+  if (kept.length === kinds.length) return { ...gathered, weights };
+  const now = new Uint32Array(kinds.length).fill(GONE);
+  for (const [i, kind] of kept.entries()) now[kind] = i;
+  return {
+    kinds: kept.map((kind) => kinds[kind]!),
+    weights: kept.map((kind) => weights[kind]!),
+    batches:
+      batches?.map((batch) => ({
+        ...batch,
+        kinds: batch.kinds.map((kind) => (kind === GONE ? GONE : now[kind]!)),
+      })) ?? null,
+    ...(keys ? { keys } : {}),
+  };
+}
+
+function compareRows(a: Row, b: Row): number {
+  const at = a.findIndex((word, i) => word !== b[i]);
+  return at < 0 ? 0 : a[at]! - b[at]!;
+}
+
+const factsKey = (c: ClassFacts): string =>
+  JSON.stringify([
+    c.arch,
+    c.vendor,
+    c.view,
+    c.physBits,
+    c.xsave,
+    listKey(c.models.libvirt),
+    listKey(c.models.qemu),
+  ]);
+
 const listKey = (list: ModelList | undefined) =>
   list ? [...list].sort(([a], [b]) => byBytes(a, b)) : null;
 
-function unknownNames(candidates: readonly Candidate[]): string[] {
+function unknownNames(kinds: readonly Kind[]): string[] {
   const names = new Set<string>();
-  for (const c of candidates)
+  for (const c of kinds)
     for (const list of [c.unnamed, c.unnamedUnknown]) for (const name of list) names.add(name);
   return [...names].sort(byBytes);
 }

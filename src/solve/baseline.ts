@@ -3,7 +3,7 @@ import { hasBit, isEmpty, type Row, size } from '../core/rows.ts';
 import type { Definition } from '../cpu/definition.ts';
 import { byBytes } from '../cpu/order.ts';
 import { type Stack, stackNames } from '../cpu/stack.ts';
-import type { Fleet } from '../fleet/fleet.ts';
+import type { Fleet, Kind } from '../fleet/fleet.ts';
 import type { Baseline, Baselines, Hold } from './answer.ts';
 import { findings, type Refused, splitFindings } from './findings.ts';
 import { type BaselineOptions, drawLine, type Line, modelLists, nameOf } from './line.ts';
@@ -41,15 +41,14 @@ export function baseline(fleet: Fleet, options: BaselineOptions = {}): Baseline 
 
 /** One baseline for each value of a key: vendor, arch, or a key of the host records. */
 export function baselinesBy(fleet: Fleet, by: string, options: BaselineOptions = {}): Baselines {
-  const groups = new Map<string | number | boolean | null, number[]>();
-  for (const [i, m] of fleet.members.entries()) {
-    const facts = fleet.classes[m.class]!;
-    const value =
-      by === 'vendor' ? facts.vendor : by === 'arch' ? facts.arch : (m.keys[by] ?? null);
-    const group = groups.get(value);
-    if (group) group.push(i);
-    else groups.set(value, [i]);
-  }
+  const keyOf = (kind: Kind) =>
+    by === 'vendor' ? kind.vendor : by === 'arch' ? kind.arch : (kind.keys[by] ?? null);
+  const groups = new Map(
+    [...new Set(fleet.kinds.map(keyOf))].map((value) => [
+      value,
+      fleet.hostsWhere((kind) => keyOf(kind) === value),
+    ]),
+  );
   // Values in byte order of their text, hosts without the key last.
   const sorted = [...groups].sort(([a], [b]) =>
     a === null ? 1 : b === null ? -1 : byBytes(`${a}`, `${b}`) || byBytes(typeof a, typeof b),
@@ -77,7 +76,7 @@ function sided(fleet: Fleet, { because, sides }: Split, options: BaselineOptions
     lost: [],
     holds: [],
     unknown: [],
-    runsOn: { hosts: 0, of: fleet.members.length },
+    runsOn: { hosts: 0, of: fleet.hosts },
     findings: splitFindings(fleet),
     sides: sides.map(({ value, members }) => {
       const { skipped: _, ...answer } = baseline(fleet.subset(members), { ...options, stack });
@@ -96,7 +95,7 @@ function head(fleet: Fleet, stack: Stack) {
     stack: stackNames(stack),
     arch: same(fleet.classes.map((c) => c.arch)),
     view: same(fleet.classes.map((c) => c.view)) ?? 'mixed',
-    hosts: fleet.members.length,
+    hosts: fleet.hosts,
     classes: fleet.classes.length,
   } as const;
 }
@@ -127,12 +126,12 @@ function define(line: Line, options: BaselineOptions) {
     const definition =
       found && options.expand ? namer.writeOut(product, found, drawn.features) : found;
     const proven = definition ? runsOn(fleet, namer.expand(product, definition)) : 0;
-    if (definition && proven === fleet.members.length) {
+    if (definition && proven === fleet.hosts) {
       definitions[product] = definition;
       hosts = proven;
     } else refused.push({ product });
   }
-  return { definitions, refused, runsOn: { hosts, of: fleet.members.length } };
+  return { definitions, refused, runsOn: { hosts, of: fleet.hosts } };
 }
 
 /** Hosts on which every one of these CPUs runs, counted from the rows themselves. */

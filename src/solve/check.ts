@@ -75,7 +75,7 @@ export function check(
   return {
     schema: 'plimsoll.check/1',
     holds: failing.size === 0,
-    runsOn: { hosts: fleet.members.length - stranded, of: fleet.members.length },
+    runsOn: { hosts: fleet.hosts - stranded, of: fleet.hosts },
     missing: [...missing]
       .sort(([a], [b]) => byBytes(a, b))
       .map(([feature, classes]) => ({ feature, ...members(classes) })),

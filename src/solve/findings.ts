@@ -1,10 +1,11 @@
 // What a person should know beside the answer: each finding has a code, the hosts that it speaks of and a sentence.
 import { bitsOf, hasBit, isEmpty, meet, minus, type Row } from '../core/rows.ts';
 import type { Product } from '../cpu/catalog.ts';
+import type { Note } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import { isImmunity } from '../cpu/security.ts';
 import { edgeStack, stackNames } from '../cpu/stack.ts';
-import type { Fleet, HostList } from '../fleet/fleet.ts';
+import { type Fleet, type HostList, HostSet } from '../fleet/fleet.ts';
 import type { Baseline, Finding, Severity } from './answer.ts';
 import type { BaselineOptions, Line } from './line.ts';
 import { namerOf } from './name.ts';
@@ -54,24 +55,19 @@ class Sayer {
     this.fleet = fleet;
   }
 
-  /** Adds a finding about these members; about none of them, there is nothing to say. */
-  say(
-    severity: Severity,
-    code: string,
-    members: Iterable<number>,
-    message: (who: string) => string,
-  ): void {
-    const list = this.fleet.list(members);
+  /** Adds a finding about these hosts; about none of them, there is nothing to say. */
+  say(severity: Severity, code: string, hosts: HostSet, message: (who: string) => string): void {
+    const list = this.fleet.list(hosts);
     if (list.count === 0) return;
     this.#findings.push({ code, severity, ...list, message: message(who(list)) });
   }
 
-  members(keep: (index: number) => boolean): number[] {
+  members(keep: (index: number) => boolean): HostSet {
     return this.fleet.membersOf([...this.fleet.classes.keys()].filter(keep));
   }
 
-  get everyone(): number[] {
-    return [...this.fleet.members.keys()];
+  get everyone(): HostSet {
+    return this.fleet.hostsWhere(() => true);
   }
 
   sorted(): Finding[] {
@@ -99,20 +95,20 @@ function some(names: readonly string[], most = 6): string {
 
 /** What the descriptions say of themselves. */
 function descriptions(say: Sayer): void {
-  const notes = new Map<string, { code: string; message: string; members: number[] }>();
-  for (const [i, m] of say.fleet.members.entries())
-    for (const { code, message } of m.notes) {
+  const notes = new Map<string, Note & { kinds: Set<number> }>();
+  for (const [i, kind] of say.fleet.kinds.entries())
+    for (const { code, message } of kind.notes) {
       const key = `${code}\n${message}`;
-      const note = notes.get(key);
-      if (note) note.members.push(i);
-      else notes.set(key, { code, message, members: [i] });
+      const note = notes.get(key) ?? { code, message, kinds: new Set() };
+      notes.set(key, note);
+      note.kinds.add(i);
     }
-  for (const { code, message, members } of notes.values())
-    say.say('warning', code, members, (who) => `${who}: ${message}`);
+  for (const { code, message, kinds } of notes.values())
+    say.say('warning', code, new HostSet(say.fleet, kinds), (who) => `${who}: ${message}`);
 }
 
 function views(say: Sayer): void {
-  const { classes, members } = say.fleet;
+  const { classes, kinds } = say.fleet;
   const seen = [...new Set(classes.map((c) => c.view))];
   if (seen.length > 1)
     say.say(
@@ -125,33 +121,30 @@ function views(say: Sayer): void {
   say.say(
     'warning',
     'host-is-guest',
-    [...members.keys()].filter((i) => members[i]!.selfHosted),
+    say.fleet.hostsWhere((kind) => kind.selfHosted),
     (who) =>
       `${who}: itself a virtual machine (it shows the hypervisor bit), so this is what its guests can have only as long as it stays where it is`,
   );
   say.say(
     'warning',
     'vendor-unknown',
-    classes.some((c) => c.vendor !== null) ? say.members((i) => classes[i]!.vendor === null) : [],
+    say.members((i) => classes[i]!.vendor === null && classes.some((c) => c.vendor !== null)),
     (who) => `${who}: no vendor given; taken to be the same as the others'`,
   );
-  const assumed = new Map<string, number[]>();
-  for (const [i, m] of members.entries())
-    for (const name of m.assumed) assumed.set(name, [...(assumed.get(name) ?? []), i]);
-  for (const [name, list] of assumed)
+  for (const name of new Set(kinds.flatMap((kind) => kind.assumed)))
     say.say(
       'info',
       'assumed',
-      list,
+      say.fleet.hostsWhere((kind) => kind.assumed.includes(name)),
       (who) =>
         `${who}: ${name} is not in the description; counted as offered, because KVM provides it`,
     );
-  const machines = [...new Set(members.flatMap((m) => m.machine ?? []))].sort(byBytes);
+  const machines = [...new Set(kinds.flatMap((kind) => kind.machine ?? []))].sort(byBytes);
   if (machines.length > 1)
     say.say(
       'info',
       'machine-types-differ',
-      [...members.keys()].filter((i) => members[i]!.machine !== null),
+      say.fleet.hostsWhere((kind) => kind.machine !== null),
       () =>
         `the hosts speak for different machine types (${some(machines)}); what a host offers can depend on it`,
     );
@@ -225,7 +218,7 @@ function merges(say: Sayer, { fleet, tally }: Line): void {
     if (f.merge !== 'any' && f.merge !== 'equal') continue;
     const having = say.members((i) => hasBit(fleet.has(i), f.id));
     if (having.length === 0) continue;
-    const all = having.length === fleet.members.length;
+    const all = having.length === fleet.hosts;
     if (f.merge === 'any' && !all)
       say.say(
         'warning',

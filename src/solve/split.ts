@@ -2,12 +2,12 @@
 import { hasBit, type Row } from '../core/rows.ts';
 import type { XsaveComponent } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
-import type { ClassFacts, Fleet } from '../fleet/fleet.ts';
+import type { ClassFacts, Fleet, HostSet } from '../fleet/fleet.ts';
 
 export interface Split {
   readonly because: 'arch' | 'vendor' | 'xsave';
   /** In byte order of their values. */
-  readonly sides: readonly { readonly value: string | null; readonly members: readonly number[] }[];
+  readonly sides: readonly { readonly value: string | null; readonly members: HostSet }[];
 }
 
 /** The split that comes before any meet, or null where the hosts agree. */

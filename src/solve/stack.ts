@@ -18,10 +18,10 @@ export function stackOf(fleet: Fleet): Stack {
 function told(fleet: Fleet, product: Product): string | null {
   const byClass = fleet.classes.map((c) => listed(fleet.catalog, product, c));
   let least: string | null = null;
-  for (const m of fleet.members) {
+  for (const [i, kind] of fleet.kinds.entries()) {
     const numbered =
-      product === 'qemu' && m.qemu !== null ? known(fleet.catalog, product, m.qemu) : null;
-    const version = numbered ?? byClass[m.class]!;
+      product === 'qemu' && kind.qemu !== null ? known(fleet.catalog, product, kind.qemu) : null;
+    const version = numbered ?? byClass[fleet.classOfKind[i]!]!;
     if (version === null) return null;
     if (least === null || compareVersions(version, least) < 0) least = version;
   }

@@ -27,7 +27,7 @@ export class Tally {
   /** `outside`: features that no answer counts, in the catalog's width. */
   constructor(fleet: Fleet, outside: Row) {
     this.#fleet = fleet;
-    const hosts = fleet.members.length;
+    const hosts = fleet.hosts;
     const counts = fleet.rows.counts(fleet.weights);
     this.#have = counts;
     this.offered = emptyRow(fleet.bits);
@@ -115,7 +115,7 @@ export class Tally {
   #isLackedBeside(id: number, open: readonly number[]): boolean {
     if (this.#lacking.has(id)) return true;
     const hosts = open.reduce((n, c) => n + this.#fleet.weights[c]!, 0);
-    return this.#have[id]! + hosts < this.#fleet.members.length;
+    return this.#have[id]! + hosts < this.#fleet.hosts;
   }
 
   #byName<T>(entries: [number, T][]): [number, T][] {

@@ -1,0 +1,88 @@
+// What hosts of a fleet are: a kind is a CPU and all that is known beside it, so hosts of one kind differ in
+// nothing but their names. Millions of hosts come down to a few kinds.
+import { hasBit, type Row } from '../core/rows.ts';
+import type { Catalog, Product, Vendor } from '../cpu/catalog.ts';
+import type { Description, Note, Signature, View, XsaveComponent } from '../cpu/host.ts';
+import { offer } from '../cpu/offer.ts';
+
+/** What a hypervisor lists: names, and the features that block each (null: blocked for no named reason). */
+export type ModelList = NonNullable<Description['models']>;
+
+/** Everything but the rows that can change an answer. */
+export interface ClassFacts {
+  readonly arch: string;
+  readonly vendor: Vendor | null;
+  readonly view: View;
+  readonly physBits: number | null;
+  readonly xsave: readonly XsaveComponent[] | null;
+  /** The model lists at hand, by whose names they hold. */
+  readonly models: { readonly [P in Product]?: ModelList };
+}
+
+/** What is known of hosts beside their CPU. */
+export interface Beside {
+  readonly keys: Readonly<Record<string, string | number | boolean>>;
+  readonly microcode: string | null;
+  readonly signature: Signature | null;
+  readonly machine: string | null;
+  readonly qemu: string | null;
+  readonly model: Description['model'];
+  readonly element: Description['element'];
+  readonly selfHosted: boolean;
+  readonly assumed: readonly string[];
+  readonly notes: readonly Note[];
+}
+
+/** Hosts that differ in nothing but their names. */
+export interface Kind extends ClassFacts, Beside {
+  readonly has: Row;
+  readonly known: Row;
+  readonly unnamed: readonly string[];
+  readonly unnamedUnknown: readonly string[];
+}
+
+/** One host as it enters a fleet: its offer is settled, its place in the fleet is not. */
+export interface Candidate extends Kind {
+  readonly id: string;
+}
+
+/** A host of the fleet and what is known of it beside its CPU. */
+export interface Member extends Beside {
+  readonly id: string;
+  readonly class: number;
+}
+
+/** What a description says, settled into what its host offers. */
+export function kindOf(catalog: Catalog, d: Description): Kind {
+  const { has, known, assumed } = offer(catalog, d);
+  return {
+    has,
+    known,
+    assumed,
+    unnamed: d.unnamed,
+    unnamedUnknown: d.unnamedUnknown,
+    arch: d.arch,
+    vendor: d.vendor,
+    view: d.view,
+    physBits: d.limits.physBits,
+    xsave: d.xsave,
+    models: d.models === null ? {} : { [d.dialect === 'qmp' ? 'qemu' : 'libvirt']: d.models },
+    keys: d.keys,
+    microcode: d.microcode,
+    signature: d.signature,
+    machine: d.machine,
+    qemu: d.qemu,
+    model: d.model,
+    element: d.element,
+    selfHosted:
+      (d.view === 'hardware' || d.view === 'kernel') &&
+      hasBit(d.has, catalog.feature('hypervisor').id),
+    notes: d.notes,
+  };
+}
+
+/** A description and its id, settled into what it offers. */
+export const candidate = (catalog: Catalog, id: string, d: Description): Candidate => ({
+  id,
+  ...kindOf(catalog, d),
+});
