@@ -116,6 +116,11 @@ const USAGE: readonly (readonly [args: string[], sentence: string])[] = [
     '--models "Penrin" is no model that is known; did you mean "Penryn"?',
   ],
   [
+    ['baseline', ''],
+    'cannot read "": no such file or directory; give a file, a directory, or - for standard input',
+  ],
+  [['baseline', '--models', ',', 'a'], '--models names no model; plimsoll models lists them'],
+  [
     ['features', 'sse4_7'],
     'unknown feature "sse4_7"; did you mean "sse4.1" or "sse4.2" or "sse4a"?',
   ],

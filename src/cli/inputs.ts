@@ -144,7 +144,7 @@ function check(path: string, stat: Stats): Found {
 
 const cannotRead = (path: string, error: unknown): QueryError =>
   new QueryError(
-    `cannot read ${path}: ${reasonOf(error)}; give a file, a directory, or - for standard input`,
+    `cannot read ${path || '""'}: ${reasonOf(error)}; give a file, a directory, or - for standard input`,
     {
       cause: error,
     },

@@ -51,7 +51,7 @@ async function writeFile(path: string, text: string): Promise<void> {
 }
 
 const cannotWrite = (path: string, error: unknown): QueryError =>
-  new QueryError(`cannot write ${path}: ${reasonOf(error)}`, { cause: error });
+  new QueryError(`cannot write ${path || '""'}: ${reasonOf(error)}`, { cause: error });
 
 /** A value as the name of a file: what a file system or a shell could misread is written as %XX. */
 export const fileName = (value: string): string =>
