@@ -33,7 +33,7 @@ const CHUNK = 1 << 20;
  * @throws QueryError naming the input and the line of what is not well-formed or not taken.
  */
 export async function readXml(input: Input, visit: (root: XmlElement) => void): Promise<void> {
-  const { SaxesParser } = await import('saxes');
+  const { SaxesParser } = await import('./saxes.ts');
   // A fragment may have any number of roots.
   const parser = new SaxesParser({ fragment: true, xmlns: false });
   const fail = (message: string, line = parser.line): never => {
