@@ -216,6 +216,7 @@ function holdLines(holds: readonly Hold[], page: BaselinePage, most = HOLDS): st
   const room = page.columns - hosts - cost - 9;
   // A wide pane has what the hosts cost and what would be without them on one line.
   const oneLine = room - without >= 30;
+  const below = Math.max(4, Math.min(hosts + cost + 8, page.columns - without));
   const lines = shown.flatMap((hold) => {
     const start = `  ${pad(hold.hosts, hosts)}   ${page.paint.yellow(pad(hold.cost, cost))}   `;
     if (oneLine) {
@@ -225,7 +226,7 @@ function holdLines(holds: readonly Hold[], page: BaselinePage, most = HOLDS): st
     const names = wrap(hold.features, room, 1)[0]!;
     return [
       `${start}${names}`,
-      `${' '.repeat(hosts + cost + 8)}${page.paint.dim(clip(hold.without, room))}`,
+      `${' '.repeat(below)}${page.paint.dim(clip(hold.without, page.columns - below))}`,
     ];
   });
   const rest = holds.length - shown.length;
