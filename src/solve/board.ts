@@ -1,0 +1,145 @@
+// The hosts of one architecture and vendor by what guests can be given on each class of them. A guest's features on
+// several classes are the meet of these rows: the rules and the dependencies hold in each row, so they hold in the meet.
+import { bitsOf, hasBit, join, meet, minus, type Row, rowOf } from '../core/rows.ts';
+import type { Catalog } from '../cpu/catalog.ts';
+import { byBytes } from '../cpu/order.ts';
+import { isImmunity } from '../cpu/security.ts';
+import type { Stack } from '../cpu/stack.ts';
+import type { Fleet } from '../fleet/fleet.ts';
+import type { SecurityCost } from './answer-plan.ts';
+import { type BaselineOptions, drawLine, type Line, modelLists, nameOf } from './line.ts';
+import { draw } from './safe.ts';
+import { type Split, splitBefore } from './split.ts';
+import { stackOf } from './stack.ts';
+
+/** Features that the very same classes do not offer: absent there, or not known to be there. */
+export interface Column {
+  readonly classes: readonly number[];
+  /** The same as a row, a bit a class. */
+  readonly lackers: Row;
+  /** How many hosts that are. */
+  readonly weight: number;
+  readonly features: readonly number[];
+}
+
+export class Board {
+  readonly fleet: Fleet;
+  readonly line: Line;
+  /** What guests can be given on each class. */
+  readonly rows: readonly Row[];
+  /** What they can be given on all of them. */
+  readonly features: Row;
+  readonly #names = new Map<string, string | null>();
+  #columns: readonly Column[] | undefined;
+
+  /** `fleet`: hosts of one architecture and vendor. */
+  constructor(fleet: Fleet, options: BaselineOptions) {
+    this.fleet = fleet;
+    this.line = drawLine(fleet, options);
+    const { namer, outside } = this.line;
+    this.rows = fleet.classes.map(
+      (_, i) => draw(fleet.catalog, namer, outside, fleet.narrow(fleet.has(i))).features,
+    );
+    this.features = this.rows.reduce(meet);
+  }
+
+  /** What some hosts offer and others do not, by who does not; the heaviest loss first. */
+  get columns(): readonly Column[] {
+    this.#columns ??= this.#makeColumns();
+    return this.#columns;
+  }
+
+  /** The features that guests could be given without these classes. */
+  featuresWithout(gone: Row): Row {
+    return this.rows.filter((_, i) => !hasBit(gone, i)).reduce(meet);
+  }
+
+  /** The name of the CPU that is left without these classes. */
+  modelWithout(gone: Row, features: Row): string | null {
+    const key = `${gone.join()} ${features.join()}`;
+    let name = this.#names.get(key);
+    if (name === undefined) {
+      const lists = modelLists(this.fleet.classes.filter((_, i) => !hasBit(gone, i)));
+      name = nameOf(this.line.namer, features, { ...this.line.naming, lists });
+      this.#names.set(key, name);
+    }
+    return name;
+  }
+
+  /** Hosts of a row of classes. */
+  weigh(classes: Row): number {
+    return bitsOf(classes).reduce((sum, i) => sum + this.fleet.weights[i]!, 0);
+  }
+
+  #makeColumns(): Column[] {
+    const lackers = new Map<number, number[]>();
+    const some = this.rows.reduce(join);
+    const differing = minus(some, this.features);
+    for (const [i, row] of this.rows.entries())
+      for (const id of bitsOf(minus(differing, row))) {
+        const classes = lackers.get(id);
+        if (classes) classes.push(i);
+        else lackers.set(id, [i]);
+      }
+    const columns = new Map<string, { classes: number[]; features: number[] }>();
+    for (const [id, classes] of lackers) {
+      const key = classes.join();
+      const column = columns.get(key);
+      if (column) column.features.push(id);
+      else columns.set(key, { classes, features: [id] });
+    }
+    return [...columns.values()]
+      .map(({ classes, features }) => ({
+        classes,
+        lackers: rowOf(this.rows.length, classes),
+        weight: classes.reduce((sum, i) => sum + this.fleet.weights[i]!, 0),
+        features,
+      }))
+      .sort((a, b) => b.features.length - a.features.length || a.weight - b.weight);
+  }
+}
+
+/** Hosts that may share a pool at all, and why they are apart from the others. */
+export interface Side {
+  readonly because: Split['because'] | null;
+  readonly value: string | null;
+  readonly fleet: Fleet;
+}
+
+/** The fleet by architecture and vendor; one side where all hosts agree. */
+export function sidesOf(fleet: Fleet): Side[] {
+  const split = splitBefore(fleet);
+  if (split === null) return [{ because: null, value: null, fleet }];
+  return split.sides.flatMap(({ value, members }) => {
+    const inner = sidesOf(fleet.subset(members));
+    return inner.map((side) =>
+      side.because === null
+        ? { because: split.because, value, fleet: side.fleet }
+        : { ...side, value: value === null ? side.value : `${value} ${side.value ?? ''}`.trim() },
+    );
+  });
+}
+
+/** The stack that all sides of a fleet are answered for. */
+export const sharedStack = (fleet: Fleet, options: BaselineOptions): Stack =>
+  options.stack ?? stackOf(fleet);
+
+/** What guests with these features miss in security, of what some of the classes offer. */
+export function securityCost(
+  catalog: Catalog,
+  features: Row,
+  offered: readonly Row[],
+): SecurityCost {
+  const some = offered.reduce(join, features);
+  const names = (row: Row, immunity: boolean) =>
+    catalog.features
+      .filter((f) => f.security && hasBit(row, f.id) && isImmunity(f.name) === immunity)
+      .map((f) => f.name)
+      .sort(byBytes);
+  const lost = minus(some, features);
+  return {
+    mitigationsLost: names(lost, false),
+    immunitiesClaimed: names(features, true),
+    immunitiesNotClaimed: names(lost, true),
+  };
+}
