@@ -161,6 +161,7 @@ test('machines says what a machine type changes about CPUs', () => {
   const { stdout } = run(['machines', 'pc-q35-2.4']);
   assert.match(stdout, /^pc-q35-2\.4\n +known to +QEMU 7\.2 and 10\.0\n/);
   assert.match(stdout, /Opteron_G5: -npt -nrip-save\n/);
+  assert.match(run(['machines', 'q35']).stdout, /^pc-q35-10\.0\n/);
 });
 
 test('the lists of the catalog are sorted, whole, and fit into 80 columns', () => {

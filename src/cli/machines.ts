@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { Catalog } from '../cpu/catalog.ts';
 import { byBytes } from '../cpu/order.ts';
+import { machineAliases } from '../cpu/properties.ts';
 import type { Answering } from './main.ts';
 import type { Fact } from './render.ts';
 import { defineShelf, type Shelf } from './show.ts';
@@ -14,8 +15,12 @@ type Machine = Catalog['machines'][number];
 type Change = ReturnType<Catalog['machineChanges']>[number];
 
 /** What a model name without a version stands for. */
-const meaning = (m: Machine): string =>
-  m.default === 'latest' ? 'the newest version' : 'version 1';
+const MEANINGS = { latest: 'the newest version', legacy: 'version 1, as it was', 1: 'version 1' };
+const meaning = (m: Machine): string => MEANINGS[m.default];
+
+/** What names without a version (pc, q35) stand for in the newest QEMU. */
+const newestAliases = (catalog: Catalog): [string, string][] =>
+  Object.entries(machineAliases(catalog.versions.qemu.at(-1)!));
 
 const covers = (ranges: readonly (readonly number[])[], index: number): boolean =>
   ranges.some(([from, to]) => index >= from! && index <= (to ?? from!));
@@ -49,7 +54,10 @@ const shelf: Shelf<Machine> = {
   plimsoll machines pc-q35-9.2      what it changes about CPUs
 `,
   items: (catalog) => [...catalog.machines].sort((a, b) => byBytes(a.name, b.name)),
-  find: (catalog, name) => catalog.machines.find((m) => m.name === name),
+  find(catalog, name) {
+    const full = newestAliases(catalog).find(([alias]) => alias === name)?.[1] ?? name;
+    return catalog.machines.find((m) => m.name === full);
+  },
   record: (catalog, m, whole) => ({
     name: m.name,
     qemu: m.qemu,
@@ -91,6 +99,10 @@ const shelf: Shelf<Machine> = {
     }));
     return [
       ['known to', `QEMU ${listed(m.qemu)}`],
+      [
+        'also called',
+        listed(newestAliases(catalog).flatMap(([alias, name]) => (name === m.name ? [alias] : []))),
+      ],
       ['deprecated', m.deprecated ? `in QEMU ${listed(m.deprecated)}` : ''],
       ['default', m.defaultOf ? `of QEMU ${listed(m.defaultOf)}` : ''],
       ['names', `a model name without -vN means ${meaning(m)}`],
