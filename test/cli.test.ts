@@ -244,16 +244,18 @@ test('a reader that closes the pipe early is no failure', async () => {
 });
 
 test('a full disk is said, not hidden', () => {
-  const full = openSync('/dev/full', 'w');
-  const { status, stderr } = spawnSync(process.execPath, [bin, 'models'], {
-    stdio: ['ignore', full, 'pipe'],
-    encoding: 'utf8',
-  });
-  closeSync(full);
-  assert.equal(
-    { status, stderr },
-    { status: 2, stderr: 'error: cannot write the answer: no space is left there\n' },
-  );
+  for (const words of [['models'], ['--help']]) {
+    const full = openSync('/dev/full', 'w');
+    const { status, stderr } = spawnSync(process.execPath, [bin, ...words], {
+      stdio: ['ignore', full, 'pipe'],
+      encoding: 'utf8',
+    });
+    closeSync(full);
+    assert.equal(
+      { status, stderr },
+      { status: 2, stderr: 'error: cannot write the answer: no space is left there\n' },
+    );
+  }
 });
 
 const ids = (args: string[], input = '') => {

@@ -101,17 +101,21 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
   const printed = { out: '', err: '' };
   // What people type first, in the form that works after every command.
   const words = argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv;
-  const outcome = await run({ io, argv: words }, printed);
-  try {
-    await write(io.stdout, printed.out);
-    await write(io.stderr, printed.err + outcome.complaint);
-  } catch {
-    return 2;
-  }
+  let outcome = await run({ io, argv: words }, printed);
+  await write(io.stdout, printed.out).catch((error) => {
+    outcome = failure(error);
+  });
+  // Where even the complaint cannot be written, the exit code still says it.
+  await write(io.stderr, printed.err + outcome.complaint).catch(() => {});
   return outcome.code;
 }
 
-async function run(call: Call, printed: { out: string; err: string }) {
+interface Outcome {
+  readonly code: number;
+  readonly complaint: string;
+}
+
+async function run(call: Call, printed: { out: string; err: string }): Promise<Outcome> {
   let code: number = 0;
   const answering: Answering =
     (answer) =>
@@ -122,14 +126,17 @@ async function run(call: Call, printed: { out: string; err: string }) {
     await (await program(call, answering, printed)).parseAsync([...call.argv], { from: 'user' });
     return { code, complaint: '' };
   } catch (error) {
+    // What commander complains of, it has printed.
     if (error instanceof CommanderError)
       return { code: error.exitCode === 0 ? 0 : 2, complaint: '' };
-    return {
-      code: 2,
-      complaint: error instanceof QueryError ? complaints(error) : bugReport(error),
-    };
+    return failure(error);
   }
 }
+
+const failure = (error: unknown): Outcome => ({
+  code: 2,
+  complaint: error instanceof QueryError ? complaints(error) : bugReport(error),
+});
 
 async function program(
   { argv, io }: Call,
