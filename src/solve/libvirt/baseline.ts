@@ -84,19 +84,11 @@ function x86Baseline(
   };
 }
 
-/** Equal definitions are summed once: fleets have many hosts and few CPUs. */
+/** What all of them have. */
 function commonRow(map: LibvirtMap, inputs: readonly CpuInput[]): Row {
-  const seen = new Set<string>();
-  let common: Row | null = null;
-  for (const input of inputs) {
-    const { model, features } = input.cpu;
-    const key = `${model} ${features.map((f) => `${f.name}${f.policy ?? ''}`).join(' ')}`;
-    if (seen.has(key)) continue;
-    seen.add(key);
-    const row = allBits(map, input);
-    common = common === null ? row : meet(common, row);
-  }
-  return common!;
+  let common = allBits(map, inputs[0]!);
+  for (let i = 1; i < inputs.length; i++) common = meet(common, allBits(map, inputs[i]!));
+  return common;
 }
 
 /** The vendor of all: the first CPU is taken at its word, the others are held against their models. */
