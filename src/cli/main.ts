@@ -47,6 +47,12 @@ const COMMANDS: readonly Entry[] = [
     load: () => import('./pin.ts'),
   },
   {
+    name: 'drift',
+    group: 'Questions:',
+    summary: 'what a change of machine type, model version or stack does to guests',
+    load: () => import('./drift.ts'),
+  },
+  {
     name: 'resolve',
     group: 'Questions:',
     summary: 'the CPU that a guest definition gets on a host',

@@ -32,12 +32,10 @@ export function qemuVersion(catalog: Catalog, text: string | undefined): string 
   if (text === undefined) return known.at(-1)!;
   const [, wanted] = /^(\d+\.\d+)(?:\.\d+)?$/.exec(text) ?? [];
   if (wanted === undefined)
-    throw new QueryError(
-      `--qemu "${text}" is no version of QEMU; write it like --qemu ${known.at(-1)}`,
-    );
+    throw new QueryError(`QEMU "${text}" is no version of QEMU; write it like ${known.at(-1)}`);
   if (known.includes(wanted)) return wanted;
   throw new QueryError(
-    `--qemu "${text}" is not known, and another version has other CPUs; known are ${known.join(' and ')}`,
+    `QEMU "${text}" is not known, and another version has other CPUs; known are ${known.join(' and ')}`,
   );
 }
 

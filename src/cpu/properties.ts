@@ -50,6 +50,10 @@ export function findProperty(name: string, qemu: string): Property | undefined {
 export const propertiesOf = (qemu: string): Property[] =>
   [...known.values()].filter((p) => p.only === undefined || p.only === qemu);
 
+/** Properties that this QEMU lacks and another of the catalog has. */
+export const propertiesBeyond = (qemu: string): Property[] =>
+  [...known.values()].filter((p) => p.only !== undefined && p.only !== qemu);
+
 /** What a feature needs of the maximum CPUID leaf: the words that raise it, and leaves beyond their own. */
 export const levelRules: {
   readonly always: readonly string[];

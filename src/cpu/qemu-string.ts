@@ -41,6 +41,18 @@ export function parseCpuString(text: string): CpuString {
   return { model: model!, items };
 }
 
+/** The argument with further features switched, so that they win over all that it says of them. */
+export function withSwitches(text: string, features: readonly string[], on: boolean): string {
+  const signed = new Set(
+    parseCpuString(text).items.flatMap((i) => (i.how === 'set' ? [] : [i.name])),
+  );
+  // A sign beats name=on wherever it stands, and can only be beaten by another.
+  const words = features.map((name) =>
+    signed.has(name) ? `${on ? '+' : '-'}${name}` : `${name}=${on ? 'on' : 'off'}`,
+  );
+  return [text, ...words].join(',');
+}
+
 const TRUE = new Set(['on', 'yes', 'true', 'y']);
 const FALSE = new Set(['off', 'no', 'false', 'n']);
 
