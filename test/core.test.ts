@@ -270,6 +270,34 @@ for (const [build, binary] of Object.entries({ debug, release })) {
     assert.equal(bitsOf(large.meet()), [1023]);
   });
 
+  test('answers alike at the end of 4 GiB', () => {
+    const own = new Arena(instantiate(binary));
+    const filler = new Rows(128, own);
+    const fleet = cpus(384, 1031, 4);
+    const near = fill(384, fleet);
+    try {
+      filler.reserve((65535 * 65536 - own.core.heapBase() - 300_000) >>> 4);
+    } catch (error) {
+      console.log(`not tested at the end of 4 GiB: this machine has no such memory (${error})`);
+      return;
+    }
+    const far = new Rows(384, own);
+    far.reserve(fleet.length);
+    for (const cpu of fleet) far.push(rowOf(384, cpu));
+    const needs = rowOf(
+      384,
+      [...fleet[0]!].filter((bit) => fleet[9]!.has(bit)),
+    );
+    assert.equal(far.meet(), near.meet());
+    assert.equal(far.join(), near.join());
+    assert.equal(far.counts(), near.counts());
+    assert.equal(far.covers(needs), near.covers(needs));
+    assert.equal(far.missing(needs).at(1030), near.missing(needs).at(1030));
+    assert.equal(far.intern(), near.intern());
+    assert.throws(() => far.reserve(100_000), /no room for 4800000 more bytes of rows/);
+    assert.equal(far.at(1030), near.at(1030));
+  });
+
   test('gives back what is freed, in any order, as one piece', () => {
     const own = new Arena(instantiate(binary));
     fc.assert(
