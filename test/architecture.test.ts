@@ -29,6 +29,8 @@ const FLOORS: Record<string, number> = {
 interface Import {
   readonly of: string;
   readonly lazy: boolean;
+  /** `import type`: nothing of it is left when it runs. */
+  readonly types: boolean;
 }
 
 const sources = new Map<string, string>(
@@ -43,18 +45,16 @@ const code = (text: string): string =>
 
 function importsOf(text: string): Import[] {
   const bare = code(text);
+  const found = (pattern: RegExp, lazy: boolean) =>
+    [...bare.matchAll(pattern)].map(([all, of]) => ({
+      of: of!,
+      lazy,
+      types: /^\s*(import|export)\s+type\b/.test(all),
+    }));
   return [
-    ...[...bare.matchAll(/(?:^|\n)\s*(?:import|export)\b[^;'"]*?\bfrom\s*['"]([^'"]+)['"]/g)].map(
-      ([, of]) => ({ of: of!, lazy: false }),
-    ),
-    ...[...bare.matchAll(/(?:^|\n)\s*import\s*['"]([^'"]+)['"]/g)].map(([, of]) => ({
-      of: of!,
-      lazy: false,
-    })),
-    ...[...bare.matchAll(/\bimport\(\s*['"]([^'"]+)['"]\s*\)/g)].map(([, of]) => ({
-      of: of!,
-      lazy: true,
-    })),
+    ...found(/(?:^|\n)\s*(?:import|export)\b[^;'"]*?\bfrom\s*['"]([^'"]+)['"]/g, false),
+    ...found(/(?:^|\n)\s*import\s*['"]([^'"]+)['"]/g, false),
+    ...found(/\bimport\(\s*['"]([^'"]+)['"]\s*\)/g, true),
   ];
 }
 
@@ -124,16 +124,32 @@ test('cli/ alone knows commander and the process', () => {
   }
 });
 
-test('what runs in a browser imports nothing of Node, and libraries only when they are needed', () => {
+test('what runs in a browser imports nothing of Node', () => {
   for (const [file, text] of sources) {
     if (/^(cli\/|bin\.ts|worker\.ts)/.test(file) || GENERATOR.includes(file)) continue;
-    for (const { of, lazy } of importsOf(text)) {
-      if (of.startsWith('.')) continue;
+    for (const { of } of importsOf(text))
       assert.not(of.startsWith('node:'), `${file} imports ${of}`);
-      const types = new RegExp(`import type [^;]*from '${of}'`).test(text);
-      assert.ok(lazy || types, `${file} imports ${of} at start`);
-    }
   }
+});
+
+test('libraries are loaded when they are needed, not at start', () => {
+  const atStart = new Set<string>();
+  const walk = (file: string): void => {
+    if (atStart.has(file) || !sources.has(file)) return;
+    atStart.add(file);
+    for (const { of, lazy, types } of importsOf(sources.get(file)!))
+      if (!lazy && !types && of.startsWith('.')) walk(normalize(join(dirname(file), of)));
+  };
+  walk('index.ts');
+  walk('bin.ts');
+  assert.ok(
+    atStart.has('solve/baseline.ts') && !atStart.has('cpu/data.ts'),
+    'what is loaded at start',
+  );
+  for (const file of atStart)
+    for (const { of, lazy, types } of importsOf(sources.get(file)!))
+      if (!/^(\.|node:)/.test(of) && folder(file) !== 'cli')
+        assert.ok(lazy || types, `${file} imports ${of} at start`);
 });
 
 test('the generator of the catalog is imported by nothing', () => {

@@ -11,9 +11,8 @@ import { check } from '../solve/check.ts';
 import type { BaselineOptions } from '../solve/line.ts';
 import { checkModels, guestCpu, readHosts, stackFrom, writerOf } from './fleet.ts';
 import { readOne } from './inputs.ts';
-import { type Call, columnsOf, write } from './io.ts';
+import { type Answer, type Answering, type Call, columnsOf, write } from './io.ts';
 import type { LibvirtOptions } from './libvirt-inputs.ts';
-import type { Answer, Answering } from './main.ts';
 import {
   type OutputOptions,
   outputOptions,

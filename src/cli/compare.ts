@@ -5,9 +5,8 @@ import { QueryError } from '../cpu/errors.ts';
 import type { Comparison, Verdict } from '../solve/answer.ts';
 import { compare } from '../solve/compare.ts';
 import { type HostOptions, readHosts } from './fleet.ts';
-import { type Call, columnsOf } from './io.ts';
+import { type Answer, type Answering, type Call, columnsOf } from './io.ts';
 import type { LibvirtOptions } from './libvirt-inputs.ts';
-import type { Answer, Answering } from './main.ts';
 import {
   libvirtOptions,
   outputOptions,

@@ -15,9 +15,8 @@ import {
   stackFrom,
   writerOf,
 } from './fleet.ts';
-import { type Call, columnsOf, write } from './io.ts';
+import { type Answer, type Answering, type Call, columnsOf, write } from './io.ts';
 import type { LibvirtOptions } from './libvirt-inputs.ts';
-import type { Answer, Answering } from './main.ts';
 import {
   commaList,
   libvirtOptions,

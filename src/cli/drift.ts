@@ -11,8 +11,7 @@ import { type Drift, drift, type Move, strands } from '../solve/drift.ts';
 import { type Matrix, matrix } from '../solve/matrix.ts';
 import { type HostOptions, readHosts } from './fleet.ts';
 import { readInputs } from './inputs.ts';
-import { type Call, columnsOf } from './io.ts';
-import type { Answer, Answering } from './main.ts';
+import { type Answer, type Answering, type Call, columnsOf } from './io.ts';
 import {
   outputOptions,
   readingOptions,

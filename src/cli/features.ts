@@ -1,9 +1,10 @@
 // plimsoll features [NAME]: every bit of a CPU that has a name, how it merges, and who has it.
+
 import type { Command } from 'commander';
 import { hasBit } from '../core/rows.ts';
 import type { Catalog, Feature, Place } from '../cpu/catalog.ts';
 import { byBytes } from '../cpu/order.ts';
-import type { Answering } from './main.ts';
+import type { Answering } from './io.ts';
 import { defineShelf, type Shelf } from './show.ts';
 import { count, listed } from './text.ts';
 

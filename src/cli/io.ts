@@ -22,6 +22,14 @@ export interface Call {
   readonly argv: readonly string[];
 }
 
+/** 0: yes, or an answer; 1: no. What could not be answered throws. */
+export type Answer = 0 | 1;
+
+/** Wraps what a command does into what commander calls. */
+export type Answering = <A extends unknown[]>(
+  run: (call: Call, ...args: A) => Promise<Answer>,
+) => (...args: A) => Promise<void>;
+
 /** Columns where output is no terminal, and where a terminal does not say. */
 const COLUMNS = 80;
 /** Narrower than this no table can be laid out. */

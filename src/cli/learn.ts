@@ -6,8 +6,7 @@ import { QueryError } from '../cpu/errors.ts';
 import { writeLearnt } from '../dialects/learnt.ts';
 import { readLibvirtMap } from '../dialects/libvirt-map.ts';
 import { readOne } from './inputs.ts';
-import type { Call } from './io.ts';
-import type { Answer, Answering } from './main.ts';
+import type { Answer, Answering, Call } from './io.ts';
 import { type OutputOptions, outputOptions } from './options.ts';
 import { deliver, json } from './output.ts';
 

@@ -7,7 +7,7 @@ import { type LibvirtBaseline, libvirtAnswer } from '../solve/libvirt/answer.ts'
 import { libvirtBaseline } from '../solve/libvirt/baseline.ts';
 import { expandFeatures } from '../solve/libvirt/data.ts';
 import type { HostOptions } from './fleet.ts';
-import { type Call, columnsOf, write } from './io.ts';
+import { type Answer, type Call, columnsOf, write } from './io.ts';
 import {
   type LibvirtOptions,
   type LibvirtRules,
@@ -15,7 +15,6 @@ import {
   type RuleCpu,
   readRuleCpus,
 } from './libvirt-inputs.ts';
-import type { Answer } from './main.ts';
 import { deliver, json } from './output.ts';
 import { painter } from './paint.ts';
 import { definitionLines, findingLines, type Page } from './render.ts';

@@ -7,7 +7,7 @@ import { type LibvirtDecoded, libvirtAnswer, namesIn } from '../solve/libvirt/an
 import { guestStub, hostStub, type ModelList } from '../solve/libvirt/data.ts';
 import { candidates, decode } from '../solve/libvirt/decode.ts';
 import type { HostOptions } from './fleet.ts';
-import { type Call, columnsOf } from './io.ts';
+import { type Answer, type Call, columnsOf } from './io.ts';
 import {
   type LibvirtOptions,
   type LibvirtRules,
@@ -15,7 +15,6 @@ import {
   type RuleCpu,
   readRuleCpus,
 } from './libvirt-inputs.ts';
-import type { Answer } from './main.ts';
 import { deliver, json } from './output.ts';
 import { painter } from './paint.ts';
 import { definitionLines, factLines, findingLines, type Page } from './render.ts';

@@ -1,9 +1,10 @@
 // plimsoll machines [NAME]: the machine types of QEMU, and what each changes about CPUs.
+
 import type { Command } from 'commander';
 import type { Catalog } from '../cpu/catalog.ts';
 import { byBytes } from '../cpu/order.ts';
 import { machineAliases } from '../cpu/properties.ts';
-import type { Answering } from './main.ts';
+import type { Answering } from './io.ts';
 import type { Fact } from './render.ts';
 import { defineShelf, type Shelf } from './show.ts';
 import { count, listed } from './text.ts';

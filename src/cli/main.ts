@@ -1,17 +1,9 @@
 // The plimsoll command: which commands there are, and how success, failure and bugs leave the process.
 import { Command, CommanderError } from 'commander';
 import { QueryError } from '../cpu/errors.ts';
-import { type Call, columnsOf, type Io, write } from './io.ts';
+import { type Answering, type Call, columnsOf, type Io, write } from './io.ts';
 import { printable } from './text.ts';
 import { VERSION } from './version.ts';
-
-/** 0: yes, or an answer; 1: no. What could not be answered throws. */
-export type Answer = 0 | 1;
-
-/** Wraps what a command does into what commander calls. */
-export type Answering = <A extends unknown[]>(
-  run: (call: Call, ...args: A) => Promise<Answer>,
-) => (...args: A) => Promise<void>;
 
 interface Entry {
   readonly name: string;

@@ -1,9 +1,10 @@
 // plimsoll models [NAME]: the CPU names of libvirt and QEMU, and what each stands for.
+
 import type { Command } from 'commander';
 import { isEmpty, minus, type Row, size } from '../core/rows.ts';
 import type { Catalog, LibvirtModel, QemuModel } from '../cpu/catalog.ts';
 import { byBytes } from '../cpu/order.ts';
-import type { Answering } from './main.ts';
+import type { Answering } from './io.ts';
 import type { Fact } from './render.ts';
 import { defineShelf, type Shelf } from './show.ts';
 import { count, listed } from './text.ts';

@@ -11,8 +11,7 @@ import {
 } from '../dialects/pinned.ts';
 import { type Pin, type PinNote, pin, pinForLibvirt } from '../solve/pin.ts';
 import { stackFrom } from './fleet.ts';
-import { type Call, columnsOf, type Io, write } from './io.ts';
-import type { Answer, Answering } from './main.ts';
+import { type Answer, type Answering, type Call, columnsOf, type Io, write } from './io.ts';
 import { type OutputOptions, outputOptions, type StackOptions, stackOption } from './options.ts';
 import { deliver, json } from './output.ts';
 import { painter } from './paint.ts';

@@ -7,7 +7,7 @@ import { libvirtCompare, partialCheck } from '../solve/libvirt/compare.ts';
 import { withoutUnmigratable } from '../solve/libvirt/data.ts';
 import { translateCpu, updateCpu } from '../solve/libvirt/update.ts';
 import type { HostOptions } from './fleet.ts';
-import { type Call, write } from './io.ts';
+import { type Answer, type Answering, type Call, write } from './io.ts';
 import { oneHost } from './libvirt-compare.ts';
 import {
   type LibvirtOptions,
@@ -16,7 +16,6 @@ import {
   type RuleCpu,
   readRuleCpus,
 } from './libvirt-inputs.ts';
-import type { Answer, Answering } from './main.ts';
 import {
   commaList,
   libvirtOptions,

@@ -1,6 +1,15 @@
 // The XML that virsh prints, six times as fast as the library reads it: ASCII alone, elements, attributes and text, no
 // entity, comment, CDATA or declaration. It takes only what is certainly well-formed and leaves the rest to the library.
-import type { XmlElement } from './xml.ts';
+
+export interface XmlElement {
+  readonly name: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly children: readonly XmlElement[];
+  /** Text directly inside it, as written. */
+  readonly text: string;
+  /** 1-based line on which its start tag begins. */
+  readonly line: number;
+}
 
 interface Growing extends XmlElement {
   readonly children: Growing[];

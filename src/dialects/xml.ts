@@ -2,17 +2,9 @@
 // entities of the document's own are refused, and so is nesting that no real document has.
 import { QueryError } from '../cpu/errors.ts';
 import type { Input } from './dialect.ts';
-import { readPlain } from './xml-plain.ts';
+import { readPlain, type XmlElement } from './xml-plain.ts';
 
-export interface XmlElement {
-  readonly name: string;
-  readonly attributes: Readonly<Record<string, string>>;
-  readonly children: readonly XmlElement[];
-  /** Text directly inside it, as written. */
-  readonly text: string;
-  /** 1-based line on which its start tag begins. */
-  readonly line: number;
-}
+export type { XmlElement } from './xml-plain.ts';
 
 interface Growing extends XmlElement {
   readonly children: Growing[];

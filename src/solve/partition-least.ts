@@ -2,7 +2,7 @@
 // from units that are better off elsewhere, so a filled pool has just the minimum, and (a basic solution of a
 // transport problem has no more) fewer cuts than there are pools suffice.
 import { bestSplits, type Splits } from '../core/groups.ts';
-import { maskUnits, type Partition, poolsOf, type Share, type Unit } from './partition.ts';
+import { maskUnits, type Partition, poolsOf, type Share, type Unit } from './pools.ts';
 
 /** A pool: subsets as bit masks, a bit a unit. */
 interface Pool {
