@@ -33,7 +33,7 @@ CPU. keep is the change without what strands, take what is new without the
 change.
 
 Examples:
-  plimsoll drift --cpu EPYC,+svm --machine pc-q35-3.1 --to-machine pc-q35-9.2 rack-a/
+  plimsoll drift --cpu EPYC --machine pc-q35-3.1 --to-machine pc-q35-9.2 rack-a/
   plimsoll drift --guest vms/ --to-machine pc-q35-10.0 rack-a/
   plimsoll drift --cpu Skylake-Server --machine q35 --to-cpu Skylake-Server-v5
   plimsoll drift --guest vm.xml --stack qemu@7.2 --to-stack qemu@10.0
