@@ -33,7 +33,6 @@ export interface FeaturesFile {
   linuxVendor: Record<string, Record<string, string>>;
   linuxVmx: Record<string, string>;
   linuxOnly: string[];
-  components: { bit: number; name: string; size: number }[];
   features: FeatureRecord[];
   dependencies: { any: string[]; clears: string[] }[];
 }
@@ -81,7 +80,6 @@ export interface QemuModelRecord extends Lists {
 export interface QemuFile {
   schema: string;
   accelerators: Record<'kvm' | 'tcg', { on: string[]; off: string[] }>;
-  tcg: Record<string, string[]>;
   models: QemuModelRecord[];
 }
 

@@ -1,7 +1,7 @@
 // libvirt's cpu_map as the generator of the catalog reads it: x86, in the order in which libvirt loads it.
 import { SaxesParser } from 'saxes';
 
-interface MapModel {
+export interface MapModel {
   vendor: string | null;
   signatures: [family: number, model: number, steppings?: number[]][];
   /** host and guest, `on` or `off` each. */
