@@ -18,6 +18,8 @@ const HELP = `
 Examples:
   plimsoll learn --libvirt /usr/share/libvirt/cpu_map -o here.json
   plimsoll baseline rack-a/ --rules libvirt --catalog here.json
+
+Exit code: 0 an answer; 2 could not answer.
 `;
 
 export function define(command: Command, answering: Answering): void {
