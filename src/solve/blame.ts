@@ -39,7 +39,7 @@ export function blame(fleet: Fleet, options: BlameOptions = {}): Blame {
   if (answers.length === 1) return { ...head, ...answers[0]!, ...tail };
   return {
     ...head,
-    hosts: fleet.members.length,
+    hosts: fleet.hosts,
     sides: answers.map((answer, i) => ({
       because: sides[i]!.because!,
       value: sides[i]!.value,
@@ -61,10 +61,10 @@ function blameSide(board: Board, remedies: Remedies, wanted: readonly number[]):
     board.columns,
     fleet.classes.length,
     (classes) => board.weigh(classes),
-    fleet.members.length,
+    fleet.hosts,
   );
   return {
-    hosts: fleet.members.length,
+    hosts: fleet.hosts,
     features: base,
     model: board.modelWithout(none, features),
     groups: groupsOf(board, remedies),
@@ -76,7 +76,7 @@ function blameSide(board: Board, remedies: Remedies, wanted: readonly number[]):
     })),
     ...(wanted.length > 0 ? { want: wantOf(board, wanted) } : {}),
     security: securityCost(fleet.catalog, features, board.rows),
-    ...(fleet.members.length <= MATRIX_HOSTS ? { matrix: matrixOf(board) } : {}),
+    ...(fleet.hosts <= MATRIX_HOSTS ? { matrix: matrixOf(board) } : {}),
   };
 }
 

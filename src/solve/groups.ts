@@ -143,8 +143,8 @@ function readWorth(
 }
 
 function checkKey(fleet: Fleet, key: string): void {
-  if (fleet.members.some((m) => m.keys[key] !== undefined)) return;
-  const keys = [...new Set(fleet.members.flatMap((m) => Object.keys(m.keys)))].sort(byBytes);
+  if (fleet.kinds.some((kind) => kind.keys[key] !== undefined)) return;
+  const keys = [...fleet.keys].sort(byBytes);
   throw new QueryError(
     `--keep-together "${key}" is a key of no host; ${keys.length > 0 ? `there are ${keys.map((k) => `"${k}"`).join(', ')}` : 'only host records have keys'}`,
   );
@@ -203,7 +203,7 @@ function whyNot(parts: readonly Part[], pools: number, least: number): string | 
     return `the fleet has ${names.join(', ')} hosts, which never share a pool: ${parts.length} pools are the fewest`;
   const small = parts.find((p) => p.splits[0] === null);
   if (small === undefined) return null;
-  const hosts = small.board.fleet.members.length;
+  const hosts = small.board.fleet.hosts;
   return small.side.because === null
     ? `the fleet has ${hosts} hosts, so no pool has ${least}`
     : `there are ${hosts} hosts of ${small.side.value ?? 'unknown vendor'}, which share no pool with the others, so no pool of theirs has ${least}`;

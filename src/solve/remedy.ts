@@ -1,8 +1,8 @@
 // Why a host lacks a feature, as far as the data tells: another host with the same processor has it, or a processor of
 // that kind is known with it (then firmware, microcode or software took it), or none ever had it.
-import { bitsOf, hasBit, join, meet, minus } from '../core/rows.ts';
+import { bitsOf, hasBit, isEmpty, join, meet, minus } from '../core/rows.ts';
 import { byBytes } from '../cpu/order.ts';
-import type { Fleet, Member } from '../fleet/fleet.ts';
+import type { Fleet, Kind } from '../fleet/fleet.ts';
 import type { Finding } from './answer.ts';
 import type { BlameGroup, Remedy } from './answer-plan.ts';
 import type { Board } from './board.ts';
@@ -19,8 +19,10 @@ interface Reason {
 
 export class Remedies {
   readonly #fleet: Fleet;
-  /** Hosts of a side by their processor. */
-  readonly #bySku = new WeakMap<Board, Map<string, Member[]>>();
+  /** Kinds of hosts of a side by their processor. */
+  readonly #bySku = new WeakMap<Board, Map<string, number[]>>();
+  /** Of each class one kind of hosts for each processor in it. */
+  readonly #kindsOf = new WeakMap<Board, readonly (readonly number[])[]>();
   readonly #everHad = new Map<string, ReadonlySet<number> | null>();
 
   constructor(fleet: Fleet) {
@@ -63,22 +65,20 @@ export class Remedies {
   drift(boards: readonly Board[]): Finding[] {
     const findings: Finding[] = [];
     for (const board of boards)
-      for (const members of this.#skus(board).values()) {
+      for (const kinds of this.#skus(board).values()) {
         const { fleet, rows } = board;
-        const all = members.map((m) => rows[m.class]!);
-        const some = all.reduce(join);
+        const classes = [...new Set(kinds.map((kind) => fleet.classOfKind[kind]!))];
         // What a description leaves open is no difference.
-        const lacking = members.map((m) =>
-          minus(fleet.narrow(fleet.known(m.class)), rows[m.class]!),
-        );
-        const differs = meet(some, lacking.reduce(join));
-        if (bitsOf(differs).length === 0) continue;
-        const facts = this.#versions(members);
+        const lacking = classes.map((i) => minus(fleet.narrow(fleet.known(i)), rows[i]!));
+        const differs = meet(classes.map((i) => rows[i]!).reduce(join), lacking.reduce(join));
+        if (isEmpty(differs)) continue;
+        const list = hostsOf(fleet, kinds);
+        const facts = versions(kinds.map((kind) => fleet.kinds[kind]!));
         findings.push({
           code: 'sku-drift',
           severity: 'warning',
-          ...fleet.list(members.map((m) => fleet.members.indexOf(m))),
-          message: `${skuText(members[0]!)} on ${who(members)}: the same processor, but not all offer ${listOf(fleet.catalog.names(differs))}${facts === '' ? '' : ` (${facts})`}; firmware, microcode or software differs, not silicon`,
+          ...list,
+          message: `${skuText(fleet.kinds[kinds[0]!]!)} on ${listOf(list.hosts, list.count)}: the same processor, but not all offer ${listOf(fleet.catalog.names(differs))}${facts === '' ? '' : ` (${facts})`}; firmware, microcode or software differs, not silicon`,
         });
       }
     return findings.sort((a, b) => byBytes(a.message, b.message));
@@ -88,37 +88,50 @@ export class Remedies {
   #worst(board: Board, classes: readonly number[], id: number): Reason {
     const reasons = new Map<Remedy, Reason>();
     for (const index of classes)
-      for (const sku of new Set(
-        board.fleet.hostsOf[index]!.map((i) => skuOf(board.fleet.members[i]!)),
-      )) {
-        const lacker = board.fleet.hostsOf[index]!.map((i) => board.fleet.members[i]!).find(
-          (m) => skuOf(m) === sku,
-        )!;
-        const reason = this.#why(board, index, lacker, id);
+      for (const kind of this.#examples(board, index)) {
+        const reason = this.#why(board, index, kind, id);
         if (!reasons.has(reason.remedy)) reasons.set(reason.remedy, reason);
         if (reason.remedy === 'replace') return reason;
       }
     return reasons.get('unknown') ?? reasons.get('mend')!;
   }
 
-  #why(board: Board, index: number, host: Member, id: number): Reason {
+  /** Of each processor in a class one kind of hosts. */
+  #examples(board: Board, index: number): readonly number[] {
+    let byClass = this.#kindsOf.get(board);
+    if (!byClass) {
+      const { fleet } = board;
+      const bySku = fleet.classes.map(() => new Map<string | null, number>());
+      for (const [kind, of] of fleet.classOfKind.entries()) {
+        const sku = skuOf(fleet.kinds[kind]!);
+        if (!bySku[of]!.has(sku)) bySku[of]!.set(sku, kind);
+      }
+      byClass = bySku.map((kinds) => [...kinds.values()]);
+      this.#kindsOf.set(board, byClass);
+    }
+    return byClass[index]!;
+  }
+
+  #why(board: Board, index: number, kind: number, id: number): Reason {
     const { fleet } = board;
     if (!hasBit(fleet.known(index), id))
       return {
         remedy: 'unknown',
         because: 'its description cannot tell; virsh domcapabilities would settle it',
       };
+    const host = fleet.kinds[kind]!;
     const sku = skuOf(host);
     if (sku === null)
       return { remedy: 'unknown', because: 'its processor is not known (no signature was given)' };
     const peer = this.#skus(board)
       .get(sku)!
-      .find((m) => hasBit(board.rows[m.class]!, id));
-    if (peer) {
-      const facts = this.#versions([host, peer]);
+      .find((other) => hasBit(board.rows[fleet.classOfKind[other]!]!, id));
+    if (peer !== undefined) {
+      const facts = versions([host, fleet.kinds[peer]!]);
+      const [name] = hostsOf(fleet, [peer]).hosts;
       return {
         remedy: 'mend',
-        because: `same SKU as ${peer.id}, which has it${facts === '' ? '' : `; ${facts}`}`,
+        because: `same SKU as ${name ?? 'another host'}, which has it${facts === '' ? '' : `; ${facts}`}`,
       };
     }
     const ever = this.#known(host, fleet.classes[index]!.vendor);
@@ -133,16 +146,16 @@ export class Remedies {
     };
   }
 
-  #skus(board: Board): Map<string, Member[]> {
+  #skus(board: Board): Map<string, number[]> {
     let skus = this.#bySku.get(board);
     if (!skus) {
       skus = new Map();
-      for (const m of board.fleet.members) {
-        const sku = skuOf(m);
+      for (const [kind, of] of board.fleet.kinds.entries()) {
+        const sku = skuOf(of);
         if (sku === null) continue;
         const same = skus.get(sku);
-        if (same) same.push(m);
-        else skus.set(sku, [m]);
+        if (same) same.push(kind);
+        else skus.set(sku, [kind]);
       }
       this.#bySku.set(board, skus);
     }
@@ -150,7 +163,7 @@ export class Remedies {
   }
 
   /** Features of the models that libvirt gives to this kind of processor; null where it has none. */
-  #known({ signature }: Member, vendor: string | null): ReadonlySet<number> | null {
+  #known({ signature }: Kind, vendor: string | null): ReadonlySet<number> | null {
     const key = `${vendor} ${signature?.family} ${signature?.model} ${signature?.stepping}`;
     let known = this.#everHad.get(key);
     if (known === undefined) {
@@ -169,40 +182,40 @@ export class Remedies {
     }
     return known;
   }
-
-  /** How the software and microcode of these hosts differ, in words. */
-  #versions(members: readonly Member[]): string {
-    const differing = (what: string, of: (m: Member) => string | null) => {
-      const values = [...new Set(members.map(of).filter((v) => v !== null))].sort(byBytes);
-      return values.length > 1 ? [`${what} ${values.slice(0, NAMED).join(', not ')}`] : [];
-    };
-    const first = members[0]!.microcode;
-    const other = members.find((m) => m.microcode !== null && m.microcode !== first)?.microcode;
-    const microcode =
-      members.length === 2 && first !== null && other !== undefined
-        ? [`microcode ${first}, not ${other}`]
-        : differing('microcode', (m) => m.microcode);
-    const keys = ['bios', 'kernel', 'hypervisor', 'libvirt', 'firmware'];
-    return [
-      ...microcode,
-      ...differing('QEMU', (m) => m.qemu),
-      ...differing('machine type', (m) => m.machine),
-      ...keys.flatMap((key) =>
-        differing(key, (m) => (m.keys[key] === undefined ? null : String(m.keys[key]))),
-      ),
-    ].join(', ');
-  }
 }
 
-const skuOf = (m: Member): string | null =>
-  m.signature && `${m.signature.family} ${m.signature.model} ${m.signature.stepping}`;
+const hostsOf = (fleet: Fleet, kinds: readonly number[]) => {
+  const wanted = new Set(kinds);
+  return fleet.list(fleet.hostsWhere((_, kind) => wanted.has(kind)));
+};
 
-const skuText = ({ signature: s }: Member): string =>
+/** How the software and microcode of these hosts differ, in words: the first one's, not the others'. */
+function versions(kinds: readonly Kind[]): string {
+  const differing = (what: string, of: (kind: Kind) => string | null) => {
+    const values = [...new Set(kinds.map(of).filter((value) => value !== null))];
+    return values.length > 1 ? [`${what} ${values.slice(0, NAMED).join(', not ')}`] : [];
+  };
+  const facts: readonly [string, (kind: Kind) => string | null][] = [
+    ['microcode', (k) => k.microcode],
+    ['QEMU', (k) => k.qemu],
+    ['machine type', (k) => k.machine],
+    ...['bios', 'firmware', 'kernel', 'hypervisor', 'libvirt'].map(
+      (key): [string, (kind: Kind) => string | null] => [
+        key,
+        (k) => (k.keys[key] === undefined ? null : String(k.keys[key])),
+      ],
+    ),
+  ];
+  return facts.flatMap(([what, of]) => differing(what, of)).join(', ');
+}
+
+const skuOf = (k: Kind): string | null =>
+  k.signature && `${k.signature.family} ${k.signature.model} ${k.signature.stepping}`;
+
+const skuText = ({ signature: s }: Kind): string =>
   s ? `family ${s.family}, model ${s.model}, stepping ${s.stepping}` : 'unknown';
 
-function listOf(names: readonly string[]): string {
-  const more = names.length - NAMED;
+function listOf(names: readonly string[], count = names.length): string {
+  const more = count - NAMED;
   return more > 1 ? `${names.slice(0, NAMED).join(' ')} and ${more} more` : names.join(' ');
 }
-
-const who = (members: readonly Member[]): string => listOf(members.map((m) => m.id).sort(byBytes));

@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import type { Catalog } from '../../src/cpu/catalog.ts';
 import type { Made } from './hosts.ts';
 
-const KVM = [
+/** What KVM gives to every guest, as a hypervisor would list it. */
+export const KVM = [
   'kvmclock',
   'kvm-nopiodelay',
   'kvm-asyncpf',
