@@ -186,8 +186,8 @@ const isNewerStack = (f: Finding): boolean => f.code === 'newer-stack';
 function bodyLines(answer: Baseline, page: BaselinePage): string[] {
   const lines: string[] = [];
   if (answer.holds.length > 0)
-    lines.push('', heading('What holds it down', page), ...holdLines(answer.holds, page));
-  const findings = [...unknownNotes(answer), ...answer.findings.filter((f) => !isNewerStack(f))];
+    lines.push('', heading('What holds it down', page), ...holdLines(answer, page));
+  const findings = answer.findings.filter((f) => !isNewerStack(f));
   const known = findingLines(findings, answer.skipped ?? [], page);
   if (known.length > 0) lines.push('', heading('Worth knowing', page), ...known);
   return lines;
@@ -195,17 +195,19 @@ function bodyLines(answer: Baseline, page: BaselinePage): string[] {
 
 /** The same for one of several answers: without headings, and its notes by their codes only. */
 function detailLines(answer: Baseline, page: BaselinePage): string[] {
-  const findings = [...unknownNotes(answer), ...answer.findings];
-  return [...holdLines(answer.holds, page, HOLDS_OF_MANY), ...findingLines(findings, [], page, 0)];
+  return [...holdLines(answer, page, HOLDS_OF_MANY), ...findingLines(answer.findings, [], page, 0)];
 }
 
-function holdLines(holds: readonly Hold[], page: BaselinePage, most = HOLDS): string[] {
+function holdLines(answer: Baseline, page: BaselinePage, most = HOLDS): string[] {
+  // What most hosts lack, the others have too much: those few that hold many down come first.
+  const isFew = (hold: Hold) => 2 * hold.count <= answer.hosts;
+  const holds = [...answer.holds.filter(isFew), ...answer.holds.filter((h) => !isFew(h))];
   const shown = holds.slice(0, most).map((hold) => {
     const them = hold.count === 1 ? 'it' : 'them';
     const { model, features } = hold.without;
     return {
       hosts: hostsText(hold, Math.floor(page.columns * 0.4)),
-      cost: `cost ${hold.features.length}`,
+      cost: `cost ${hold.without.features - answer.features.length}`,
       features: hold.features,
       without: `without ${them}: ${model ?? count(features, 'feature')}`,
     };
@@ -231,18 +233,8 @@ function holdLines(holds: readonly Hold[], page: BaselinePage, most = HOLDS): st
   });
   const rest = holds.length - shown.length;
   if (rest === 0) return lines;
-  const more = `  and ${rest} more that ${rest === 1 ? 'costs' : 'cost'} less; --json has them all`;
+  const more = `  and ${rest} more ${rest === 1 ? 'group' : 'groups'}; --json has them all`;
   return [...lines, page.paint.dim(clip(more, page.columns))];
-}
-
-/** Features about which some host cannot tell, by the very hosts, as notes beside the findings. */
-function unknownNotes(answer: Baseline): Finding[] {
-  const remedy = answer.view === 'hypervisor' ? '' : ' (virsh domcapabilities would settle them)';
-  return byHosts(answer.unknown).map(({ features, ...list }) => {
-    const names = wrap(features, 48, 1)[0]!;
-    const message = `${count(features.length, 'feature')} unknown on ${hostsText(list, 30)}, so left out: ${names}${remedy}`;
-    return { code: 'unknown', severity: 'info', ...list, message };
-  });
 }
 
 interface Features {

@@ -27,6 +27,7 @@ export function findings(
   descriptions(say);
   views(say);
   unknownNames(say, fleet);
+  leftOpen(say, line);
   physBits(say, limits);
   xsave(say);
   merges(say, line);
@@ -160,6 +161,24 @@ function unknownNames(say: Sayer, fleet: Fleet): void {
       say.members((c) => hasBit(fleet.has(c), id)),
       (who) =>
         `${who}: feature "${name}" is unknown to the catalog; it is compared under this name, and no definition can ask for it`,
+    );
+  }
+}
+
+/** What guests on such processors are known to be given, where some host cannot tell and none is known to lack it. */
+function leftOpen(say: Sayer, { fleet, tally, vendor }: Line): void {
+  for (const { classes, features } of tally.openers()) {
+    const names = fleet
+      .names(features)
+      .filter((name) => !vendor || (fleet.catalog.findQemu(name)?.offered.has(vendor) ?? true));
+    if (names.length === 0) continue;
+    const isSettled = [...classes].every((c) => fleet.classes[c]!.view === 'hypervisor');
+    say.say(
+      'info',
+      'unknown',
+      fleet.membersOf(classes),
+      (who) =>
+        `${who}: cannot tell of ${some(names)}, so left out${isSettled ? '' : '; virsh domcapabilities there would settle it'}`,
     );
   }
 }

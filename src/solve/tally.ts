@@ -14,6 +14,12 @@ import { byBytes } from '../cpu/order.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Baseline, Lost } from './answer.ts';
 
+/** Features of which the same classes, and no others, lack or leave open each. */
+export interface Grouped {
+  readonly classes: ReadonlySet<number>;
+  readonly features: Row;
+}
+
 export class Tally {
   readonly #fleet: Fleet;
   /** Features that every host offers, those outside of the answer included; as wide as the fleet's rows. */
@@ -62,26 +68,20 @@ export class Tally {
 
   /** What no host is known to lack and some host leaves open. */
   unknown(): Baseline['unknown'] {
-    const open = [...this.#open].filter(([id, classes]) => !this.#isLackedBeside(id, classes));
-    return this.#byName(open).map(([id, classes]) => ({
+    return this.#byName([...this.#unlacked()]).map(([id, classes]) => ({
       feature: this.#fleet.featureName(id),
       ...this.#fleet.list(this.#fleet.membersOf(classes)),
     }));
   }
 
   /** Lost features by the very classes that lack them. */
-  lackers(): { readonly classes: ReadonlySet<number>; readonly features: Row }[] {
-    const groups = new Map<string, { classes: Set<number>; features: Row }>();
-    for (const [id, classes] of this.#lacking) {
-      const key = classes.join();
-      const group = groups.get(key) ?? {
-        classes: new Set(classes),
-        features: emptyRow(this.#fleet.bits),
-      };
-      groups.set(key, group);
-      setBit(group.features, id);
-    }
-    return [...groups.values()];
+  lackers(): Grouped[] {
+    return this.#byClasses(this.#lacking);
+  }
+
+  /** Features that no host is known to lack, by the very classes that leave them open. */
+  openers(): Grouped[] {
+    return this.#byClasses(this.#unlacked());
   }
 
   /** Features that every host offers but for those of these classes. */
@@ -111,11 +111,27 @@ export class Tally {
     return this.#lacking.has(id);
   }
 
-  /** Whether a class outside of these is known to lack the feature (then nobody has it, or it is lost). */
-  #isLackedBeside(id: number, open: readonly number[]): boolean {
-    if (this.#lacking.has(id)) return true;
-    const hosts = open.reduce((n, c) => n + this.#fleet.weights[c]!, 0);
-    return this.#have[id]! + hosts < this.#fleet.hosts;
+  /** Of the features that some host leaves open, those that no host is known to lack. */
+  *#unlacked(): Generator<[number, number[]]> {
+    for (const [id, classes] of this.#open) {
+      const open = classes.reduce((n, c) => n + this.#fleet.weights[c]!, 0);
+      if (!this.#lacking.has(id) && this.#have[id]! + open === this.#fleet.hosts)
+        yield [id, classes];
+    }
+  }
+
+  #byClasses(entries: Iterable<[number, number[]]>): Grouped[] {
+    const groups = new Map<string, Grouped>();
+    for (const [id, classes] of entries) {
+      const key = classes.join();
+      const group = groups.get(key) ?? {
+        classes: new Set(classes),
+        features: emptyRow(this.#fleet.bits),
+      };
+      groups.set(key, group);
+      setBit(group.features, id);
+    }
+    return [...groups.values()];
   }
 
   #byName<T>(entries: [number, T][]): [number, T][] {
