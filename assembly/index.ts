@@ -10,3 +10,4 @@ export { counts, countsScratchSize, weightedCounts } from './counts';
 export { bestSplits, searchScratchSize, searchSplit, worthOfSubsets } from './groups';
 export { heapBase } from './memory';
 export { covers, coversEach, join, meet, missing } from './rows';
+export { scan, scanForget, scanName, scanOutput, scanSeen, scanSize, scanStart } from './scan';

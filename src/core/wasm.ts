@@ -58,6 +58,21 @@ export interface Core {
     tries: number,
     seed: number,
   ): number;
+  scanSize(window: number): number;
+  scanOutput(window: number, part: number): number;
+  scanStart(state: number, wantsIds: boolean): void;
+  scanForget(state: number): void;
+  scanName(state: number, at: number, role: number): number;
+  scanSeen(state: number, slot: number): number;
+  scan(
+    state: number,
+    kinds: number,
+    ends: number,
+    ids: number,
+    from: number,
+    end: number,
+    limit: number,
+  ): number;
 }
 
 // Only the debug build imports this, and only for a caller's bug.

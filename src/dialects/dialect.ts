@@ -2,12 +2,23 @@
 import type { Catalog } from '../cpu/catalog.ts';
 import type { GuestCpu } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
-import type { Description } from '../cpu/host.ts';
+import type { Description, Note } from '../cpu/host.ts';
 
 export interface Input {
   /** How the input is called in messages: its path as given, or stdin. */
   readonly name: string;
   readonly bytes: Uint8Array;
+}
+
+/** An input that is too large to hold, or has no end yet. One of `read` and `whole` is called, once. */
+export interface Stream {
+  readonly name: string;
+  /** How it begins: 64 KiB, or all of it. */
+  readonly head: Uint8Array;
+  /** Fills an array from the input's beginning on; answers how many bytes came, 0 at the end. */
+  read(into: Uint8Array): number | Promise<number>;
+  /** All of it. */
+  whole(): Promise<Uint8Array>;
 }
 
 /** Takes a host that cannot be read; what else is in the input is read without it. */
@@ -25,6 +36,10 @@ export interface Dialect {
   read?(input: Input, catalog: Catalog, skip?: Skip): Description[] | Promise<Description[]>;
   /** The CPU of a guest in this language, ending in a newline. */
   write?(cpu: GuestCpu, catalog: Catalog): string;
+  /** What this language cannot say of the CPU, and what must be done beside it. */
+  notes?(cpu: GuestCpu, catalog: Catalog): readonly Note[];
+  /** How what is written is put to use, in one line. */
+  readonly use?: string;
 }
 
 /** What is made of one host; nothing where it cannot be read and may be skipped. */

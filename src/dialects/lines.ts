@@ -14,9 +14,12 @@ export interface Line {
 }
 
 /** No line of any language that is read line by line is this long, in bytes. */
-const MAX_LINE = 64 * 1024 * 1024;
+export const MAX_LINE = 64 * 1024 * 1024;
 
 const NEWLINE = 10;
+
+const strict = new TextDecoder('utf-8', { fatal: true });
+const lenient = new TextDecoder();
 
 /**
  * The lines of an input; a byte order mark is no part of the first.
@@ -24,28 +27,32 @@ const NEWLINE = 10;
  */
 export function* linesOf(input: Input): Generator<Line> {
   const { bytes, name } = input;
-  const decoder = new TextDecoder('utf-8', { fatal: true });
-  const lenient = new TextDecoder();
   for (let start = 0, number = 1; start < bytes.length; number++) {
     const newline = bytes.indexOf(NEWLINE, start);
     const end = newline < 0 ? bytes.length : newline;
-    if (end - start > MAX_LINE)
-      throw new QueryError(
-        `${name}:${number}: the line is longer than ${MAX_LINE >> 20} MB; this is no text written line by line`,
-      );
-    const line = bytes.subarray(start, end);
-    let text: string;
-    let isUtf8 = true;
-    try {
-      text = decoder.decode(line);
-    } catch {
-      text = lenient.decode(line);
-      isUtf8 = false;
-    }
-    if (text.endsWith('\r')) text = text.slice(0, -1);
-    yield { number, text, isEnded: newline >= 0, isUtf8 };
+    if (end - start > MAX_LINE) throw tooLong(name, number);
+    yield decodeLine(bytes.subarray(start, end), number, newline >= 0);
     start = end + 1;
   }
+}
+
+export const tooLong = (name: string, number: number): QueryError =>
+  new QueryError(
+    `${name}:${number}: the line is longer than ${MAX_LINE >> 20} MB; this is no text written line by line`,
+  );
+
+/** A line from its bytes without the newline. */
+export function decodeLine(bytes: Uint8Array, number: number, isEnded: boolean): Line {
+  let text: string;
+  let isUtf8 = true;
+  try {
+    text = strict.decode(bytes);
+  } catch {
+    text = lenient.decode(bytes);
+    isUtf8 = false;
+  }
+  if (text.endsWith('\r')) text = text.slice(0, -1);
+  return { number, text, isEnded, isUtf8 };
 }
 
 /** A piece of text as it can stand in a message: short, and on one line. */

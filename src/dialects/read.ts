@@ -1,13 +1,17 @@
 // From inputs to a fleet: recognise, read, name, and join what several documents say about one host.
-import { join, meet, minus, size } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
-import type { Description, View } from '../cpu/host.ts';
+import type { Description } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
-import { type Candidate, candidate, Fleet, type Skipped } from '../fleet/fleet.ts';
+import { Fleet, type Skipped } from '../fleet/fleet.ts';
+import { Gatherer } from '../fleet/gather.ts';
+import { batchOf } from '../fleet/hosts.ts';
 import { hostIds } from '../fleet/ids.ts';
-import type { Dialect, Input, Skip } from './dialect.ts';
+import { kindOf } from '../fleet/kind.ts';
+import type { Dialect, Input, Skip, Stream } from './dialect.ts';
 import { dialectByName, dialectNames, recogniseDialect } from './index.ts';
+import { isOneValue, records } from './records.ts';
+import { keepOnly, RecordScan } from './scan.ts';
 
 export interface ReadOptions {
   /** Read every input in this dialect instead of recognising it. */
@@ -16,6 +20,8 @@ export interface ReadOptions {
   readonly skipUnreadable?: boolean;
   /** Look for no two documents of one host, and list no hosts by id. */
   readonly noIds?: boolean;
+  /** The keys of host records that questions will be about; all of them where absent, which takes longer. */
+  readonly keep?: readonly string[];
 }
 
 /** An input that could not even be opened; the place where files are opened throws it in the file's stead. */
@@ -25,8 +31,8 @@ export interface Unreadable {
 }
 
 const HEAD = 64 * 1024;
-/** From the weakest word about guests to the strongest. */
-const VIEWS: readonly View[] = ['guest', 'hardware', 'kernel', 'hypervisor'];
+/** Records of fewer bytes are read one by one: as fast, and the scanner has no tables to set up. */
+const SCANNED = 64 * 1024;
 
 /** One CPU as a document describes it, with the id that it goes by. */
 export interface Read {
@@ -35,50 +41,88 @@ export interface Read {
   readonly description: Description;
 }
 
+/** What was typed, opened: whole, piece by piece, or not at all. */
+export type Opened = Input | Stream | Unreadable;
+
+/** Problems of inputs, as they come. */
+class Problems {
+  readonly list: Skipped[] = [];
+  readonly #goesOn: boolean;
+
+  constructor(options: ReadOptions) {
+    this.#goesOn = options.skipUnreadable ?? false;
+  }
+
+  /** Takes a problem of an input whose other hosts are read; undefined where none is to be left out. */
+  skip(input: string): Skip | undefined {
+    return this.#goesOn ? (problem) => this.#add(input, problem) : undefined;
+  }
+
+  has(input: string): boolean {
+    return this.list.some((problem) => problem.input === input);
+  }
+
+  /** Reads an input; what it throws is noted. */
+  async attempt(input: Opened, read: () => Promise<void>): Promise<void> {
+    try {
+      if ('error' in input) throw input.error;
+      await read();
+    } catch (error) {
+      if (!(error instanceof QueryError)) throw error;
+      this.#add(input.name, error);
+    }
+  }
+
+  /** @throws QueryError with one line a problem, unless they may be skipped and some hosts are there. */
+  settle(hosts: boolean): Skipped[] {
+    if (this.list.length > 0 && !(this.#goesOn && hosts))
+      throw new QueryError(this.list.map((p) => p.reason).join('\n'));
+    if (!hosts) throw new QueryError('no hosts: the inputs describe none');
+    return this.list.sort((a, b) => byBytes(a.input, b.input));
+  }
+
+  #add(input: string, { message }: QueryError): void {
+    const line = message.match(/:(\d+)(?::\d+)?: /)?.[1];
+    this.list.push({ input, ...(line ? { line: Number(line) } : {}), reason: message });
+  }
+}
+
+function dialectOf(options: ReadOptions): Dialect | undefined {
+  if (options.from === undefined) return undefined;
+  const dialect = dialectByName(options.from);
+  if (dialect?.read) return dialect;
+  throw new QueryError(
+    `--from "${options.from}" is no dialect that can be read; choose one of ${dialectNames('read').join(', ')}`,
+  );
+}
+
+type Inputs = AsyncIterable<Opened> | Iterable<Opened>;
+
 /**
  * Reads every CPU of all inputs, in the order of their ids.
  * @throws QueryError with one line a problem; with skipUnreadable only when nothing is left.
  */
 export async function readDescriptions(
   catalog: Catalog,
-  inputs: AsyncIterable<Input | Unreadable> | Iterable<Input | Unreadable>,
+  inputs: Inputs,
   options: ReadOptions = {},
 ): Promise<{ read: Read[]; skipped: Skipped[] }> {
-  const dialect = options.from === undefined ? undefined : dialectByName(options.from);
-  if (options.from !== undefined && !dialect?.read)
-    throw new QueryError(
-      `--from "${options.from}" is no dialect that can be read; choose one of ${dialectNames('read').join(', ')}`,
-    );
+  const dialect = dialectOf(options);
   const placed: { input: string; host: string | null; description: Description }[] = [];
-  const problems: Skipped[] = [];
-  for await (const input of inputs) {
-    const skip = ({ message }: QueryError): void => {
-      const line = message.match(/:(\d+)(?::\d+)?: /)?.[1];
-      problems.push({
-        input: input.name,
-        ...(line ? { line: Number(line) } : {}),
-        reason: message,
-      });
-    };
-    try {
-      if ('error' in input) throw input.error;
-      const read = readInput(catalog, input, dialect, options.skipUnreadable ? skip : undefined);
-      for (const description of await read)
+  const problems = new Problems(options);
+  for await (const input of inputs)
+    await problems.attempt(input, async () => {
+      const whole = await wholeOf(input as Input | Stream);
+      for (const description of await readInput(catalog, whole, dialect, problems.skip(input.name)))
         placed.push({ input: input.name, host: description.host, description });
-    } catch (error) {
-      if (!(error instanceof QueryError)) throw error;
-      skip(error);
-    }
-  }
-  if (problems.length > 0 && !(options.skipUnreadable && placed.length > 0))
-    throw new QueryError(problems.map((p) => p.reason).join('\n'));
-  if (placed.length === 0) throw new QueryError('no hosts: the inputs describe none');
+    });
+  const skipped = problems.settle(placed.length > 0);
   const ids = hostIds(placed);
   // In the order of their ids, so that the order of the inputs decides nothing.
   const read = placed
     .map(({ input, description }, i) => ({ id: ids[i]!, input, description }))
     .sort((a, b) => byBytes(a.id, b.id) || byBytes(a.input, b.input));
-  return { read, skipped: problems.sort((a, b) => byBytes(a.input, b.input)) };
+  return { read, skipped };
 }
 
 /**
@@ -87,16 +131,51 @@ export async function readDescriptions(
  */
 export async function readFleet(
   catalog: Catalog,
-  inputs: AsyncIterable<Input | Unreadable> | Iterable<Input | Unreadable>,
+  inputs: Inputs,
   options: ReadOptions = {},
 ): Promise<Fleet> {
-  const { read, skipped } = await readDescriptions(catalog, inputs, options);
-  const candidates = read.map(({ id, input, description }) => ({
-    input,
-    ...candidate(catalog, id, description),
-  }));
-  const hosts = options.noIds ? candidates : joinDocuments(catalog, candidates);
-  return new Fleet(catalog, hosts, { skipped, listed: options.noIds ? 0 : undefined });
+  const dialect = dialectOf(options);
+  const problems = new Problems(options);
+  const ids = !options.noIds;
+  const gatherer = new Gatherer(catalog, ids);
+  let hosts = 0;
+  for await (const input of inputs)
+    await problems.attempt(input, async () => {
+      const opened = input as Input | Stream;
+      const skip = problems.skip(input.name);
+      if (options.keep !== undefined && isScanned(opened, dialect)) {
+        const scan = new RecordScan(catalog, gatherer, input.name, {
+          ids,
+          keep: options.keep,
+          skip,
+        });
+        if ('bytes' in opened) scan.push(opened.bytes);
+        else await scan.run(opened.read);
+        if (scan.hosts === 0 && !problems.has(input.name)) throw noCpu(input.name, records);
+        hosts += scan.hosts;
+        return;
+      }
+      const found = await readInput(catalog, await wholeOf(opened), dialect, skip);
+      for (const { keys } of found) for (const key of Object.keys(keys)) gatherer.key(key);
+      const kinds = found.map((d) => gatherer.kind(kindOf(catalog, keepOnly(d, options.keep))));
+      const names = found.map((d) => d.host ?? '');
+      gatherer.add(input.name, [{ ...batchOf(names, kinds), ascending: false }]);
+      hosts += found.length;
+    });
+  const skipped = problems.settle(hosts > 0);
+  return new Fleet(catalog, gatherer.finish(), { skipped, listed: options.noIds ? 0 : undefined });
+}
+
+const wholeOf = async (input: Input | Stream): Promise<Input> =>
+  'bytes' in input ? input : { name: input.name, bytes: await input.whole() };
+
+/** Whether an input is a file of host records, one a line, long enough to be worth it. */
+function isScanned(input: Input | Stream, dialect: Dialect | undefined): boolean {
+  const head = 'bytes' in input ? input.bytes : input.head;
+  if ('bytes' in input && head.length < SCANNED) return false;
+  const start = head.subarray(0, HEAD);
+  const reader = dialect ?? recogniseDialect(new TextDecoder().decode(start));
+  return reader === records && !isOneValue(head);
 }
 
 async function readInput(
@@ -123,79 +202,9 @@ async function readInput(
     skip?.(problem);
   };
   const descriptions = await reader.read!(input, catalog, skip && count);
-  if (descriptions.length === 0 && skipped === 0)
-    throw new QueryError(`${input.name} describes no CPU, although it looks like ${reader.name}`);
+  if (descriptions.length === 0 && skipped === 0) throw noCpu(input.name, reader);
   return descriptions;
 }
 
-/** Documents that name the same host become one: the better view wins, and known beats unknown. */
-function joinDocuments(
-  catalog: Catalog,
-  candidates: readonly (Candidate & { input: string })[],
-): Candidate[] {
-  const byId = new Map<string, (Candidate & { input: string })[]>();
-  for (const c of candidates) {
-    const same = byId.get(c.id);
-    if (same) same.push(c);
-    else byId.set(c.id, [c]);
-  }
-  return [...byId.values()].map((same) => {
-    const ordered = [...same].sort(
-      (a, b) => VIEWS.indexOf(b.view) - VIEWS.indexOf(a.view) || byBytes(a.input, b.input),
-    );
-    return ordered.reduce((better, other) => joinTwo(catalog, better, other));
-  });
-}
-
-function joinTwo(
-  catalog: Catalog,
-  a: Candidate & { input: string },
-  b: Candidate & { input: string },
-): Candidate & { input: string } {
-  const where = a.input === b.input ? `twice in ${a.input}` : `in ${a.input} and in ${b.input}`;
-  const contradict = (what: string): never => {
-    throw new QueryError(
-      `host ${a.id} is described ${where}, and the two contradict each other about ${what}; keep the one that holds`,
-    );
-  };
-  if (a.arch !== b.arch) contradict(`the architecture (${a.arch}, ${b.arch})`);
-  if (a.vendor !== null && b.vendor !== null && a.vendor !== b.vendor)
-    contradict(`the vendor (${a.vendor}, ${b.vendor})`);
-  const both = meet(a.known, b.known);
-  const differs = join(minus(meet(a.has, both), b.has), minus(meet(b.has, both), a.has));
-  if (a.view === b.view) {
-    if (size(differs) > 0)
-      contradict(
-        catalog.names(differs).slice(0, 5).join(', ') + (size(differs) > 5 ? ', ...' : ''),
-      );
-    if (a.physBits !== null && b.physBits !== null && a.physBits !== b.physBits)
-      contradict(`physical address bits (${a.physBits}, ${b.physBits})`);
-    const [x, y] = [a, b].map((c) => new Set(c.unnamed));
-    const unnamed = [
-      ...a.unnamed.filter((n) => !y!.has(n)),
-      ...b.unnamed.filter((n) => !x!.has(n)),
-    ];
-    if (unnamed.length > 0) contradict(unnamed.join(', '));
-  }
-  // What the better view leaves open, the other may settle.
-  const open = minus(b.known, a.known);
-  return {
-    ...a,
-    has: join(a.has, meet(b.has, open)),
-    known: join(a.known, open),
-    unnamed: [...new Set([...a.unnamed, ...b.unnamed])],
-    unnamedUnknown: a.unnamedUnknown.filter((n) => b.unnamedUnknown.includes(n)),
-    vendor: a.vendor ?? b.vendor,
-    physBits: a.physBits ?? b.physBits,
-    xsave: a.xsave ?? b.xsave,
-    models: { ...b.models, ...a.models },
-    keys: { ...b.keys, ...a.keys },
-    microcode: a.microcode ?? b.microcode,
-    signature: a.signature ?? b.signature,
-    machine: a.machine ?? b.machine,
-    qemu: a.qemu ?? b.qemu,
-    selfHosted: a.selfHosted || b.selfHosted,
-    assumed: a.assumed.filter((name) => b.assumed.includes(name)),
-    notes: [...a.notes, ...b.notes],
-  };
-}
+const noCpu = (input: string, { name }: Dialect): QueryError =>
+  new QueryError(`${input} describes no CPU, although it looks like ${name}`);

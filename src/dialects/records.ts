@@ -7,7 +7,7 @@ import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note, Signature, View, XsaveComponent } from '../cpu/host.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
 import { isObject, type JsonObject, kindOf, MAX_JSON, parseJson, repeatedKey } from './json.ts';
-import { linesOf, quote } from './lines.ts';
+import { type Line, linesOf, quote } from './lines.ts';
 
 const VIEWS: readonly View[] = ['hardware', 'kernel', 'hypervisor', 'guest'];
 const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
@@ -58,22 +58,34 @@ function* recordsOf(input: Input): Generator<Found> {
       yield { line: lines[i]!, text: null, parse: () => record };
     return;
   }
-  for (const { number, text, isUtf8 } of linesOf(input)) {
-    const trimmed = text.trim();
-    if (trimmed === '') continue;
-    const parse = () => {
-      if (!isUtf8)
-        throw new QueryError(
-          `${name}:${number}: the line is not UTF-8 text; write the file in UTF-8`,
-        );
-      return parseJson(trimmed, name, number);
-    };
-    yield { line: number, text: trimmed, parse };
+  for (const line of linesOf(input)) {
+    const found = recordIn(line, name);
+    if (found) yield found;
   }
 }
 
+/** The record on a line, or null where it is blank. */
+function recordIn({ number, text, isUtf8 }: Line, name: string): Found | null {
+  const trimmed = text.trim();
+  if (trimmed === '') return null;
+  const parse = () => {
+    if (!isUtf8)
+      throw new QueryError(
+        `${name}:${number}: the line is not UTF-8 text; write the file in UTF-8`,
+      );
+    return parseJson(trimmed, name, number);
+  };
+  return { line: number, text: trimmed, parse };
+}
+
+/** What one line of a file of records says, or null where it is blank. */
+export function readRecord(catalog: Catalog, input: string, line: Line): Description | null {
+  const found = recordIn(line, input);
+  return found && new RecordReader(catalog, input, found).read();
+}
+
 /** Whether the input is a list, or an object over several lines: not one object a line. */
-function isOneValue(bytes: Uint8Array): boolean {
+export function isOneValue(bytes: Uint8Array): boolean {
   const start = bytes.findIndex((byte) => !isBlank(byte));
   if (bytes[start] === LIST) return true;
   const newline = bytes.indexOf(NEWLINE, start);

@@ -14,8 +14,12 @@ export interface Placed {
 /**
  * Ids for CPUs in the order in which they were read: the explicit name, else the input's path without its
  * endings, cut to as few of its last parts as keep it apart from every other input; #2, #3 for further CPUs.
+ * `isTaken` knows of explicit names beside those that are placed.
  */
-export function hostIds(placed: readonly Placed[]): string[] {
+export function hostIds(
+  placed: readonly Placed[],
+  isTaken: (id: string) => boolean = () => false,
+): string[] {
   const inputs = [...new Set(placed.filter((p) => p.host === null).map((p) => p.input))];
   const short = shortNames(inputs);
   const taken = new Set(placed.flatMap((p) => (p.host === null ? [] : [p.host])));
@@ -26,7 +30,7 @@ export function hostIds(placed: readonly Placed[]): string[] {
     for (let n = (count.get(name) ?? 0) + 1; ; n++) {
       count.set(name, n);
       const id = n === 1 ? name : `${name}#${n}`;
-      if (!taken.has(id)) return id;
+      if (!taken.has(id) && !isTaken(id)) return id;
     }
   });
 }

@@ -1,0 +1,282 @@
+// Hosts as inputs bring them, on their way into a fleet: named where their documents name none, and joined where
+// several speak of one.
+import type { Catalog } from '../cpu/catalog.ts';
+import { byBytes } from '../cpu/order.ts';
+import type { Gathered } from './fleet.ts';
+import { type Batch, batchOf, GONE, idAt } from './hosts.ts';
+import { hostIds } from './ids.ts';
+import { type Document, joinDocuments } from './join.ts';
+import type { Kind } from './kind.ts';
+
+/** Hosts of an input, in its order; an empty id stands for a host that its document does not name. */
+export interface Arrival extends Batch {
+  /** Whether it is certain that no id is empty or there twice: each is longer than the one before, or greater. */
+  readonly ascending: boolean;
+}
+
+/** Hosts of one batch; more begin another, so that no array has to be copied when it grows. */
+const BATCH = 65536;
+
+/** The hosts of an input as they come, in arrays that grow. */
+export class Arrivals {
+  readonly #done: Arrival[] = [];
+  #kinds = new Uint32Array(64);
+  #ends = new Uint32Array(64);
+  #ids = new Uint8Array(1024);
+  #hosts = 0;
+  #ascending = true;
+
+  /** These hosts after those before. */
+  push({ kinds, ends, ids, ascending }: Arrival): void {
+    if (this.#hosts + kinds.length > BATCH) this.#seal();
+    const hosts = this.#hosts;
+    const used = hosts === 0 ? 0 : this.#ends[hosts - 1]!;
+    this.#kinds = withRoom(this.#kinds, hosts, kinds.length);
+    this.#ends = withRoom(this.#ends, hosts, kinds.length);
+    this.#ids = withRoom(this.#ids, used, ids.length);
+    this.#kinds.set(kinds, hosts);
+    for (let i = 0; i < ends.length; i++) this.#ends[hosts + i] = used + ends[i]!;
+    this.#ids.set(ids, used);
+    this.#hosts += kinds.length;
+    this.#ascending &&= ascending && (hosts === 0 || this.#ascendsAt(hosts));
+  }
+
+  all(): readonly Arrival[] {
+    this.#seal();
+    return this.#done;
+  }
+
+  #ascendsAt(host: number): boolean {
+    const batch = { ids: this.#ids, ends: this.#ends, kinds: this.#kinds };
+    return isLongerOrGreater(idAt(batch, host), idAt(batch, host - 1));
+  }
+
+  #seal(): void {
+    const hosts = this.#hosts;
+    if (hosts === 0) return;
+    this.#done.push({
+      kinds: this.#kinds.slice(0, hosts),
+      ends: this.#ends.slice(0, hosts),
+      ids: this.#ids.slice(0, this.#ends[hosts - 1]),
+      ascending: this.#ascending,
+    });
+    this.#hosts = 0;
+    this.#ascending = true;
+  }
+}
+
+function withRoom<T extends Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer>>(
+  array: T,
+  used: number,
+  more: number,
+): T {
+  if (used + more <= array.length) return array;
+  const Grown = array.constructor as new (length: number) => T;
+  const grown = new Grown(Math.max(used + more, 2 * array.length));
+  grown.set(array.subarray(0, used));
+  return grown;
+}
+
+export class Gatherer {
+  readonly #catalog: Catalog;
+  readonly #kinds: Kind[] = [];
+  readonly #inputs: { readonly name: string; readonly arrivals: readonly Arrival[] }[] = [];
+  readonly #keys = new Set<string>();
+  /** How many hosts of each kind there are, where nobody asks who they are. */
+  readonly #counts: number[] | null;
+
+  constructor(catalog: Catalog, ids: boolean) {
+    this.#catalog = catalog;
+    this.#counts = ids ? null : [];
+  }
+
+  /** The number of a kind, which hosts of an input are then said to be of. */
+  kind(kind: Kind): number {
+    for (const key of Object.keys(kind.keys)) this.#keys.add(key);
+    return this.#kinds.push(kind) - 1;
+  }
+
+  /** All hosts of an input. */
+  add(name: string, arrivals: readonly Arrival[]): void {
+    if (this.#counts === null) this.#inputs.push({ name, arrivals });
+    else
+      for (const { kinds } of arrivals)
+        for (const kind of kinds) this.#counts[kind] = (this.#counts[kind] ?? 0) + 1;
+  }
+
+  /** So many more hosts of each kind, of which nobody asks who they are. */
+  count(hosts: readonly (number | undefined)[]): void {
+    for (const [kind, n] of hosts.entries())
+      if (n) this.#counts![kind] = (this.#counts![kind] ?? 0) + n;
+  }
+
+  /** A key of host records that was there, whether it was kept or not. */
+  key(name: string): void {
+    this.#keys.add(name);
+  }
+
+  /** @throws QueryError where two documents of a host contradict each other. */
+  finish(): Gathered {
+    const keys = [...this.#keys].sort(byBytes);
+    if (this.#counts !== null) {
+      const counts = this.#counts;
+      return {
+        kinds: this.#kinds,
+        weights: this.#kinds.map((_, kind) => counts[kind] ?? 0),
+        batches: null,
+        keys,
+      };
+    }
+    const batches = this.#areDistinct() ? this.#inputs.flatMap((i) => i.arrivals) : this.#settle();
+    return { kinds: this.#kinds, weights: [], batches, keys };
+  }
+
+  /** Whether the ids of all hosts ascend, so that none is missing or there twice: most inventories are sorted. */
+  #areDistinct(): boolean {
+    let last = '';
+    for (const { arrivals } of this.#inputs)
+      for (const arrival of arrivals) {
+        const { length } = arrival.kinds;
+        if (length === 0) continue;
+        const first = idAt(arrival, 0);
+        if (!arrival.ascending || !isLongerOrGreater(first, last)) return false;
+        last = idAt(arrival, length - 1);
+      }
+    return true;
+  }
+
+  #settle(): Batch[] {
+    const named = this.#named();
+    const index = new IdIndex(named.map(({ batch }) => batch));
+    const twice = index.repeated();
+    if (twice.size === 0) return named.map(({ batch }) => batch);
+    const batches = named.map(({ batch }) => ({ ...batch, kinds: batch.kinds.slice() }));
+    for (const [id, places] of [...twice].sort(([a], [b]) => byBytes(a, b))) {
+      const documents = places.map(
+        ([b, i]): Document => ({
+          input: named[b]!.input,
+          kind: this.#kinds[batches[b]!.kinds[i]!]!,
+        }),
+      );
+      const kind = this.kind(joinDocuments(this.#catalog, id, documents));
+      for (const [n, [b, i]] of places.entries()) batches[b]!.kinds[i] = n === 0 ? kind : GONE;
+    }
+    return batches;
+  }
+
+  /** All hosts with names: those that their documents name not, by where they were read from. */
+  #named(): { readonly input: string; readonly batch: Batch }[] {
+    const all = this.#inputs.flatMap(({ name, arrivals }) =>
+      arrivals.map((batch) => ({ input: name, batch })),
+    );
+    const nameless = all.flatMap(({ input, batch }) =>
+      batch.ascending ? [] : emptyIds(batch).map(() => ({ input, host: null })),
+    );
+    if (nameless.length === 0) return all;
+    const index = new IdIndex(all.map(({ batch }) => batch));
+    const ids = hostIds(nameless, (id) => index.has(id));
+    let next = 0;
+    return all.map(({ input, batch }) => {
+      if (batch.ascending || emptyIds(batch).length === 0) return { input, batch };
+      const now = Array.from(batch.kinds, (_, i) => idAt(batch, i) || ids[next++]!);
+      return { input, batch: batchOf(now, batch.kinds) };
+    });
+  }
+}
+
+function emptyIds({ ends }: Batch): number[] {
+  const empty: number[] = [];
+  let start = 0;
+  for (const [i, end] of ends.entries()) {
+    if (end === start) empty.push(i);
+    start = end;
+  }
+  return empty;
+}
+
+/** An order that follows numbers without leading zeros, as inventories count their hosts. */
+function isLongerOrGreater(id: string, than: string): boolean {
+  const [a, b] = [id, than].map((text) => new TextEncoder().encode(text));
+  if (a!.length !== b!.length) return a!.length > b!.length;
+  const at = a!.findIndex((byte, i) => byte !== b![i]);
+  return at >= 0 && a![at]! > b![at]!;
+}
+
+/** Which hosts have an id: a table by hash over their bytes, as millions of strings would not fit. */
+class IdIndex {
+  readonly #batches: readonly Batch[];
+  /** A hash, and the place of the host by batch and position there, for each slot: three words, all 0 if empty. */
+  readonly #slots: Uint32Array;
+  readonly #mask: number;
+  readonly #repeated = new Map<string, [batch: number, i: number][]>();
+
+  constructor(batches: readonly Batch[]) {
+    const hosts = batches.reduce((n, { kinds }) => n + kinds.length, 0);
+    const size = 2 ** Math.ceil(Math.log2(hosts * 1.5 + 2));
+    this.#batches = batches;
+    this.#slots = new Uint32Array(size * 3);
+    this.#mask = size - 1;
+    for (const [b, { ids, ends }] of batches.entries()) {
+      let start = 0;
+      for (let i = 0; i < ends.length; i++) {
+        const end = ends[i]!;
+        if (end > start) this.#put(ids, start, end, b, i);
+        start = end;
+      }
+    }
+  }
+
+  has(id: string): boolean {
+    const bytes = new TextEncoder().encode(id);
+    return this.#slots[this.#find(bytes, 0, bytes.length) + 1] !== 0;
+  }
+
+  /** The ids that several hosts have, and where. */
+  repeated(): ReadonlyMap<string, readonly (readonly [batch: number, i: number])[]> {
+    return this.#repeated;
+  }
+
+  #put(ids: Uint8Array, start: number, end: number, b: number, i: number): void {
+    const slots = this.#slots;
+    const at = this.#find(ids, start, end);
+    if (slots[at + 1] === 0) {
+      slots[at] = hash(ids, start, end);
+      slots[at + 1] = b + 1;
+      slots[at + 2] = i;
+      return;
+    }
+    const id = idAt(this.#batches[b]!, i);
+    const places = this.#repeated.get(id);
+    if (places) places.push([b, i]);
+    else
+      this.#repeated.set(id, [
+        [slots[at + 1]! - 1, slots[at + 2]!],
+        [b, i],
+      ]);
+  }
+
+  /** The slot of an id, or the empty one where it belongs. */
+  #find(ids: Uint8Array, start: number, end: number): number {
+    const slots = this.#slots;
+    const code = hash(ids, start, end);
+    for (let slot = code & this.#mask; ; slot = (slot + 1) & this.#mask) {
+      const at = slot * 3;
+      if (slots[at + 1] === 0) return at;
+      if (slots[at] !== code) continue;
+      const batch = this.#batches[slots[at + 1]! - 1]!;
+      const i = slots[at + 2]!;
+      const from = i === 0 ? 0 : batch.ends[i - 1]!;
+      if (batch.ends[i]! - from !== end - start) continue;
+      let n = 0;
+      while (n < end - start && batch.ids[from + n] === ids[start + n]) n++;
+      if (n === end - start) return at;
+    }
+  }
+}
+
+/** FNV-1a over bytes, stirred so that its low bits depend on all of them. */
+function hash(ids: Uint8Array, start: number, end: number): number {
+  let code = 0x811c9dc5;
+  for (let i = start; i < end; i++) code = Math.imul(code ^ ids[i]!, 0x01000193);
+  return (code ^ (code >>> 15)) >>> 0;
+}

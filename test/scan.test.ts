@@ -1,0 +1,366 @@
+// The scanner of host records, held against JSON.parse and against reading each record by itself.
+import fc from 'fast-check';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import debug from '../build/core.debug.wasm';
+import release from '../build/core.wasm';
+import { Arena } from '../src/core/arena.ts';
+import { CHUNK, type Found, Scanner } from '../src/core/scan.ts';
+import { instantiate } from '../src/core/wasm.ts';
+import { loadCatalog } from '../src/cpu/catalog.ts';
+import { QueryError } from '../src/cpu/errors.ts';
+import type { Stream } from '../src/dialects/dialect.ts';
+import { type ReadOptions, readFleet } from '../src/dialects/read.ts';
+import type { Fleet } from '../src/fleet/fleet.ts';
+
+const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
+const numRuns = Number(process.env.PLIMSOLL_RUNS ?? 300);
+console.log(`scan: seed ${seed}, ${numRuns} runs of up to 30 lines`);
+fc.configureGlobal({ includeErrorInReport: true, seed, numRuns });
+
+const encode = (text: string) => new TextEncoder().encode(text);
+const decode = (bytes: Uint8Array) => new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+
+const KEYS = {
+  host: 'host',
+  list: 'features',
+  parts: ['arch', 'vendor', 'view', 'unknown', 'limits'],
+  apart: ['Intel', 'GenuineIntel'],
+};
+const MAX_LINE = 4 * CHUNK;
+
+interface Scanned {
+  /** By line: the host's id and the first line of its kind, or null where the line was handed on. */
+  readonly lines: readonly ({ readonly id: string; readonly like: string } | null)[];
+  readonly handed: readonly string[];
+  readonly keys: readonly string[];
+}
+
+/** Scans text that comes in pieces of these sizes. */
+function scan(arena: Arena, bytes: Uint8Array, sizes: readonly number[]): Scanned {
+  const kinds: string[] = [];
+  const lines: ({ id: string; like: string } | null)[] = [];
+  const handed: string[] = [];
+  const scanner = new Scanner(
+    {
+      kind: (line) => kinds.push(new TextDecoder().decode(line)) - 1,
+      other: (line) => {
+        lines.push(null);
+        handed.push(new TextDecoder().decode(line));
+      },
+      found: ({ kinds: each, ends, ids }: Found) => {
+        for (const [i, kind] of each.entries())
+          lines.push({
+            id: decode(ids.subarray(i === 0 ? 0 : ends[i - 1]!, ends[i]!)),
+            like: kinds[kind]!,
+          });
+      },
+      tooLong: (number) => {
+        throw new Error(`line ${number} is too long`);
+      },
+    },
+    { keys: KEYS, ids: true, maxLine: MAX_LINE },
+    arena,
+  );
+  for (let at = 0, n = 0; at < bytes.length; n++) {
+    const piece = bytes.subarray(at, at + Math.min(CHUNK, sizes[n % sizes.length] ?? CHUNK));
+    scanner.room().set(piece);
+    scanner.take(piece.length);
+    at += piece.length;
+  }
+  scanner.end();
+  const keys = scanner.otherKeys();
+  scanner.free();
+  return { lines, handed, keys };
+}
+
+/** What makes two records be of one kind, said slowly: JSON text of everything that counts. */
+function kindOf(line: string): string {
+  const { host, features, ...rest } = JSON.parse(line);
+  const isUuid =
+    typeof host === 'string' && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(host);
+  const named = host === undefined || host === null ? 'no' : isUuid ? 'number' : 'yes';
+  const counts = Object.entries(rest).flatMap(([key, value]) =>
+    KEYS.parts.includes(key)
+      ? [[key, value]]
+      : typeof value === 'object' && value !== null
+        ? [[key]]
+        : [],
+  );
+  counts.sort(([a], [b]) => (`${a}` < `${b}` ? -1 : 1));
+  return JSON.stringify([named, [...new Set(features)].sort(), counts]);
+}
+
+const idOf = (line: string): string => {
+  const { host } = JSON.parse(line);
+  return kindOf(line).startsWith('["yes"') ? host : '';
+};
+
+// Text that is JSON, nearly JSON, or not at all.
+const blank = fc.stringMatching(/^[ \t\r]{0,2}$/);
+const name = fc.oneof(
+  { weight: 12, arbitrary: fc.constantFrom('avx', 'avx2', 'pku', 'x', 'sse4.2', 'a]b') },
+  {
+    weight: 2,
+    arbitrary: fc.integer({ min: 1, max: 60 }).map((n) => 'n'.repeat(n)),
+  },
+  { weight: 1, arbitrary: fc.string() },
+);
+const plainValue = fc.oneof(
+  fc.constantFrom('null', 'true', 'false', '0', '-1', '46', '1.5e3', '""', '"\\u00e9"', '"é"'),
+  fc.constantFrom('01', '1.', '+1', 'nul', '1e999', '-', '"\\x"', '"', '.5', '"\u0001"', '1e5e'),
+  fc.jsonValue({ maxDepth: 3 }).map((value) => JSON.stringify(value)),
+);
+const list = fc
+  .tuple(fc.array(name, { maxLength: 6 }), blank, fc.constantFrom(',', ' , ', ', '))
+  .map(([names, w, comma]) => `[${w}${names.map((n) => JSON.stringify(n)).join(comma)}${w}]`);
+const host = fc.oneof(
+  fc.integer({ min: 0, max: 50 }).map((n) => `"h-${n}"`),
+  fc.constantFrom(
+    'null',
+    '"Intel"',
+    '"GenuineIntel"',
+    '"03000200-0400-0500-0006-000700080009"',
+    '""',
+    '7',
+    '"é"',
+    '"\\u0041"',
+  ),
+);
+const pair = fc.oneof(
+  { weight: 5, arbitrary: list.map((value) => ['"features"', value]) },
+  { weight: 4, arbitrary: host.map((value) => ['"host"', value]) },
+  {
+    weight: 4,
+    arbitrary: fc.tuple(
+      fc.constantFrom('"arch"', '"vendor"', '"limits"', '"rack"', '"a"', '"features"', '"\\u0061"'),
+      plainValue,
+    ),
+  },
+);
+const record = fc
+  .tuple(fc.array(fc.tuple(pair, blank), { minLength: 1, maxLength: 6 }), blank, blank)
+  .map(
+    ([pairs, before, after]) =>
+      `${before}{${pairs.map(([[key, value], w]) => `${w}${key}${w}:${w}${value}${w}`).join(',')}}${after}`,
+  );
+const sound = fc
+  .tuple(
+    host,
+    list,
+    fc.constantFrom('', ',"arch":"x86_64"', ',"rack":7', ',"limits":{"physBits":46}'),
+  )
+  .map(([h, features, rest]) => `{"host":${h},"features":${features}${rest}}`);
+/** A line with some bytes replaced, left out or there twice. */
+const broken = fc
+  .tuple(fc.oneof(record, sound), fc.nat(), fc.nat({ max: 255 }), fc.nat({ max: 3 }))
+  .map(([line, at, byte, how]) => {
+    const bytes = [...encode(line)];
+    const i = at % bytes.length;
+    if (how === 0) bytes[i] = byte;
+    else if (how === 1) bytes.splice(i, 1);
+    else if (how === 2) bytes.splice(i, 0, bytes[i]!);
+    else bytes.splice(i);
+    return Uint8Array.from(bytes.filter((b) => b !== 10));
+  });
+const line = fc.oneof(
+  { weight: 4, arbitrary: sound.map(encode) },
+  { weight: 4, arbitrary: record.map(encode) },
+  { weight: 4, arbitrary: broken },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom('', ' ', '{}', '[]', 'null', '{"features":[]}').map(encode),
+  },
+);
+
+function text(lines: readonly Uint8Array[], ended: boolean): Uint8Array {
+  const all = lines.flatMap((bytes) => [...bytes, 10]);
+  return Uint8Array.from(ended ? all : all.slice(0, -1));
+}
+
+for (const [build, bytes] of Object.entries({ debug, release })) {
+  const test = suite(`scan (${build})`);
+  const arena = new Arena(instantiate(bytes));
+
+  test('what it takes for a kind is that kind to JSON.parse', () => {
+    const sizes = fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 5 });
+    fc.assert(
+      fc.property(
+        fc.array(line, { maxLength: 30 }),
+        sizes,
+        fc.boolean(),
+        (lines, pieces, ended) => {
+          const { lines: found, handed } = scan(arena, text(lines, ended), pieces);
+          const expected = lines.filter(
+            (bytes, i) =>
+              !/^[ \t\r]*$/.test(new TextDecoder('latin1').decode(bytes)) &&
+              !(i === lines.length - 1 && !ended && bytes.length === 0),
+          );
+          assert.is(found.length, expected.length, 'a line for a line');
+          let next = 0;
+          for (const [i, kind] of found.entries()) {
+            if (kind === null) {
+              assert.is(handed[next++], new TextDecoder().decode(expected[i]));
+              continue;
+            }
+            const own = decode(expected[i]!);
+            assert.is(kindOf(own), kindOf(kind.like), own);
+            assert.is(kind.id, idOf(own), own);
+          }
+        },
+      ),
+    );
+  });
+
+  test('takes plain records itself, whatever the order and the blanks', () => {
+    const lines = [
+      '{"host":"a","features":["avx","pku"]}',
+      ' { "features" : [ "pku" , "avx" ] , "host" : "b" } \r',
+      '{"features":["pku","avx","avx"],"rack":12.5,"host":"c","note":"\\u00e9 é \\n","up":true,"x":null}',
+    ];
+    const { lines: found, handed, keys } = scan(arena, encode(`${lines.join('\n')}\n`), [CHUNK]);
+    assert.equal(handed, []);
+    assert.equal(
+      found.map((f) => f?.id),
+      ['a', 'b', 'c'],
+    );
+    assert.equal([...new Set(found.map((f) => f?.like))], [lines[0]]);
+    assert.equal([...keys].sort(), ['note', 'rack', 'up']);
+  });
+
+  test('a line longer than the window is handed on, and one over the limit refused', () => {
+    const long = `{"features":[],"note":"${'x'.repeat(3 * CHUNK)}"}`;
+    const { lines, handed } = scan(arena, encode(`{"features":[]}\n${long}\n{"features":[]}`), [
+      CHUNK,
+    ]);
+    assert.equal(
+      lines.map((l) => l?.id ?? null),
+      ['', null, ''],
+    );
+    assert.is(handed[0], long);
+    assert.throws(
+      () => scan(arena, encode(`\n{"a":"${'x'.repeat(MAX_LINE)}`), [CHUNK]),
+      /line 2 is too long/,
+    );
+  });
+
+  test('more kinds, rows and names than fit are forgotten, not confused', () => {
+    const lines = Array.from(
+      { length: 40_000 },
+      (_, i) =>
+        `{"host":"h${i}","features":["avx"],"arch":"a${i % 20_000}","limits":{"physBits":1}}`,
+    );
+    const { lines: found } = scan(arena, encode(lines.join('\n')), [CHUNK]);
+    assert.is(found.length, lines.length);
+    for (const [i, kind] of found.entries()) {
+      assert.is(kind?.id, `h${i}`);
+      assert.match(kind!.like, `"a${i % 20_000}"`);
+    }
+    const names = Array.from({ length: 3000 }, (_, i) => `{"features":["avx","new${i}"]}`);
+    const many = scan(arena, encode([...names, ...names].join('\n')), [CHUNK]);
+    assert.is(many.lines.length, 6000);
+    for (const [i, kind] of many.lines.entries())
+      if (kind !== null) assert.is(kind.like, names[i % 3000]);
+    assert.ok(many.handed.length < 6000 && many.handed.length > 0, 'some names fit, some do not');
+  });
+
+  test.run();
+}
+
+const test = suite('scan of records');
+
+const stream = (bytes: Uint8Array): Stream => {
+  let at = 0;
+  return {
+    name: 'fleet.ndjson',
+    head: bytes.subarray(0, 65536),
+    read: (into) => {
+      const part = bytes.subarray(at, at + Math.min(into.length, 1000));
+      into.set(part);
+      at += part.length;
+      return part.length;
+    },
+    whole: async () => bytes,
+  };
+};
+
+/** All that a fleet says of its hosts. */
+const whole = (fleet: Fleet) => ({
+  members: fleet.members.map(({ class: index, ...m }) => ({
+    ...m,
+    has: fleet.names(fleet.has(index)),
+    known: fleet.names(fleet.known(index)),
+    facts: fleet.classes[index],
+  })),
+  unnamed: fleet.unnamed,
+  weights: [...fleet.weights],
+  skipped: fleet.skipped,
+});
+
+const outcome = async (read: () => Promise<Fleet>) => {
+  try {
+    return whole(await read());
+  } catch (error) {
+    if (!(error instanceof QueryError)) throw error;
+    return error.message;
+  }
+};
+
+const realistic = fc
+  .record(
+    {
+      host: fc.oneof(
+        fc.integer({ min: 0, max: 30 }).map((n) => `h-${n}`),
+        fc.constantFrom('Intel', 'GenuineIntel', '03000200-0400-0500-0006-000700080009', 'é', ' x'),
+      ),
+      features: fc.array(
+        fc.constantFrom(
+          'avx',
+          'avx2',
+          'pclmuldq',
+          'rep_good',
+          'sse4_1',
+          'new-one',
+          'ibrs',
+          'md_clear',
+        ),
+        { maxLength: 5 },
+      ),
+      arch: fc.constantFrom('x86_64', 'aarch64', null),
+      vendor: fc.constantFrom('Intel', 'AuthenticAMD', null),
+      view: fc.constantFrom('hypervisor', 'hardware', 'kernel', 'odd'),
+      unknown: fc.array(fc.constantFrom('pku', 'avx', 'other-one'), { maxLength: 2 }),
+      limits: fc.constantFrom({ physBits: 46 }, { physBits: 0 }, { more: 1 }, null, {}),
+      signature: fc.constantFrom({ family: 6, model: 85, stepping: 7 }, { family: 6 }),
+      microcode: fc.constantFrom('0x1', 'one'),
+      cluster: fc.constantFrom('a', 'b', 7, true, null, ['no'], { no: 1 }),
+      rack: fc.nat({ max: 3 }),
+    },
+    { requiredKeys: ['host', 'features'] },
+  )
+  .map((value) => JSON.stringify(value));
+
+test('millions of records are read as each of them would be', async () => {
+  const catalog = await loadCatalog();
+  const good = fc.array(realistic, { minLength: 1, maxLength: 12 });
+  const odd = fc.array(fc.oneof(realistic, sound), { minLength: 1, maxLength: 8 });
+  const options = fc.record({
+    keep: fc.constantFrom([], ['cluster'], ['cluster', 'rack']),
+    noIds: fc.boolean(),
+    skipUnreadable: fc.boolean(),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(good, odd), options, async (lines, how) => {
+      const bytes = encode(lines.join('\n'));
+      const read = (input: Stream | { name: string; bytes: Uint8Array }, o: ReadOptions) =>
+        outcome(() => readFleet(catalog, [input], { ...o, from: 'records' }));
+      assert.equal(
+        await read(stream(bytes), how),
+        await read({ name: 'fleet.ndjson', bytes }, how),
+        lines.join('\n'),
+      );
+    }),
+  );
+});
+
+test.run();
