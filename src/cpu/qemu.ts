@@ -18,23 +18,39 @@ export function closeDependencies(catalog: Catalog, row: Row): Row {
 }
 
 /** The features that a name stands for on one machine type, before the user's changes and the dependencies. */
-export function qemuBase(catalog: Catalog, name: string, qemu: string, machine: string, accelerator: Accelerator): Row | null {
+export function qemuBase(
+  catalog: Catalog,
+  name: string,
+  qemu: string,
+  machine: string,
+  accelerator: Accelerator,
+): Row | null {
   const table = tableRow(catalog, name, qemu);
   if (table === null) return null;
   const index = catalog.machines.findIndex((m) => m.name === machine);
-  const change = catalog.machineChanges(name, qemu).find((c) => c.machines.some(([from, to]) => index >= from! && index <= (to ?? from!)));
+  const change = catalog
+    .machineChanges(name, qemu)
+    .find((c) => c.machines.some(([from, to]) => index >= from! && index <= (to ?? from!)));
   return applyDefaults(catalog, table, change, accelerator);
 }
 
 /** Every distinct meaning that a name has in this QEMU over all of its machine types. */
-export function qemuMeanings(catalog: Catalog, name: string, qemu: string, accelerator: Accelerator): Row[] {
+export function qemuMeanings(
+  catalog: Catalog,
+  name: string,
+  qemu: string,
+  accelerator: Accelerator,
+): Row[] {
   const table = tableRow(catalog, name, qemu);
   if (table === null) return [];
-  const meanings = [undefined, ...catalog.machineChanges(name, qemu)].map((change) => applyDefaults(catalog, table, change, accelerator));
+  const meanings = [undefined, ...catalog.machineChanges(name, qemu)].map((change) =>
+    applyDefaults(catalog, table, change, accelerator),
+  );
   // A machine type may mean any version of an unversioned name (microvm: the latest), now or in a later QEMU.
   if (catalog.qemuModels.get(name)!.kind === 'machine-alias')
     for (const other of catalog.qemuModels.values())
-      if (other.kind === 'versioned' && other.base === name) meanings.push(...qemuMeanings(catalog, other.name, qemu, accelerator));
+      if (other.kind === 'versioned' && other.base === name)
+        meanings.push(...qemuMeanings(catalog, other.name, qemu, accelerator));
   return [...new Map(meanings.map((row) => [row.join(), row])).values()];
 }
 
@@ -47,8 +63,15 @@ function tableRow(catalog: Catalog, name: string, qemu: string): Row | null {
   return catalog.qemuFeatures(versioned, qemu);
 }
 
-function applyDefaults(catalog: Catalog, table: Row, change: { on?: string[]; off?: string[] } | undefined, accelerator: Accelerator): Row {
-  const row = change ? minus(join(table, catalog.row(change.on ?? [])), catalog.row(change.off ?? [])) : table;
+function applyDefaults(
+  catalog: Catalog,
+  table: Row,
+  change: { on?: string[]; off?: string[] } | undefined,
+  accelerator: Accelerator,
+): Row {
+  const row = change
+    ? minus(join(table, catalog.row(change.on ?? [])), catalog.row(change.off ?? []))
+    : table;
   const { on, off } = catalog.accelerators[accelerator];
   const out = minus(join(row, rowOf(catalog.bits, on)), rowOf(catalog.bits, off));
   setBit(out, catalog.feature('hypervisor').id);
