@@ -30,8 +30,9 @@ const CLOSE = /<\/([A-Za-z_][\w.-]*)>/y;
 const CHILDLESS: Growing[] = [];
 const MAX_TAGS = 4096;
 const MAX_DEPTH = 64;
-const MAX_ELEMENTS = 100_000;
-const MAX_TEXT = 100_000;
+// A root that is larger may be more than the library takes.
+const MAX_ELEMENTS = 2_000_000;
+const MAX_ROOT = 16 << 20;
 const SLASH = 47;
 
 /** Hands over every root up to the first that is not plain. */
@@ -72,11 +73,16 @@ class PlainReader {
   readonly #tags = new Map<string, Tag | null>();
   #at = 0;
   #line = 1;
+  /** Where the line ends; looked for once a line, for there may be none in megabytes. */
+  #newline: number;
+  /** Where the root that is being read begins, and its elements so far. */
+  #root = 0;
   #elements = 0;
 
   constructor(text: string, visit: (root: XmlElement) => void) {
     this.#text = text;
     this.#visit = visit;
+    this.#newline = this.#newlineAfter(-1);
   }
 
   read(): Left {
@@ -96,7 +102,7 @@ class PlainReader {
     const next = this.#text.indexOf('<', this.#at);
     const end = next < 0 ? this.#text.length : next;
     if (end === this.#at) return true;
-    if (end - this.#at > MAX_TEXT) return false;
+    if (end - this.#root > MAX_ROOT) return false;
     const parent = this.#open.at(-1);
     const between = this.#text.slice(this.#at, end);
     if (parent) parent.text += between;
@@ -107,10 +113,10 @@ class PlainReader {
 
   #readOpen(): boolean {
     const end = this.#text.indexOf('>', this.#at) + 1;
-    if (end === 0) return false;
+    if (this.#open.length === 0) this.#startRoot();
+    if (end === 0 || end - this.#root > MAX_ROOT) return false;
     const tag = this.#tag(this.#text.slice(this.#at, end));
     if (!tag) return false;
-    if (this.#open.length === 0) this.#elements = 0;
     if (++this.#elements > MAX_ELEMENTS || this.#open.length >= MAX_DEPTH) return false;
     const { name, attributes, isEmpty } = tag;
     const element: Growing = {
@@ -125,6 +131,11 @@ class PlainReader {
     if (!isEmpty) this.#open.push(element);
     else if (this.#open.length === 0) this.#visit(element);
     return true;
+  }
+
+  #startRoot(): void {
+    this.#root = this.#at;
+    this.#elements = 0;
   }
 
   /** A tag taken apart; the same few come again and again. */
@@ -148,12 +159,15 @@ class PlainReader {
   }
 
   #moveTo(end: number): void {
-    for (
-      let i = this.#text.indexOf('\n', this.#at);
-      i >= 0 && i < end;
-      i = this.#text.indexOf('\n', i + 1)
-    )
+    while (this.#newline < end) {
       this.#line++;
+      this.#newline = this.#newlineAfter(this.#newline);
+    }
     this.#at = end;
+  }
+
+  #newlineAfter(at: number): number {
+    const found = this.#text.indexOf('\n', at + 1);
+    return found < 0 ? this.#text.length : found;
   }
 }
