@@ -10,7 +10,7 @@ import { baseline, baselinesBy } from '../solve/baseline.ts';
 import { check } from '../solve/check.ts';
 import type { BaselineOptions } from '../solve/line.ts';
 import { checkModels, guestCpu, readHosts, stackFrom, writerOf } from './fleet.ts';
-import { readOne } from './inputs.ts';
+import { readJson } from './inputs.ts';
 import { type Answer, type Answering, type Call, columnsOf, write } from './io.ts';
 import type { LibvirtOptions } from './libvirt-inputs.ts';
 import {
@@ -163,22 +163,12 @@ async function checkSaved(
   how: BaselineOptions,
   options: Options,
 ): Promise<Answer> {
-  const { name, bytes } = await readOne(file, call.io);
-  const answer = check(fleet, parseJson(name, bytes), name, how);
+  const { document, name } = await readJson(file, call.io);
+  const answer = check(fleet, document, name, how);
   await print(call, answer, options, () =>
     renderCheck(printableAll(answer), printable(name), basePage(call, options)),
   );
   return answer.holds ? 0 : 1;
-}
-
-function parseJson(name: string, bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch (cause) {
-    throw new QueryError(`${name} is no JSON; give the output of plimsoll baseline --json`, {
-      cause,
-    });
-  }
 }
 
 /** The answer as data, or as the report. */

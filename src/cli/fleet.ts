@@ -1,10 +1,12 @@
 // From what was typed to the hosts that a question is about, and what may be asked of them.
+import { existsSync } from 'node:fs';
 import type { Catalog } from '../cpu/catalog.ts';
 import type { GuestCpu } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { parseStack, type Stack } from '../cpu/stack.ts';
 import { didYouMean } from '../cpu/suggest.ts';
 import { dialectByName, dialectNames } from '../dialects/index.ts';
+import { namedProcessor } from '../dialects/named.ts';
 import { type ReadOptions, readFleet } from '../dialects/read.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Baseline } from '../solve/answer.ts';
@@ -31,8 +33,18 @@ export async function readHosts(
   inputs: readonly string[],
   options: HostOptions,
 ): Promise<Fleet> {
-  const paths = [...inputs, ...(options.with ?? [])];
-  const fleet = await readFleet(catalog, openInputs(paths, io, options), readOptions(options));
+  // A file by that name stands before a model by that name.
+  const extra = (options.with ?? []).map((name) => ({
+    name,
+    processor: existsSync(name) ? null : namedProcessor(catalog, name),
+  }));
+  const paths = [...inputs, ...extra.flatMap((e) => (e.processor ? [] : [e.name]))];
+  const processors = extra.flatMap((e) => e.processor ?? []);
+  async function* all() {
+    if (paths.length > 0 || processors.length === 0) yield* openInputs(paths, io, options);
+    yield* processors;
+  }
+  const fleet = await readFleet(catalog, all(), readOptions(options));
   return withoutHosts(fleet, options);
 }
 

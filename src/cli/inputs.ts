@@ -10,12 +10,12 @@ import { concat, decompress } from './decompress.ts';
 import { type Io, reasonOf } from './io.ts';
 
 /** Bytes of one input: a text must fit into one string of the language, and decompressed data is text too. */
-const MAX_BYTES = 500_000_000;
+export const MAX_BYTES = 500_000_000;
 
 export type Progress = (done: number, total: number) => void;
 
 /** A file to read, or why it cannot be. */
-type Found = { readonly name: string; readonly error?: QueryError };
+export type Found = { readonly name: string; readonly size?: number; readonly error?: QueryError };
 
 /** Reads every file below the paths, and standard input for `-`; what cannot be read comes as its problem. */
 export async function* readInputs(
@@ -23,18 +23,23 @@ export async function* readInputs(
   io: Io,
   progress: Progress = () => {},
 ): AsyncGenerator<Input | Unreadable> {
+  const found = await findInputs(paths);
+  for (const [done, file] of found.entries()) {
+    progress(done, found.length);
+    yield await read(file, io);
+  }
+  progress(found.length, found.length);
+}
+
+/** The files below the paths, each once, in the order of their names. */
+export async function findInputs(paths: readonly string[]): Promise<Found[]> {
   const found = new Map<string, Found>();
   const all = (await Promise.all(paths.map((path) => findFiles(path)))).flat();
   for (const file of all.sort((a, b) => byBytes(a.name, b.name))) {
     const key = file.name === '-' ? '-' : resolve(file.name);
     if (!found.has(key)) found.set(key, file);
   }
-  let done = 0;
-  for (const file of found.values()) {
-    progress(done++, found.size);
-    yield await read(file, io);
-  }
-  progress(found.size, found.size);
+  return [...found.values()];
 }
 
 /** One file or standard input, decompressed. */
@@ -45,10 +50,27 @@ export async function readOne(path: string, io: Io): Promise<Input> {
   return input;
 }
 
-async function read(file: Found, io: Io): Promise<Input | Unreadable> {
+/** A JSON document of one of our own answers, and its name. */
+export async function readJson(
+  path: string,
+  io: Io,
+): Promise<{ readonly document: unknown; readonly name: string }> {
+  const { name, bytes } = await readOne(path, io);
+  try {
+    return { document: JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)), name };
+  } catch (cause) {
+    throw new QueryError(`${name} is no JSON; give the output of plimsoll baseline --json`, {
+      cause,
+    });
+  }
+}
+
+/** A file or standard input, decompressed, or why it cannot be had. */
+export async function read(file: Found, io: Io): Promise<Input | Unreadable> {
   const name = file.name === '-' ? 'stdin' : file.name;
   try {
     if (file.error) throw file.error;
+    if ((file.size ?? 0) > MAX_BYTES) throw tooBig(name);
     const bytes = file.name === '-' ? await readStream(io.stdin) : await readFile(file.name);
     return { name, bytes: await decompress(name, bytes, MAX_BYTES) };
   } catch (error) {
@@ -127,10 +149,9 @@ async function walk(directory: string, above: readonly string[]): Promise<Found[
   return found;
 }
 
-/** Refuses what would block for ever, has no end, or does not fit. */
+/** Refuses what would block for ever or has no end. */
 function check(path: string, stat: Stats): Found {
-  if (stat.isFile())
-    return stat.size > MAX_BYTES ? { name: path, error: tooBig(path) } : { name: path };
+  if (stat.isFile()) return { name: path, size: stat.size };
   // What a shell puts in the place of <(command).
   if (stat.isFIFO() && /^\/(dev\/(fd\/|stdin$)|proc\/)/.test(path)) return { name: path };
   const kind = stat.isFIFO() ? 'a named pipe' : stat.isSocket() ? 'a socket' : 'a device';
@@ -142,7 +163,7 @@ function check(path: string, stat: Stats): Found {
   };
 }
 
-const cannotRead = (path: string, error: unknown): QueryError =>
+export const cannotRead = (path: string, error: unknown): QueryError =>
   new QueryError(
     `cannot read ${path || '""'}: ${reasonOf(error)}; give a file, a directory, or - for standard input`,
     {
@@ -150,7 +171,7 @@ const cannotRead = (path: string, error: unknown): QueryError =>
     },
   );
 
-const tooBig = (name: string): QueryError =>
+export const tooBig = (name: string): QueryError =>
   new QueryError(
     `${name} is larger than the ${MAX_BYTES / 1e6} MB that one input may have; split it into smaller files`,
   );

@@ -33,6 +33,30 @@ const COMMANDS: readonly Entry[] = [
     load: () => import('./decode.ts'),
   },
   {
+    name: 'blame',
+    group: 'Questions:',
+    summary: 'which hosts hold the line down, and what is gained without or by mending them',
+    load: () => import('./blame.ts'),
+  },
+  {
+    name: 'groups',
+    group: 'Questions:',
+    summary: 'the best split of the fleet into at most K pools',
+    load: () => import('./groups.ts'),
+  },
+  {
+    name: 'place',
+    group: 'Questions:',
+    summary: 'which guest runs where; what a drained or lost host strands',
+    load: () => import('./place.ts'),
+  },
+  {
+    name: 'admit',
+    group: 'Questions:',
+    summary: 'would these hosts lower the line',
+    load: () => import('./admit.ts'),
+  },
+  {
     name: 'pin',
     group: 'Questions:',
     summary: 'a CPU definition that no machine type can change',

@@ -1,5 +1,5 @@
 // Options that several commands share, each declared once; none is variadic, for what follows an option is an input.
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { QueryError } from '../cpu/errors.ts';
 import type { ColorChoice } from './io.ts';
 
@@ -13,7 +13,7 @@ export const commaList = (value: string, before: readonly string[] = []): readon
 ];
 
 /** The values of an option that may be repeated. */
-const repeated = (value: string, before: readonly string[] = []): readonly string[] => [
+export const repeated = (value: string, before: readonly string[] = []): readonly string[] => [
   ...before,
   value,
 ];
@@ -57,7 +57,11 @@ export interface WhatIfOptions {
 export const whatIfOptions = (command: Command): Command =>
   command
     .optionsGroup('What if:')
-    .option('--with <file>', 'as if these hosts were there too (repeatable)', repeated)
+    .option(
+      '--with <file>',
+      'as if these hosts were there too: a file, or a processor by its model (repeatable)',
+      repeated,
+    )
     .option('--without <host>', 'as if this host were gone (repeatable)', repeated);
 
 export interface StackOptions {
@@ -119,3 +123,32 @@ export const libvirtOptions = (command: Command): Command =>
       'under libvirt rules: domcapabilities or QMP replies of the hypervisor that decides',
     )
     .option('--catalog <file>', 'under libvirt rules: what plimsoll learn wrote of a libvirt');
+
+/** What the questions of planning decide by: the safe rules, for some software. */
+export interface PlanOptions extends StackOptions {
+  readonly nested?: true;
+}
+
+export const planOptions = (command: Command): Command =>
+  stackOption(command.optionsGroup('Rules:')).option(
+    '--nested',
+    'nested virtualization: count vmx or svm and what depends on them',
+  );
+
+/** The value of an option that counts something; its range is the question's own to check. */
+export const wholeNumber =
+  (option: string) =>
+  (value: string): number => {
+    if (!/^\d{1,15}$/.test(value))
+      throw new InvalidArgumentError(`${option} takes a whole number.`);
+    return Number(value);
+  };
+
+/** For answers that are lists of hosts: taken, so that `refuseNoIds` can say why it has no place there. */
+export const idsNeeded = (command: Command): Command =>
+  command.addOption(new Option('--no-ids').hideHelp());
+
+export function refuseNoIds(options: { readonly ids?: boolean }): void {
+  if (options.ids === false)
+    throw new QueryError('the answer is lists of hosts by their ids; leave --no-ids out');
+}

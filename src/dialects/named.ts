@@ -1,5 +1,5 @@
-// A processor of the catalog as an input: the record of a host that offers what its model says, and nothing else.
-import { join, type Row, rowOf } from '../core/rows.ts';
+// A processor of the catalog as an input: the record of a host with what its model says, and nothing else.
+import type { Row } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import type { Input } from './dialect.ts';
 
@@ -8,12 +8,11 @@ export function namedProcessor(catalog: Catalog, name: string): Input | null {
   const features = featuresOf(catalog, name);
   if (features === null) return null;
   const vendor = (catalog.qemuModels.get(name) ?? catalog.libvirtModels.get(name))!.vendor;
-  const unasked = rowOf(catalog.bits, catalog.accelerators.kvm.on);
   const record = {
     host: name,
     ...(vendor === null ? {} : { vendor }),
-    view: 'hypervisor',
-    features: catalog.names(join(features, unasked)),
+    view: 'hardware',
+    features: catalog.names(features),
   };
   return { name, bytes: new TextEncoder().encode(JSON.stringify(record)) };
 }

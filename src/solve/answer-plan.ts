@@ -127,7 +127,7 @@ export interface PlacedGuest {
   readonly of: number;
   /** The first of the hosts on which it runs. */
   readonly hosts: readonly string[];
-  /** The feature that the most hosts lack of what it asks for; null where it runs everywhere. */
+  /** The feature that the most hosts (of its vendor, if there are any) lack of what it asks for; null where none does. */
   readonly first: string | null;
   readonly missing: readonly Missing[];
   /** Hosts left to it after those drained, where any are. */

@@ -6,8 +6,8 @@ import { stackNames } from '../cpu/stack.ts';
 import { didYouMean } from '../cpu/suggest.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Blame, BlameGroup, BlameSide, Matrix, Want } from './answer-plan.ts';
-import { Board, securityCost, sharedStack, sidesOf } from './board.ts';
-import { splitFindings } from './findings.ts';
+import { Board, securityCost, sharedStack, sideFindings, sidesOf } from './board.ts';
+import { byWeight } from './findings.ts';
 import { frontier } from './frontier.ts';
 import type { BaselineOptions } from './line.ts';
 import { Remedies } from './remedy.ts';
@@ -33,7 +33,7 @@ export function blame(fleet: Fleet, options: BlameOptions = {}): Blame {
   const answers = boards.map((board) => blameSide(board, remedies, wanted));
   const head = { schema: 'plimsoll.blame/1', stack: stackNames(stack) } as const;
   const tail = {
-    findings: [...remedies.drift(boards), ...splitFindings(fleet)],
+    findings: [...remedies.drift(boards), ...sideFindings(sides)].sort(byWeight),
     ...(fleet.skipped.length > 0 ? { skipped: fleet.skipped } : {}),
   };
   if (answers.length === 1) return { ...head, ...answers[0]!, ...tail };

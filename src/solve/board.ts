@@ -6,7 +6,9 @@ import { byBytes } from '../cpu/order.ts';
 import { isImmunity } from '../cpu/security.ts';
 import type { Stack } from '../cpu/stack.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import type { Finding } from './answer.ts';
 import type { SecurityCost } from './answer-plan.ts';
+import { splitFindings } from './findings.ts';
 import { type BaselineOptions, drawLine, type Line, modelLists, nameOf } from './line.ts';
 import { draw } from './safe.ts';
 import { type Split, splitBefore } from './split.ts';
@@ -119,6 +121,10 @@ export function sidesOf(fleet: Fleet): Side[] {
     );
   });
 }
+
+/** What is to be known of the hosts of each side; that sides differ from each other is known. */
+export const sideFindings = (sides: readonly Side[]): Finding[] =>
+  sides.flatMap((side) => splitFindings(side.fleet));
 
 /** The stack that all sides of a fleet are answered for. */
 export const sharedStack = (fleet: Fleet, options: BaselineOptions): Stack =>

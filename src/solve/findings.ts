@@ -48,6 +48,12 @@ export function splitFindings(fleet: Fleet): Finding[] {
 
 const SEVERITIES: readonly Severity[] = ['error', 'warning', 'info'];
 
+/** What is serious comes first. */
+export const byWeight = (a: Finding, b: Finding): number =>
+  SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity) ||
+  byBytes(a.code, b.code) ||
+  byBytes(a.message, b.message);
+
 class Sayer {
   readonly fleet: Fleet;
   readonly #findings: Finding[] = [];
@@ -72,10 +78,7 @@ class Sayer {
   }
 
   sorted(): Finding[] {
-    const rank = (f: Finding) => SEVERITIES.indexOf(f.severity);
-    return this.#findings.sort(
-      (a, b) => rank(a) - rank(b) || byBytes(a.code, b.code) || byBytes(a.message, b.message),
-    );
+    return this.#findings.sort(byWeight);
   }
 }
 

@@ -8,8 +8,8 @@ import type { Fleet } from '../fleet/fleet.ts';
 import type { Finding } from './answer.ts';
 import type { CurvePoint, Groups, PoolGroup } from './answer-plan.ts';
 import { baseline } from './baseline.ts';
-import { Board, type Side, securityCost, sharedStack, sidesOf } from './board.ts';
-import { splitFindings } from './findings.ts';
+import { Board, type Side, securityCost, sharedStack, sideFindings, sidesOf } from './board.ts';
+import { byWeight } from './findings.ts';
 import type { BaselineOptions } from './line.ts';
 import { type Partition, partitions, type Unit } from './partition.ts';
 import { splitByXsave } from './split.ts';
@@ -53,10 +53,7 @@ export function groups(fleet: Fleet, options: GroupsOptions): Groups {
   if (together !== undefined) checkKey(fleet, together);
   const stack = sharedStack(fleet, options);
   const sides = sidesOf(fleet);
-  const findings = [
-    ...splitFindings(fleet),
-    ...(together ? mixedSets(fleet, sides, together) : []),
-  ];
+  const findings = [...sideFindings(sides), ...(together ? mixedSets(fleet, sides, together) : [])];
   const head = { schema: 'plimsoll.groups/1' } as const;
   const skipped = fleet.skipped.length > 0 ? { skipped: fleet.skipped } : {};
   const most = Math.max(1, pools - sides.length + 1);
@@ -106,7 +103,7 @@ export function groups(fleet: Fleet, options: GroupsOptions): Groups {
       .map(({ group }) => group)
       .sort((a, b) => b.count - a.count || byBytes(a.hosts[0]!, b.hosts[0]!)),
     curve,
-    findings: [...conflict, ...findings],
+    findings: [...conflict, ...findings].sort(byWeight),
     ...skipped,
   };
 }

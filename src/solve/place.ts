@@ -8,8 +8,8 @@ import { Lister } from '../fleet/lister.ts';
 import type { Need } from '../fleet/need.ts';
 import type { Finding } from './answer.ts';
 import type { Missing, Place, PlacedGuest, PowerCycle } from './answer-plan.ts';
+import { sideFindings, sidesOf } from './board.ts';
 import { readSaved } from './check.ts';
-import { splitFindings } from './findings.ts';
 
 export interface PlaceOptions {
   /** Hosts that are to be emptied, by id. */
@@ -63,7 +63,10 @@ export function place(fleet: Fleet, needs: readonly Need[], options: PlaceOption
     ...(drain.length > 0 ? { drained: [...new Set(drain)].sort(byBytes) } : {}),
     ...(lose > 0 ? { lose } : {}),
     ...(options.baseline ? { powerCycle: powerCycles(fleet, needs, options.baseline) } : {}),
-    findings: [...ground.findings(needs, keys, [...distinct.keys()]), ...splitFindings(fleet)],
+    findings: [
+      ...ground.findings(needs, keys, [...distinct.keys()]),
+      ...sideFindings(sidesOf(fleet)),
+    ],
     ...(skipped.length > 0 ? { skipped } : {}),
   };
 }
@@ -176,7 +179,7 @@ class Ground {
       runsOn: count,
       of,
       hosts,
-      first: firstOf(missing),
+      first: firstOf(missing.some((m) => !m.reasons) ? missing.filter((m) => !m.reasons) : missing),
       missing,
       ...(this.#isDrained ? { left: count - gone } : {}),
     };
@@ -254,7 +257,7 @@ class Ground {
   }
 }
 
-/** The feature that the most hosts lack. */
+/** The feature that the most of these hosts lack. */
 function firstOf(missing: readonly Missing[]): string | null {
   const hosts = new Map<string, number>();
   for (const { features, count } of missing)

@@ -1,0 +1,59 @@
+// plimsoll admit: would these hosts lower the line.
+import type { Command } from 'commander';
+import { loadCatalog } from '../cpu/catalog.ts';
+import { QueryError } from '../cpu/errors.ts';
+import { admit } from '../solve/admit.ts';
+import { type HostOptions, readHosts, stackFrom } from './fleet.ts';
+import { readJson } from './inputs.ts';
+import { type Answer, type Answering, type Call, columnsOf } from './io.ts';
+import {
+  outputOptions,
+  readingOptions,
+  type StackOptions,
+  stackOption,
+  whatIfOptions,
+} from './options.ts';
+import { deliver, json } from './output.ts';
+import { painter } from './paint.ts';
+import { renderAdmit } from './render-place.ts';
+import { printableAll } from './text.ts';
+
+const HELP = `
+Examples:
+  plimsoll baseline rack-a/ --json > line.json
+  plimsoll admit --baseline line.json new-server.xml
+  plimsoll admit --baseline line.json --with EPYC-Genoa     before it is bought
+
+Exit code: 0 the line stays; 1 some host would lower it; 2 could not answer.
+`;
+
+interface Options extends HostOptions, StackOptions {
+  readonly baseline?: string;
+}
+
+export function define(command: Command, answering: Answering): void {
+  command
+    .argument('[inputs...]', 'descriptions of hosts: files, directories, - for standard input')
+    .optionsGroup('Answer:')
+    .option('--baseline <file>', 'the line: what plimsoll baseline --json has printed')
+    .option('--no-ids', 'count hosts instead of naming them');
+  stackOption(command.optionsGroup('Rules:'));
+  whatIfOptions(command);
+  readingOptions(command);
+  outputOptions(command).addHelpText('after', HELP).action(answering(run));
+}
+
+async function run(call: Call, inputs: readonly string[], options: Options): Promise<Answer> {
+  if (options.baseline === undefined)
+    throw new QueryError(
+      'which line? give a saved one with --baseline line.json (plimsoll baseline --json prints one)',
+    );
+  const catalog = await loadCatalog();
+  const { document, name } = await readJson(options.baseline, call.io);
+  const fleet = await readHosts(catalog, call, inputs, options);
+  const answer = admit(fleet, document, name, { stack: stackFrom(catalog, options) });
+  const page = { columns: columnsOf(call.io.stdout), paint: painter(call.io, options) };
+  const text = options.json ? json(answer) : renderAdmit(printableAll(answer), page);
+  await deliver(call.io, text, options.output);
+  return answer.hosts.every((h) => h.admitted) ? 0 : 1;
+}
