@@ -2,6 +2,7 @@
 export { Catalog, loadCatalog } from './cpu/catalog.ts';
 export type { Definition, Definitions, GuestCpu } from './cpu/definition.ts';
 export { QueryError } from './cpu/errors.ts';
+export type { Expansion, Surroundings } from './cpu/expand.ts';
 export type {
   Feature,
   LibvirtModel,
@@ -13,6 +14,7 @@ export type {
 } from './cpu/feature.ts';
 export type { Description, View } from './cpu/host.ts';
 export { parseStack, type Stack, type StackEntry, stackNames } from './cpu/stack.ts';
+export { expandCpu, type Realized, realizeTcg } from './cpu/start.ts';
 export type { Dialect, Input } from './dialects/dialect.ts';
 export { dialectByName, dialectNames } from './dialects/index.ts';
 export {
@@ -39,4 +41,7 @@ export { baseline, baselinesBy } from './solve/baseline.ts';
 export { check } from './solve/check.ts';
 export { compare } from './solve/compare.ts';
 export { decode } from './solve/decode.ts';
+export { type Drift, drift, type Move } from './solve/drift.ts';
 export type { BaselineOptions } from './solve/line.ts';
+export { type MatrixRow, matrix } from './solve/matrix.ts';
+export { type LibvirtPin, type Pin, pin, pinForLibvirt } from './solve/pin.ts';

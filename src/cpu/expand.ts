@@ -1,6 +1,7 @@
 // What a whole -cpu argument means on one machine type of one QEMU: the features asked for, the properties, and what
 // QEMU refuses. The steps and their order are QEMU's own; no host is looked at.
 import { clearBit, emptyRow, hasBit, join, minus, type Row, rowOf, setBit } from '../core/rows.ts';
+import { kvmWord, tcgRow } from './accelerators.ts';
 import type { Catalog, Feature } from './catalog.ts';
 import { QueryError } from './errors.ts';
 import { AUTO, setLevels } from './levels.ts';
@@ -16,7 +17,6 @@ import {
   type PropertyValue,
   propertiesOf,
   type Settings,
-  tcgFeatures,
   valueText,
 } from './properties.ts';
 import type { Accelerator } from './qemu.ts';
@@ -56,8 +56,6 @@ export interface Expansion {
   readonly named: ReadonlySet<string>;
 }
 
-/** CPUID leaf of what KVM itself offers guests. */
-const KVM_LEAF = 0x40000001;
 const KILO = 1000;
 
 /**
@@ -86,37 +84,8 @@ export function expandModel(
   return new Builder(catalog, { model, items: [] }, where).expand(props);
 }
 
-const tcgRows = new WeakMap<Catalog, Map<string, Row>>();
-
-/** Features that tcg of this QEMU can give a guest. */
-export function tcgRow(catalog: Catalog, qemu: string): Row {
-  const rows = tcgRows.get(catalog) ?? new Map<string, Row>();
-  tcgRows.set(catalog, rows);
-  const row = rows.get(qemu) ?? catalog.row(tcgFeatures(qemu));
-  rows.set(qemu, row);
-  return row;
-}
-
-const kvmWords = new WeakMap<Catalog, Row>();
-
-/** Features of KVM's own CPUID word, which a guest of KVM alone can have. */
-function kvmWord(catalog: Catalog): Row {
-  const word =
-    kvmWords.get(catalog) ??
-    rowOf(
-      catalog.bits,
-      catalog.features
-        .filter((f) =>
-          f.places.some((p) => p.kind === 'cpuid' && p.leaf === KVM_LEAF && p.register === 'eax'),
-        )
-        .map((f) => f.id),
-    );
-  kvmWords.set(catalog, word);
-  return word;
-}
-
 /** The -vN of a name on a machine type. */
-export function resolveModel(
+function resolveModel(
   catalog: Catalog,
   name: string,
   qemu: string,

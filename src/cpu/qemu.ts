@@ -17,23 +17,6 @@ export function closeDependencies(catalog: Catalog, row: Row): Row {
   return closed;
 }
 
-/** The features that a name stands for on one machine type, before the user's changes and the dependencies. */
-export function qemuBase(
-  catalog: Catalog,
-  name: string,
-  qemu: string,
-  machine: string,
-  accelerator: Accelerator,
-): Row | null {
-  const table = tableRow(catalog, name, qemu);
-  if (table === null) return null;
-  const index = catalog.machines.findIndex((m) => m.name === machine);
-  const change = catalog
-    .machineChanges(name, qemu)
-    .find((c) => c.machines.some(([from, to]) => index >= from! && index <= (to ?? from!)));
-  return applyDefaults(catalog, table, change, accelerator);
-}
-
 /** Every distinct meaning that a name has in this QEMU over all of its machine types. */
 export function qemuMeanings(
   catalog: Catalog,

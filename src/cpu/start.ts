@@ -1,8 +1,10 @@
 // A CPU as QEMU starts it: what it refuses then, whatever the host, and what a guest finds under tcg.
+
 import { hasBit, join, meet, minus, type Row, size } from '../core/rows.ts';
+import { tcgRow } from './accelerators.ts';
 import type { Catalog } from './catalog.ts';
 import { QueryError } from './errors.ts';
-import { type Expansion, expandItems, type Surroundings, tcgRow } from './expand.ts';
+import { type Expansion, expandItems, type Surroundings } from './expand.ts';
 import { AUTO } from './levels.ts';
 import { maxStartValues, type Properties, widerAddresses } from './properties.ts';
 import { parseCpuString } from './qemu-string.ts';

@@ -1,9 +1,9 @@
 // Guests in every language that one may be found in: domain XML, QEMU command lines and -cpu arguments, what plimsoll
 // itself has pinned or drawn, and host records that describe a guest.
 import { isCovered, join } from '../core/rows.ts';
+import { tcgRow } from '../cpu/accelerators.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
-import { tcgRow } from '../cpu/expand.ts';
 import type { Guest } from '../cpu/guest.ts';
 import { findMachine } from '../cpu/machine.ts';
 import { byBytes } from '../cpu/order.ts';

@@ -1,5 +1,6 @@
 // What a change of machine type, model version or software does to guests: whether each still runs where it did, and
 // whether it finds the same CPU. The two are different questions, and are answered apart.
+
 import {
   emptyRow,
   hasBit,
@@ -12,9 +13,10 @@ import {
   Rows,
   rowOf,
 } from '../core/rows.ts';
+import { tcgRow } from '../cpu/accelerators.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
-import { type Expansion, tcgRow } from '../cpu/expand.ts';
+import type { Expansion } from '../cpu/expand.ts';
 import type { Guest } from '../cpu/guest.ts';
 import { byBytes } from '../cpu/order.ts';
 import { withSwitches } from '../cpu/qemu-string.ts';

@@ -1,10 +1,11 @@
 // Drift, held against real programs: what it says changes is what QEMU shows changed, and the -cpu argument that it
 // reads out of a domain is the one that libvirt makes.
+
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { meet } from '../../src/core/rows.ts';
+import { tcgRow } from '../../src/cpu/accelerators.ts';
 import { loadCatalog } from '../../src/cpu/catalog.ts';
-import { tcgRow } from '../../src/cpu/expand.ts';
 import { machinesOf } from '../../src/cpu/machine.ts';
 import { readGuests } from '../../src/dialects/guests.ts';
 import { drift, type Move } from '../../src/solve/drift.ts';

@@ -10,7 +10,7 @@ import { machinesOf } from '../../src/cpu/machine.ts';
 import { propertiesOf } from '../../src/cpu/properties.ts';
 import { cpuArgument, writeReadconfig } from '../../src/dialects/pinned.ts';
 import { pin } from '../../src/solve/pin.ts';
-import { qemuVersion, readCpu } from '../support/qemu.ts';
+import { each, qemuVersion, readCpu } from '../support/qemu.ts';
 
 const catalog = await loadCatalog();
 const commands = ['qemu-system-x86_64', ...(process.env.PLIMSOLL_QEMU?.split(';') ?? [])].map((c) =>
@@ -32,19 +32,6 @@ const GUESTS = [
   ['EPYC-Genoa', 'new'],
   ['qemu64,model-id=My CPU', 'old'],
 ] as const;
-const AT_ONCE = 2;
-
-/** Runs over all items, a few at a time. */
-async function each<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  let next = 0;
-  const run = async () => {
-    for (let i = next++; i < items.length; i = next++) results[i] = await work(items[i]!);
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, run));
-  return results;
-}
-
 const test = suite('pin, live');
 const folder = mkdtempSync(join(tmpdir(), 'plimsoll-pin-'));
 test.after(() => rmSync(folder, { recursive: true }));

@@ -102,3 +102,14 @@ export async function askExpansions(
   );
   return Array.isArray(answer) ? answer : models.map(() => answer);
 }
+
+/** Works on all items, two at a time: more QEMUs than processors only wait for each other. */
+export async function each<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  let next = 0;
+  const run = async () => {
+    for (let i = next++; i < items.length; i = next++) results[i] = await work(items[i]!);
+  };
+  await Promise.all([run(), run()]);
+  return results;
+}
