@@ -19,7 +19,7 @@ import { printableAll } from './text.ts';
 
 const HELP = `
 Examples:
-  plimsoll blame rack-a/                        who costs the most; can it be mended
+  plimsoll blame rack-a/                        who costs the most, and why
   plimsoll blame rack-a/ --want avx512f,pku     whom to mend or move for that
   plimsoll blame rack-a/ --with EPYC-Milan-v2   as if such a server were bought
 
