@@ -1,5 +1,5 @@
 // A CPU in the words of one product, as it is handed to a guest.
-import type { Vendor } from './catalog.ts';
+import type { Product, Vendor } from './catalog.ts';
 
 /** A model name and what to switch on and off beside it: its expansion there equals the features of the answer. */
 export interface Definition {
@@ -19,4 +19,8 @@ export interface GuestCpu {
   readonly features: readonly string[];
   /** Physical address bits to give the guest; null where nothing should be written. */
   readonly physBits: number | null;
+  /** Features that some host has, or may have, and the guest must not see; where absent, any may be. */
+  readonly beyond?: readonly string[];
+  /** The same features by one of these names, for products that take no others. */
+  readonly rename?: (product: Product, names: readonly string[]) => Definition | null;
 }

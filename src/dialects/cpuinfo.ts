@@ -1,12 +1,12 @@
 // /proc/cpuinfo: what the kernel says of the processors it runs on, on x86 and on arm64. It knows fewer features
 // than the processor has, hides some, and calls a few by names of its own.
-import { clearBit, emptyRow, join, type Row, rowOf, setBit } from '../core/rows.ts';
+import { emptyRow, rowOf } from '../core/rows.ts';
 import type { Catalog, Vendor } from '../cpu/catalog.ts';
-import { settleDependents, withoutOsState } from '../cpu/cpuid.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Signature } from '../cpu/host.ts';
 import { type Processor, together } from '../cpu/processor.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
+import { readFlags } from './flags.ts';
 import { linesOf, quote } from './lines.ts';
 
 /** The lines about one processor. */
@@ -16,17 +16,6 @@ interface Block {
   /** The key of a last line whose end is missing. */
   cut: string | null;
 }
-
-/** Flags that are read together, or that only kernels of old print; deriveFlags knows what they mean. */
-const DERIVED = new Set(['spec_ctrl', 'intel_stibp']);
-/** Of the `vmx flags` line: what the kernel sums up, and controls that no guest is ever given by name. */
-const KERNEL_VMX = new Set([
-  'apicv',
-  'ept_violation_ve',
-  'flexpriority',
-  'ipi_virt',
-  'notify_vm_exiting',
-]);
 
 export const cpuinfo: Dialect = {
   name: 'cpuinfo',
@@ -165,28 +154,12 @@ function blank({ line }: Block) {
 function readProcessor(catalog: Catalog, fields: ReadonlyMap<string, string>): Processor {
   const vendorId = fields.get('vendor_id');
   const vendor: Vendor | null = vendorId === undefined ? null : catalog.vendor(vendorId);
-  const flags = new Set(words(fields.get('flags')!));
-  const has = emptyRow(catalog.bits);
-  const known = catalog.toldByLinux(vendor);
-  const unnamed: string[] = [];
-  for (const flag of flags) {
-    const found = catalog.findLinux(flag, vendor);
-    if (found === undefined && !DERIVED.has(flag)) unnamed.push(flag);
-    else if (found !== undefined && found !== 'linux-only') {
-      setBit(has, found.id);
-      setBit(known, found.id);
-    }
-  }
-  const tell: Tell = (name, is) => {
-    const { id } = catalog.feature(name);
-    (is === 'unknown' ? clearBit : setBit)(known, id);
-    if (is === true) setBit(has, id);
-  };
-  deriveFlags(flags, vendor, tell);
-  const vmx = fields.get('vmx flags');
-  if (vmx !== undefined) readVmx(catalog, words(vmx), { has, known, unnamed });
-  withoutOsState(catalog, has, known);
-  settleDependents(catalog, has, known);
+  const { has, known, unnamed } = readFlags(
+    catalog,
+    words(fields.get('flags')!),
+    vendor,
+    fields.has('vmx flags') ? words(fields.get('vmx flags')!) : undefined,
+  );
   return {
     vendor,
     signature: signature(fields),
@@ -200,37 +173,6 @@ function readProcessor(catalog: Catalog, fields: ReadonlyMap<string, string>): P
     known,
     unnamed,
   };
-}
-
-type Tell = (name: string, is: boolean | 'unknown') => void;
-
-/** Features that the kernel shows by other names, or by several. */
-function deriveFlags(flags: ReadonlySet<string>, vendor: Vendor | null, tell: Tell): void {
-  // arch/x86/kernel/cpu/{intel,amd,hygon,zhaoxin}.c set both from the one bit.
-  tell('invtsc', flags.has('constant_tsc') && flags.has('nonstop_tsc'));
-  if (vendor === 'Intel') {
-    const both = flags.has('ibrs') && flags.has('ibpb');
-    const either = flags.has('ibrs') || flags.has('ibpb');
-    tell('spec-ctrl', flags.has('spec_ctrl') || both || (either ? 'unknown' : false));
-    if (flags.has('intel_stibp')) tell('stibp', true);
-  }
-  if (vendor === 'AMD' || vendor === 'Hygon') {
-    // The kernel sets it from either of two CPUID bits, or from a register that no guest sees.
-    for (const name of ['amd-ssbd', 'virt-ssbd']) tell(name, flags.has('ssbd') ? 'unknown' : false);
-  }
-}
-
-function readVmx(
-  catalog: Catalog,
-  flags: readonly string[],
-  { has, known, unnamed }: { has: Row; known: Row; unnamed: string[] },
-): void {
-  known.set(join(known, catalog.toldByLinuxVmx()));
-  for (const flag of flags) {
-    const found = catalog.findLinuxVmx(flag);
-    if (found) setBit(has, found.id);
-    else if (!KERNEL_VMX.has(flag)) unnamed.push(`vmx-${flag}`);
-  }
 }
 
 function signature(fields: ReadonlyMap<string, string>): Signature | null {

@@ -1,8 +1,10 @@
 // One language CPUs are written in: how it is recognised, read and written. Dialects take bytes and open no files.
+import type { RecordKeys } from '../core/scan.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import type { GuestCpu } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note } from '../cpu/host.ts';
+import type { Arrival } from '../fleet/gather.ts';
 
 export interface Input {
   /** How the input is called in messages: its path as given, or stdin. */
@@ -10,13 +12,39 @@ export interface Input {
   readonly bytes: Uint8Array;
 }
 
-/** An input that is too large to hold, or has no end yet. One of `read` and `whole` is called, once. */
+/** A line that a thread did not judge, by its number within its segment. */
+export interface OtherLine {
+  readonly line: Uint8Array;
+  readonly number: number;
+}
+
+/** What a thread found in the segments of an input that it took. */
+export interface ThreadScan {
+  /** The first record of each kind that it met. */
+  readonly kinds: readonly (OtherLine & { readonly segment: number })[];
+  /** Hosts, with the thread's numbers for kinds, and other lines, in the order of the text. */
+  readonly segments: readonly {
+    readonly segment: number;
+    readonly lines: number;
+    readonly pieces: readonly (Arrival | OtherLine)[];
+  }[];
+  /** Hosts of each kind, where no ids are wanted. */
+  readonly counts: readonly number[];
+  /** Further keys that had a plain value. */
+  readonly keys: readonly string[];
+  /** The line that was too long to go on. */
+  readonly tooLong: { readonly segment: number; readonly number: number } | null;
+}
+
+/** An input that is too large to hold, or has no end yet: `read`, `scan` or `whole` is called, one of them. */
 export interface Stream {
   readonly name: string;
   /** How it begins: 64 KiB, or all of it. */
   readonly head: Uint8Array;
   /** Fills an array from the input's beginning on; answers how many bytes came, 0 at the end. */
   read(into: Uint8Array): number | Promise<number>;
+  /** Scans all of it for records, on several threads; absent where that would not pay. */
+  scan?(keys: RecordKeys, ids: boolean): Promise<ThreadScan[]>;
   /** All of it. */
   whole(): Promise<Uint8Array>;
 }

@@ -1,18 +1,55 @@
-// Every language that plimsoll speaks, in the order in which they are tried on a file.
+// Every language that plimsoll speaks, in the order in which they are tried on a file: the more a language is
+// recognised by, the earlier it is asked.
+import { ansible } from './ansible.ts';
+import { cpuModels } from './cpu-models.ts';
+import { cpudev } from './cpudev.ts';
 import { cpuid } from './cpuid.ts';
 import { cpuinfo } from './cpuinfo.ts';
 import type { Dialect } from './dialect.ts';
+import { evc } from './evc.ts';
+import { firecracker } from './firecracker.ts';
+import { hyperv } from './hyperv.ts';
+import { incus } from './incus.ts';
+import { kubernetes } from './kubernetes.ts';
+import { kubevirt, kubevirtCr } from './kubevirt.ts';
 import { libvirt } from './libvirt.ts';
+import { lscpu } from './lscpu.ts';
+import { nova } from './nova.ts';
+import { ovirt } from './ovirt.ts';
+import { prometheus } from './prometheus.ts';
+import { proxmox } from './proxmox.ts';
+import { psabi } from './psabi.ts';
 import { qemu } from './qemu.ts';
 import { qmp } from './qmp.ts';
+import { readconfig } from './readconfig.ts';
 import { records } from './records.ts';
+import { xen, xend } from './xen.ts';
 
 const DIALECTS: readonly Dialect[] = [
+  ovirt,
   libvirt,
+  cpudev,
+  lscpu,
+  kubernetes,
+  kubevirt,
+  kubevirtCr,
+  prometheus,
+  nova,
+  proxmox,
+  incus,
+  firecracker,
+  ansible,
+  xen,
+  xend,
+  hyperv,
+  evc,
   cpuinfo,
   cpuid,
   qmp,
   qemu,
+  readconfig,
+  psabi,
+  cpuModels,
   // Any other JSON is taken for host records, so that what is wrong with it is said in their terms.
   records,
 ];

@@ -32,6 +32,7 @@ export const libvirt: Dialect = {
   recognises: (head) => /^<[a-z!?]/i.test(head.replace(/[\0\ufeff\ufffd]/g, '').trimStart()),
   read,
   write,
+  use: 'virsh edit DOMAIN, in place of its <cpu>, then start the domain anew',
 };
 
 async function read(input: Input, catalog: Catalog): Promise<Description[]> {
@@ -58,7 +59,7 @@ function describe(input: Input, catalog: Catalog, found: Found): Description {
           `${input.name}:${element.line}: these capabilities describe no host CPU; virsh domcapabilities does`,
         );
       return {
-        ...host(catalog, parseCpu(input.name, cpu, 'host')),
+        ...hostDescription(catalog, parseCpu(input.name, cpu, 'host')),
         qemu: qemuOf(element, childText(cpu, 'arch')),
       };
     }
@@ -69,14 +70,14 @@ function describe(input: Input, catalog: Catalog, found: Found): Description {
     case 'cpu': {
       const parsed = parseCpu(input.name, element, 'auto');
       return parsed.type === 'host'
-        ? host(catalog, parsed)
-        : guest(catalog, parsed, 'x86_64', element.line);
+        ? hostDescription(catalog, parsed)
+        : guestDescription(catalog, parsed, 'x86_64', element.line);
     }
   }
 }
 
 /** virsh capabilities: what the processor shows to the host. */
-function host(catalog: Catalog, cpu: LibvirtCpu): Description {
+export function hostDescription(catalog: Catalog, cpu: LibvirtCpu): Description {
   const description = relative(catalog, cpu, cpu.arch!);
   return {
     ...description,
@@ -145,13 +146,19 @@ function domainCapabilities(
 function domain(catalog: Catalog, element: XmlElement, cpu: LibvirtCpu | null): Description {
   const type = child(child(element, 'os'), 'type')?.attributes;
   return {
-    ...guest(catalog, cpu, type?.arch ?? 'x86_64', element.line),
+    ...guestDescription(catalog, cpu, type?.arch ?? 'x86_64', element.line),
     host: childText(element, 'name'),
     machine: type?.machine ?? null,
   };
 }
 
-function guest(catalog: Catalog, cpu: LibvirtCpu | null, arch: string, line: number): Description {
+/** A guest by its <cpu> element, or by none. */
+export function guestDescription(
+  catalog: Catalog,
+  cpu: LibvirtCpu | null,
+  arch: string,
+  line: number,
+): Description {
   // While a guest runs, libvirt writes out everything in which it differs from its model.
   const description = cpu
     ? relative(catalog, cpu, arch, { derived: cpu.check === 'full', asks: true })

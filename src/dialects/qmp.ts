@@ -8,6 +8,9 @@ import { findProperty } from '../cpu/properties.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
 import { isObject, type JsonObject, kindOf, MAX_JSON, parseJson } from './json.ts';
 import { quote } from './lines.ts';
+import { writeModelInfo } from './pinned.ts';
+import { settingsOf } from './readconfig.ts';
+import { definitionFor } from './written.ts';
 
 /** Enlightenments for other hypervisors' guests are QEMU's own, and x- marks what is no interface. */
 const SWITCH = /^(?:hv|x|xen)-/;
@@ -58,6 +61,8 @@ export const qmp: Dialect = {
       orSkip(skip, () => describe(input, catalog, session)).flat(),
     );
   },
+  use: 'the model of a query-cpu-model-expansion, or of a management program that speaks QMP',
+  write: (cpu) => writeModelInfo(definitionFor(cpu, 'qemu', 'QMP').name, settingsOf(cpu)),
 };
 
 /** The outermost JSON objects and lists of objects in a text, wherever they stand. */

@@ -1,0 +1,90 @@
+// The CPUs of products that stand on QEMU and libvirt: names that they take, and levels that they sell.
+import type { Catalog, Feature, Register, Vendor } from './catalog.ts';
+import data from './data/products.ts';
+
+const words = (text: string): string[] => text.split(' ');
+
+/** Model names that Proxmox VE takes for reported-model. */
+export const proxmoxModels: readonly string[] = data.proxmox.models;
+
+/** The -cpu argument of a CPU type that Proxmox VE defines itself, or undefined for any other name. */
+export function proxmoxBuiltin(name: string): string | undefined {
+  const flags = Object.hasOwn(data.proxmox.builtin, name)
+    ? (data.proxmox.builtin as Record<string, string>)[name]
+    : undefined;
+  return flags && ['qemu64', ...words(flags).map((flag) => `${flag}=on`)].join(',');
+}
+
+/** The x86-64 levels of the psABI, lowest first, each with all of its features. */
+export const psabiLevels: readonly {
+  readonly name: string;
+  readonly features: readonly string[];
+}[] = Object.keys(data.levels).map((name, i, all) => ({
+  name,
+  features: all
+    .slice(0, i + 1)
+    .flatMap((level) => words((data.levels as Record<string, string>)[level]!)),
+}));
+
+/** The QEMU model that stands for a level of VMware's EVC, by its key. */
+export const evcModel = (key: string): string | undefined =>
+  Object.hasOwn(data.evc, key) ? data.evc[key] : undefined;
+
+export const evcLevels: readonly string[] = Object.keys(data.evc);
+
+/** The guest's CPU of a cluster CPU type of oVirt, as its ServerCPUList writes it. */
+export const ovirtType = (name: string): string | undefined =>
+  Object.hasOwn(data.ovirt, name) ? data.ovirt[name] : undefined;
+
+/** Hyper-V's minimum feature set: a QEMU model, and what is off beside it. */
+export const hypervMinimum = { model: data.hyperv.model, without: words(data.hyperv.without) };
+
+/** A name of Node Feature Discovery: a feature, or `other` for what no guest is given by name. */
+export function findNfd(
+  catalog: Catalog,
+  name: string,
+  vendor: Vendor | null,
+): Feature | 'other' | undefined {
+  if (Object.hasOwn(data.nfd.byVendor, name)) {
+    const own = vendor === null ? undefined : data.nfd.byVendor[name]![vendor];
+    return own === undefined ? 'other' : catalog.feature(own);
+  }
+  if (Object.hasOwn(data.nfd.names, name)) return catalog.feature(data.nfd.names[name]!);
+  if (words(data.nfd.other).includes(name)) return 'other';
+  return squeezed(catalog).get(squeeze(name));
+}
+
+/** Names that Node Feature Discovery keeps to itself unless it is told otherwise. */
+export const nfdHidden: ReadonlySet<string> = new Set(words(data.nfd.hidden));
+
+const squeeze = (name: string): string => name.toLowerCase().replace(/[-_.]/g, '');
+const squeezedNames = new WeakMap<Catalog, Map<string, Feature>>();
+
+function squeezed(catalog: Catalog): Map<string, Feature> {
+  const map =
+    squeezedNames.get(catalog) ?? new Map(catalog.features.map((f) => [squeeze(f.name), f]));
+  squeezedNames.set(catalog, map);
+  return map;
+}
+
+/** One word of a Xen featureset. */
+export type XenWord =
+  | {
+      readonly kind: 'cpuid';
+      readonly leaf: number;
+      readonly subleaf: number;
+      readonly register: Register;
+    }
+  | { readonly kind: 'msr'; readonly msr: number; readonly half: 'lo' | 'hi' };
+
+export const xenWords: readonly XenWord[] = data.xen.map((text): XenWord => {
+  const parts = text.split('.');
+  if (parts.length === 2)
+    return { kind: 'msr', msr: Number.parseInt(parts[0]!, 16), half: parts[1] as 'lo' | 'hi' };
+  return {
+    kind: 'cpuid',
+    leaf: Number.parseInt(parts[0]!, 16),
+    subleaf: Number.parseInt(parts[1]!, 16),
+    register: parts[2] as Register,
+  };
+});

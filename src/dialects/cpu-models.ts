@@ -1,0 +1,39 @@
+// virsh hypervisor-cpu-models and cpu-models: names of CPU models, one a line. The first lists what is usable on a host.
+import { QueryError } from '../cpu/errors.ts';
+import { untold } from './described.ts';
+import type { Dialect } from './dialect.ts';
+import { linesOf, quote } from './lines.ts';
+
+/** Names that every libvirt lists. */
+const USUAL = /^(?:qemu64|kvm64|qemu32|Conroe|Penryn|Nehalem|Westmere|SandyBridge|Opteron_G1)$/m;
+
+export const cpuModels: Dialect = {
+  name: 'cpu-models',
+  recognises: (head) =>
+    USUAL.test(head) && head.split(/\r?\n/).every((line) => /^\s*[\w.-]*\s*$/.test(line)),
+  read(input, catalog) {
+    const names: string[] = [];
+    for (const { number, text } of linesOf(input)) {
+      const name = text.trim();
+      if (name === '') continue;
+      if (!/^[\w.-]+$/.test(name))
+        throw new QueryError(
+          `${input.name}:${number}: ${quote(name)} is no name of a CPU model; give what virsh hypervisor-cpu-models prints`,
+        );
+      names.push(name);
+    }
+    return [
+      {
+        ...untold(catalog, 'cpu-models', 1),
+        models: new Map(names.map((name) => [name, []])),
+        notes: [
+          {
+            code: 'names-only',
+            message:
+              'a list of usable models says nothing of single features; give virsh domcapabilities of the host beside it (virsh cpu-models lists all that libvirt knows and says nothing of a host)',
+          },
+        ],
+      },
+    ];
+  },
+};

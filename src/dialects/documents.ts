@@ -1,0 +1,155 @@
+// JSON and YAML as one: streams of documents, in either language, from strangers. Repeated keys, bombs of aliases and
+// cut files are refused with the line.
+import { QueryError } from '../cpu/errors.ts';
+import type { Input } from './dialect.ts';
+import { isObject, type JsonObject, kindOf, MAX_JSON, parseJson, repeatedKey } from './json.ts';
+import { quote } from './lines.ts';
+
+export interface Document {
+  readonly value: unknown;
+  /** 1-based line on which it begins. */
+  readonly line: number;
+}
+
+/** YAML is far slower to read than JSON, and nobody writes so much of it. */
+const MAX_YAML = 64 * 1024 * 1024;
+/** Deeper than any document of an API; beyond this a parser would run out of stack. */
+const MAX_DEPTH = 512;
+
+/**
+ * All documents of an input: JSON values one after another, or YAML documents.
+ * @throws QueryError with the line of what is neither.
+ */
+export async function readDocuments(input: Input): Promise<Document[]> {
+  const text = decodeText(input);
+  return /^\s*[[{]/.test(text) ? readJsonStream(input.name, text) : readYaml(input.name, text);
+}
+
+/**
+ * The text of an input as a whole.
+ * @throws QueryError for what is not UTF-8, or too long to be read as a whole.
+ */
+export function decodeText({ name, bytes }: Input): string {
+  if (bytes.length > MAX_JSON)
+    throw new QueryError(
+      `${name} has ${bytes.length >> 20} MB, too many to read as one document; split the file`,
+    );
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new QueryError(`${name} is not UTF-8 text; write the file in UTF-8`);
+  }
+}
+
+/** JSON values that follow one another, with nothing but space between them. */
+export function readJsonStream(name: string, text: string): Document[] {
+  const documents: Document[] = [];
+  let depth = 0;
+  let start = 0;
+  let end = 0;
+  let line = 1;
+  let startLine = 1;
+  const between = (to: number) => {
+    const rest = text.slice(end, to).trim();
+    if (rest !== '')
+      throw new QueryError(
+        `${name}:${line}: this is no JSON: ${quote(rest)} stands where it cannot`,
+      );
+  };
+  for (const { 0: token, index } of text.matchAll(/\n|[{}[\]]|"(?:[^"\\]|\\[\s\S])*"/g)) {
+    if (token === '{' || token === '[') {
+      if (depth === 0) {
+        between(index);
+        start = index;
+        startLine = line;
+      }
+      if (++depth > MAX_DEPTH)
+        throw new QueryError(`${name}:${line}: values are nested more than ${MAX_DEPTH} deep`);
+    } else if ((token === '}' || token === ']') && depth > 0 && --depth === 0) {
+      end = index + 1;
+      documents.push(parseOne(name, text.slice(start, end), startLine));
+    }
+    line += token.split('\n').length - 1;
+  }
+  if (depth > 0) parseJson(text.slice(start), name, startLine);
+  between(text.length);
+  return documents;
+}
+
+function parseOne(name: string, text: string, line: number): Document {
+  const value = parseJson(text, name, line);
+  const twice = repeatedKey(text, value);
+  if (twice !== null)
+    throw new QueryError(
+      `${name}:${line}: the key ${quote(twice)} is there twice in one object; which of the two holds?`,
+    );
+  return { value, line };
+}
+
+async function readYaml(name: string, text: string): Promise<Document[]> {
+  if (text.length > MAX_YAML)
+    throw new QueryError(
+      `${name} has ${text.length >> 20} MB of YAML, too many to read; give it as JSON (-o json)`,
+    );
+  const { LineCounter, parseAllDocuments } = await import('yaml');
+  const lines = new LineCounter();
+  let parsed: ReturnType<typeof parseAllDocuments>;
+  try {
+    parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false });
+  } catch (error) {
+    throw new QueryError(`${name}: this is no YAML that can be read: ${firstLine(error)}`);
+  }
+  if (!Array.isArray(parsed)) return [];
+  return parsed.flatMap((document) => {
+    const [error] = document.errors;
+    if (error)
+      throw new QueryError(
+        `${name}:${lines.linePos(error.pos[0]).line}: this is no YAML: ${firstLine(error)}`,
+      );
+    const line = lines.linePos(document.contents?.range?.[0] ?? 0).line || 1;
+    try {
+      const value: unknown = document.toJS({ maxAliasCount: 100 });
+      return value === null ? [] : [{ value, line }];
+    } catch (error) {
+      throw new QueryError(`${name}:${line}: this YAML is not taken: ${firstLine(error)}`);
+    }
+  });
+}
+
+const firstLine = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).split('\n')[0]!.toLowerCase();
+
+/** A value under keys, one inside the other; undefined where one is missing. */
+export const at = (value: unknown, ...keys: readonly string[]): unknown =>
+  keys.reduce<unknown>(
+    (inner, key) => (isObject(inner) && Object.hasOwn(inner, key) ? inner[key] : undefined),
+    value,
+  );
+
+/** @throws QueryError where the value is no object. */
+export function objectOf(value: unknown, where: string, what: string): JsonObject {
+  if (isObject(value)) return value;
+  throw new QueryError(
+    `${where}: ${what} is ${value === undefined ? 'missing' : kindOf(value)}, not an object`,
+  );
+}
+
+/** @throws QueryError where the value is no list. */
+export function listOf(value: unknown, where: string, what: string): readonly unknown[] {
+  if (Array.isArray(value)) return value;
+  throw new QueryError(
+    `${where}: ${what} is ${value === undefined ? 'missing' : kindOf(value)}, not a list`,
+  );
+}
+
+/** @throws QueryError where the value is no text. */
+export function textOf(value: unknown, where: string, what: string): string {
+  if (typeof value === 'string' && value.trim() !== '') return value;
+  throw new QueryError(
+    `${where}: ${what} is ${value === undefined ? 'missing' : value === '' ? 'empty' : kindOf(value)}, not a text`,
+  );
+}
+
+/** @throws QueryError where the value is no list of texts. */
+export const textsOf = (value: unknown, where: string, what: string): string[] =>
+  listOf(value, where, what).map((entry) => textOf(entry, where, `an entry of ${what}`));

@@ -1,0 +1,125 @@
+// KubeVirt: the CPU of a VirtualMachine, and the default of the whole cluster in the KubeVirt resource. Both speak
+// libvirt's names.
+import type { Catalog } from '../cpu/catalog.ts';
+import type { GuestCpu } from '../cpu/definition.ts';
+import { QueryError } from '../cpu/errors.ts';
+import type { Description, Note } from '../cpu/host.ts';
+import type { Policy } from '../cpu/libvirt.ts';
+import { askedOfLibvirt } from './asked.ts';
+import type { Dialect } from './dialect.ts';
+import { at, listOf, textOf } from './documents.ts';
+import { definitionFor, libvirtSwitches, physBitsNote } from './written.ts';
+import { yamlText } from './yaml-text.ts';
+
+const POLICIES: readonly Policy[] = ['force', 'require', 'optional', 'disable', 'forbid'];
+/** What a machine gets that names no model. */
+const DEFAULT_MODEL = 'host-model';
+const HEAD = 'apiVersion: kubevirt.io/v1\n';
+
+/** Kinds of KubeVirt's that describe the CPU of a guest. */
+export const GUEST_KINDS: ReadonlySet<unknown> = new Set([
+  'VirtualMachine',
+  'VirtualMachineInstance',
+  'VirtualMachineInstanceReplicaSet',
+  'KubeVirt',
+]);
+
+/** The guest that a resource of one of these kinds describes. */
+export function readKubevirt(
+  catalog: Catalog,
+  resource: unknown,
+  place: { readonly line: number; readonly where: string },
+): Description {
+  const asks = { dialect: 'kubevirt', ...place };
+  if (at(resource, 'kind') === 'KubeVirt') {
+    const model = at(resource, 'spec', 'configuration', 'cpuModel') ?? DEFAULT_MODEL;
+    return askedOfLibvirt(
+      catalog,
+      { model: textOf(model, place.where, 'spec.configuration.cpuModel'), features: [] },
+      asks,
+    );
+  }
+  const spec = at(resource, 'spec', 'template', 'spec') ?? at(resource, 'spec');
+  const cpu = at(spec, 'domain', 'cpu');
+  const features = at(cpu, 'features') ?? [];
+  return {
+    ...askedOfLibvirt(
+      catalog,
+      {
+        model: textOf(at(cpu, 'model') ?? DEFAULT_MODEL, place.where, 'cpu.model'),
+        features: listOf(features, place.where, 'cpu.features').map((feature) => ({
+          name: textOf(at(feature, 'name'), place.where, 'the name of a feature'),
+          policy: policyOf(at(feature, 'policy'), place.where),
+        })),
+      },
+      asks,
+    ),
+    host:
+      typeof at(resource, 'metadata', 'name') === 'string'
+        ? (at(resource, 'metadata', 'name') as string)
+        : null,
+    machine:
+      typeof at(spec, 'domain', 'machine', 'type') === 'string'
+        ? (at(spec, 'domain', 'machine', 'type') as string)
+        : null,
+  };
+}
+
+function policyOf(value: unknown, where: string): Policy {
+  if (value === undefined || value === null || value === '') return 'require';
+  const policy = POLICIES.find((p) => p === value);
+  if (policy) return policy;
+  throw new QueryError(`${where}: the policy "${value}" is none of ${POLICIES.join(', ')}`);
+}
+
+export const kubevirt: Dialect = {
+  name: 'kubevirt',
+  use: 'kubectl patch vm NAME --type merge --patch-file FILE, then restart the machine',
+  write(cpu, catalog) {
+    const definition = definitionFor(cpu, 'libvirt', 'KubeVirt');
+    const features = libvirtSwitches(catalog, definition);
+    const lines = [
+      `model: ${yamlText(definition.name)}`,
+      ...(features.length > 0 ? ['features:'] : []),
+      ...features.flatMap(({ name, on }) => [
+        `  - name: ${yamlText(name)}`,
+        `    policy: ${on ? 'require' : 'disable'}`,
+      ]),
+    ];
+    return `${HEAD}kind: VirtualMachine
+spec:
+  template:
+    spec:
+      domain:
+        cpu:
+${lines.map((line) => `          ${line}\n`).join('')}`;
+  },
+  notes: (cpu) => physBitsNote(cpu, 'KubeVirt'),
+};
+
+export const kubevirtCr: Dialect = {
+  name: 'kubevirt-cr',
+  use: 'kubectl patch kubevirt kubevirt -n kubevirt --type merge --patch-file FILE',
+  write(cpu) {
+    const { name } = definitionFor(cpu, 'libvirt', 'KubeVirt');
+    return `${HEAD}kind: KubeVirt
+spec:
+  configuration:
+    cpuModel: ${yamlText(name)}
+`;
+  },
+  notes: (cpu, catalog) => [...crNotes(cpu, catalog), ...physBitsNote(cpu, 'KubeVirt')],
+};
+
+function crNotes(cpu: GuestCpu, catalog: Catalog): Note[] {
+  const definition = definitionFor(cpu, 'libvirt', 'KubeVirt');
+  const features = libvirtSwitches(catalog, definition);
+  if (features.length === 0) return [];
+  const surplus = features.filter(({ on }) => !on).map(({ name }) => name);
+  return [
+    {
+      code: 'cannot-express',
+      message: `the cluster's default is a model without features: ${features.length} of ${definition.name} must be set in each machine (--to kubevirt)${surplus.length > 0 ? `, else a machine may not start where ${surplus.slice(0, 4).join(', ')}${surplus.length > 4 ? ', ...' : ''} cannot be had` : ''}`,
+    },
+  ];
+}

@@ -1,0 +1,222 @@
+// oVirt: what VDSM reports of a host (flags of the kernel and of the hypervisor, usable models), hosts and clusters of
+// the engine's API by their CPU type, and entries of ServerCPUList, which is also what is written.
+import { emptyRow, join, setBit } from '../core/rows.ts';
+import type { Catalog, Feature } from '../cpu/catalog.ts';
+import { QueryError } from '../cpu/errors.ts';
+import type { Description, Note } from '../cpu/host.ts';
+import { byBytes } from '../cpu/order.ts';
+import { ovirtType } from '../cpu/products.ts';
+import { didYouMean } from '../cpu/suggest.ts';
+import { askedOfLibvirt, type Place } from './asked.ts';
+import { untold, vendorOf } from './described.ts';
+import { type Dialect, type Input, orSkip, type Skip } from './dialect.ts';
+import { at, decodeText, readDocuments, textOf } from './documents.ts';
+import { readFlags } from './flags.ts';
+import { child, childText } from './libvirt-element.ts';
+import { quote } from './lines.ts';
+import { definitionFor, libvirtSwitches, physBitsNote } from './written.ts';
+import { readXml, type XmlElement } from './xml.ts';
+
+const MODEL = 'model_';
+/** Above every level that the engine ships. */
+const LEVEL = 90;
+const NAME = 'Plimsoll line of the fleet';
+const ENTRY = /(\d+):([^:;'"\n]+):([^:;'"\n]*):([^:;'"\n]+):(\w+)\s*(?:;|$)/;
+/** Flags of the host that its guests' definition says nothing of. */
+const KVM_OF: Readonly<Record<string, string>> = { Intel: 'vmx', AMD: 'svm', Hygon: 'svm' };
+
+export const ovirt: Dialect = {
+  name: 'ovirt',
+  recognises: (head) =>
+    /"cpuFlags"\s*:\s*"/.test(head) ||
+    (/^\s*(?:<\?xml[^>]*>\s*)?<(?:hosts?|clusters?|vms?)[\s>]/.test(head) &&
+      /\/ovirt-engine\/api|<cpu>[\s\S]*<type>/.test(head)) ||
+    /^\s*(?:ServerCPUList\s*[:=]\s*['"]?)?\d+:[^:;\n]+:[^:;\n]*model_[^:;\n]*:[^:;\n]+:\w+/m.test(
+      head,
+    ),
+  async read(input, catalog, skip) {
+    const text = decodeText(input);
+    if (/^\s*</.test(text)) return readApi(input, catalog, skip);
+    if (/^\s*[[{]/.test(text)) return readVdsm(input, catalog, skip);
+    return readEntries(input, catalog, text);
+  },
+  use: 'append to engine-config -g ServerCPUList --cver=4.8, set it with -s, restart ovirt-engine, then give the cluster this CPU type',
+  write(cpu, catalog) {
+    const definition = definitionFor(cpu, 'libvirt', 'oVirt');
+    const switches = libvirtSwitches(catalog, definition);
+    const kvm = KVM_OF[cpu.vendor ?? ''];
+    const required = [
+      ...(kvm === undefined ? [] : [kvm]),
+      ...definition.require.map((name) => reported(catalog.feature(name))).sort(byBytes),
+      `${MODEL}${definition.name}`,
+    ];
+    const guest = [definition.name, ...switches.map(({ name, on }) => `${on ? '+' : '-'}${name}`)];
+    return `${LEVEL}:${NAME}:${[...new Set(required)].join(',')}:${guest.join(',')}:x86_64\n`;
+  },
+  notes: (cpu) => physBitsNote(cpu, 'oVirt'),
+};
+
+/** A feature as VDSM reports it: the kernel's flag, else the name in domain capabilities. */
+function reported({ name, linux, libvirt }: Feature): string {
+  // Added by VDSM itself, for the kernel shows it as two flags.
+  if (name === 'spec-ctrl') return 'spec_ctrl';
+  return linux[0] ?? libvirt!.name;
+}
+
+async function readVdsm(
+  input: Input,
+  catalog: Catalog,
+  skip: Skip | undefined,
+): Promise<Description[]> {
+  const out: Description[] = [];
+  for (const { value, line } of await readDocuments(input))
+    for (const caps of Array.isArray(value) ? value : [value])
+      out.push(...orSkip(skip, () => describe(catalog, caps, `${input.name}:${line}`, line)));
+  return out;
+}
+
+function describe(catalog: Catalog, caps: unknown, where: string, line: number): Description {
+  const words = textOf(at(caps, 'cpuFlags'), where, '"cpuFlags"').split(',').filter(Boolean);
+  const model = at(caps, 'cpuModel');
+  const maker = /intel|amd|hygon/i.exec(typeof model === 'string' ? model : '')?.[0];
+  const vendor = vendorOf(catalog, maker?.toLowerCase() === 'amd' ? 'AMD' : maker);
+  const flags = words.filter((word) => !word.startsWith(MODEL));
+  const usable = words.filter((word) => word.startsWith(MODEL)).map((w) => w.slice(MODEL.length));
+  const ofKernel = flags.filter((flag) => catalog.findLinux(flag, vendor) !== undefined);
+  const told = readFlags(catalog, [...ofKernel, ...flags.filter((f) => f === 'spec_ctrl')], vendor);
+  const offered = emptyRow(catalog.bits);
+  const unnamed: string[] = [];
+  for (const flag of flags) {
+    if (ofKernel.includes(flag) || flag === 'spec_ctrl') continue;
+    const feature = catalog.find(flag);
+    if (feature) setBit(offered, feature.id);
+    else unnamed.push(flag);
+  }
+  const host = at(caps, 'hostname') ?? at(caps, 'name');
+  return {
+    ...untold(catalog, 'ovirt', line),
+    host: typeof host === 'string' && host !== '' ? host : null,
+    view: 'kernel',
+    vendor,
+    has: join(told.has, offered),
+    known: join(told.known, offered),
+    unnamed,
+    models: usable.length === 0 ? null : new Map(usable.map((name) => [name, []])),
+  };
+}
+
+/** Hosts and clusters of the engine: a CPU type, which stands for what guests get there. */
+async function readApi(
+  input: Input,
+  catalog: Catalog,
+  skip: Skip | undefined,
+): Promise<Description[]> {
+  const out: Description[] = [];
+  await readXml(input, (root) => {
+    const elements = /s$/.test(root.name) ? root.children : [root];
+    for (const element of elements)
+      if (/^(?:host|cluster|vm)$/.test(element.name))
+        out.push(...orSkip(skip, () => typed(input, catalog, element)));
+  });
+  return out;
+}
+
+function typed(input: Input, catalog: Catalog, element: XmlElement): Description {
+  const name = childText(element, 'name');
+  const where = `${input.name}:${element.line}: ${element.name}${name === null ? '' : ` ${name}`}`;
+  const place: Place = { dialect: 'ovirt', line: element.line, where };
+  const custom = childText(element, 'custom_cpu_model');
+  const type = childText(child(element, 'cpu'), 'type');
+  const guest = custom ?? (type === null ? undefined : ovirtType(type));
+  if (guest === undefined)
+    throw new QueryError(
+      type === null
+        ? `${where} has no CPU type; give vdsm-client Host getCapabilities, which lists its flags`
+        : `${where}: the CPU type ${quote(type)} is not known here; give its entry of ServerCPUList, or vdsm-client Host getCapabilities`,
+    );
+  const asked = askedOfLibvirt(catalog, guestPart(guest), place);
+  const isHost = element.name === 'host';
+  const status = childText(element, 'status');
+  return {
+    ...asked,
+    host: name,
+    // A host offers what its type says, and nobody knows what else.
+    ...(isHost
+      ? {
+          view: 'hypervisor' as const,
+          known: asked.has,
+          notes: [
+            {
+              code: 'type-only',
+              message:
+                'the API names its CPU type alone, so what it offers beyond that is unknown; vdsm-client Host getCapabilities lists its flags',
+            },
+          ],
+        }
+      : {}),
+    keys: isHost && status !== null && status !== 'up' ? { unschedulable: true, status } : {},
+  };
+}
+
+/** Model,+feature,-feature. */
+function guestPart(text: string) {
+  const [model, ...flags] = text.split(',').map((part) => part.trim());
+  return {
+    model: model!,
+    features: flags.filter(Boolean).map((flag) => ({
+      name: flag.replace(/^[+-]/, ''),
+      policy: flag.startsWith('-') ? ('disable' as const) : ('require' as const),
+    })),
+  };
+}
+
+function readEntries(input: Input, catalog: Catalog, text: string): Description[] {
+  const guests: Description[] = [];
+  for (const [i, line] of text.split('\n').entries()) {
+    const entries = line
+      .replace(/^\s*ServerCPUList\s*[:=]\s*['"]?/, '')
+      .replace(/\s+version:.*$/, '');
+    for (const entry of entries.split(';').map((part) => part.trim().replace(/['"]$/, ''))) {
+      if (entry === '' || entry.startsWith('#')) continue;
+      const match = ENTRY.exec(`${entry};`);
+      const where = `${input.name}:${i + 1}`;
+      if (!match || match.index > 0)
+        throw new QueryError(
+          `${where}: ${quote(entry)} is no entry of ServerCPUList; write LEVEL:NAME:FLAGS:MODEL,+FEATURE,-FEATURE:ARCH`,
+        );
+      const [, , name, required, guest, arch] = match;
+      if (arch !== 'x86_64') continue;
+      const asked = askedOfLibvirt(catalog, guestPart(guest!), {
+        dialect: 'ovirt',
+        line: i + 1,
+        where: `${where}: ${name}`,
+      });
+      guests.push({
+        ...asked,
+        host: name!,
+        notes: [...asked.notes, ...misspelt(catalog, required!.split(','))],
+      });
+    }
+  }
+  return guests;
+}
+
+/** Required flags that no host can ever report. */
+function misspelt(catalog: Catalog, required: readonly string[]): Note[] {
+  const spellings = [
+    ...catalog.features.flatMap((f) => [
+      f.name,
+      ...f.linux,
+      ...(f.libvirt ? [f.libvirt.name] : []),
+    ]),
+    'spec_ctrl',
+  ];
+  return required
+    .map((flag) => flag.trim())
+    .filter((flag) => flag !== '' && !flag.startsWith(MODEL))
+    .filter((flag) => !spellings.includes(flag) && !catalog.find(flag))
+    .map((flag) => ({
+      code: 'impossible-flag',
+      message: `it requires ${quote(flag)}, which no host reports, so no host ever has this type${didYouMean(flag, spellings)}`,
+    }));
+}

@@ -1,0 +1,328 @@
+// Proxmox VE: which nodes have which CPU flag (cpu-flags), VM configurations, the command line that a VM gets, and
+// custom models in cpu-models.conf, which is also what is written. All names are QEMU's.
+import { emptyRow, setBit } from '../core/rows.ts';
+import type { Catalog, Vendor } from '../cpu/catalog.ts';
+import type { Definition, GuestCpu } from '../cpu/definition.ts';
+import { QueryError } from '../cpu/errors.ts';
+import type { Description, Note } from '../cpu/host.ts';
+import { byBytes } from '../cpu/order.ts';
+import { proxmoxBuiltin, proxmoxModels } from '../cpu/products.ts';
+import { askedOfQemu } from './asked.ts';
+import { untold } from './described.ts';
+import { type Dialect, type Input, orSkip } from './dialect.ts';
+import { at, decodeText, listOf, readJsonStream, textOf, textsOf } from './documents.ts';
+import { linesOf, quote } from './lines.ts';
+import { argumentsOf } from './shell.ts';
+import { qemuSwitches } from './written.ts';
+
+/** The name under which a written model is filed. */
+const FLEET = 'fleet';
+/** Names of cpu-flags that stand for whichever feature a vendor has. */
+const SHORTHAND = new Set(['nested-virt']);
+/** What a VM configuration has that no other file of key: value lines does. */
+const VM_CONFIG = /^(?:ostype|scsihw|vmgenid|smbios1|net0|cores|sockets|boot):\s/m;
+const SECTION = /^cpu-model:\s*(\S+)\s*$/;
+
+export const proxmox: Dialect = {
+  name: 'proxmox',
+  recognises: (head) =>
+    /"supported-on"\s*:/.test(head) ||
+    /^\s*(?:\{\s*"data"\s*:\s*)?\[\s*\{(?=[^{}]*"custom"\s*:)(?=[^{}]*"name"\s*:)(?=[^{}]*"vendor"\s*:)/.test(
+      head,
+    ) ||
+    /^cpu-model:\s*\S/m.test(head) ||
+    /^\s*\/usr\/bin\/kvm\s+-id\s/.test(head) ||
+    (/^cpu:\s*\S/m.test(head) && VM_CONFIG.test(head)),
+  read(input, catalog, skip) {
+    const text = decodeText(input);
+    if (/^\s*[[{]/.test(text)) return readFlagsByNode(input, catalog, text);
+    if (/^cpu-model:/m.test(text))
+      return readModels(input, text).flatMap((model) =>
+        orSkip(skip, () => customModel(catalog, input, model)),
+      );
+    if (/^\s*\/usr\/bin\/kvm\s/.test(text)) return readCommands(input, catalog);
+    if (/^cpu:/m.test(text)) return [readConfig(input, catalog, text)];
+    return [readWords(input, catalog, text)];
+  },
+  use: `append to /etc/pve/virtual-guest/cpu-models.conf, then qm set VMID --cpu custom-${FLEET}`,
+  write(cpu, catalog) {
+    const { name, require, disable } = chosen(cpu, catalog);
+    const flags = qemuSwitches({ name, require, disable }).map(
+      (flag) => `${flag.on ? '+' : '-'}${flag.name}`,
+    );
+    return [
+      `# then: qm set VMID --cpu custom-${FLEET}`,
+      `cpu-model: ${FLEET}`,
+      `\treported-model ${name}`,
+      ...(flags.length > 0 ? [`\tflags ${flags.join(';')}`] : []),
+      ...(cpu.physBits === null ? [] : [`\tphys-bits ${cpu.physBits}`]),
+      '',
+    ].join('\n');
+  },
+  notes(cpu, catalog): Note[] {
+    const { name } = chosen(cpu, catalog);
+    if (catalog.qemuModels.get(name)?.kind !== 'machine-alias') return [];
+    return [
+      {
+        code: 'alias',
+        message: `Proxmox VE has no versioned name for this model, so ${name} stands for the version that the machine type chooses; every feature in which versions differ is written out, and qm set VMID --machine with a version pins the rest (cache, levels)`,
+      },
+    ];
+  },
+};
+
+/** The definition with the fewest flags of those whose model Proxmox takes. */
+function chosen(cpu: GuestCpu, catalog: Catalog): Definition {
+  const found: Definition[] = [];
+  const taken = new Set(proxmoxModels);
+  // A name that always stands for one version may be written in place of that version.
+  const fixed = new Map(
+    proxmoxModels.flatMap((name) => {
+      const of = catalog.qemuModels.get(name)?.of;
+      return of ? [[of, name] as const] : [];
+    }),
+  );
+  const take = (definition: Definition | null | undefined) => {
+    if (!definition) return;
+    const name = taken.has(definition.name) ? definition.name : fixed.get(definition.name);
+    if (name !== undefined) found.push({ ...definition, name });
+  };
+  take(cpu.definitions.qemu);
+  take(forQemu(catalog, cpu.definitions.libvirt));
+  if (found.length === 0 || catalog.qemuModels.get(found[0]!.name)?.kind === 'machine-alias') {
+    const versioned = proxmoxModels.map((name) => catalog.qemuModels.get(name)?.of ?? name);
+    take(cpu.rename?.('qemu', versioned));
+  }
+  if (found.length === 0) take(forQemu(catalog, cpu.rename?.('libvirt', proxmoxModels)));
+  const price = ({ require, disable }: Definition) => require.length + 2 * disable.length;
+  const [best] = found.sort((a, b) => price(a) - price(b) || byBytes(a.name, b.name));
+  if (best) return best;
+  throw new QueryError(
+    `Proxmox VE takes none of the names of this CPU (${[cpu.definitions.qemu?.name, cpu.definitions.libvirt?.name].filter(Boolean).join(', ') || 'none was found'}); choose among its models with --models ${proxmoxModels
+      .filter((name) => catalog.qemuModels.get(name)?.vendor === cpu.vendor)
+      .slice(-3)
+      .join(',')}`,
+  );
+}
+
+/** The same without what QEMU has no name for: it gives no guest any of that. */
+function forQemu(catalog: Catalog, definition: Definition | null | undefined): Definition | null {
+  if (!definition) return null;
+  const has = (name: string) => catalog.feature(name).qemu !== null;
+  if (!definition.require.every(has)) return null;
+  return { ...definition, disable: definition.disable.filter(has) };
+}
+
+/** GET /nodes/NODE/capabilities/qemu/cpu-flags: each flag with the nodes of the cluster that have it. */
+function readFlagsByNode(input: Input, catalog: Catalog, text: string): Description[] {
+  return readJsonStream(input.name, text).flatMap(({ value, line }) => {
+    const where = `${input.name}:${line}`;
+    const list = listOf(at(value, 'data') ?? value, where, 'the answer of Proxmox');
+    const told = emptyRow(catalog.bits);
+    const nodes = new Map<string, { flags: Set<string>; unnamed: Set<string> }>();
+    for (const entry of list) {
+      const name = textOf(at(entry, 'name'), where, 'the name of a flag');
+      if (at(entry, 'supported-on') === undefined)
+        throw new QueryError(
+          `${where}: "${name}" is listed without "supported-on"; CPU types are names alone and say nothing of a node, so give capabilities/qemu/cpu-flags?accel=kvm`,
+        );
+      const feature = catalog.findQemu(name);
+      if (feature) setBit(told, feature.id);
+      for (const node of textsOf(at(entry, 'supported-on'), where, `"supported-on" of ${name}`)) {
+        const own = nodes.get(node) ?? { flags: new Set(), unnamed: new Set() };
+        nodes.set(node, own);
+        if (feature) own.flags.add(feature.name);
+        else if (!SHORTHAND.has(name) && !name.startsWith('hv-')) own.unnamed.add(name);
+      }
+    }
+    return [...nodes].map(([host, { flags, unnamed }]) => {
+      const vendor = vendorBy(catalog, flags);
+      return {
+        ...untold(catalog, 'proxmox', line),
+        host,
+        vendor,
+        has: catalog.row(flags),
+        known: told,
+        unnamed: [...unnamed],
+        notes: vendorNote(vendor),
+      };
+    });
+  });
+}
+
+/** The maker that alone was seen to have some of these features; null where that is nobody or several. */
+function vendorBy(catalog: Catalog, names: Iterable<string>): Vendor | null {
+  const hints = new Map<Vendor, number>();
+  for (const name of names) {
+    const { offered } = catalog.feature(name);
+    const vendors = ['Intel', 'AMD'].filter((vendor) => offered.has(vendor));
+    if (vendors.length === 1) hints.set(vendors[0]!, (hints.get(vendors[0]!) ?? 0) + 1);
+  }
+  const [first, second] = [...hints].sort(([, a], [, b]) => b - a);
+  return first && first[1] > 2 * (second?.[1] ?? 0) ? first[0] : null;
+}
+
+const vendorNote = (vendor: Vendor | null): Note[] => [
+  vendor === null
+    ? {
+        code: 'vendor-unknown',
+        message: 'its flags do not tell the vendor; lscpu or /proc/cpuinfo of the node would',
+      }
+    : {
+        code: 'vendor-inferred',
+        message: `taken to be of ${vendor}, for it has flags that only ${vendor} processors were seen to offer`,
+      },
+];
+
+/** The value of cpuflags-kvm, as the cluster's nodes publish it: names with spaces between them. */
+function readWords(input: Input, catalog: Catalog, text: string): Description {
+  const names = text.split(/\s+/).filter(Boolean);
+  const unknown = names.filter((name) => !catalog.findQemu(name) && !SHORTHAND.has(name));
+  if (unknown.length * 2 >= names.length)
+    throw new QueryError(
+      `${input.name}: this is nothing that Proxmox VE writes (${quote(text.trim().slice(0, 40))}); give cpu-flags, a VM configuration, qm showcmd or cpu-models.conf`,
+    );
+  const flags = names.flatMap((name) => catalog.findQemu(name)?.name ?? []);
+  const vendor = vendorBy(catalog, flags);
+  const has = catalog.row(flags);
+  const known = emptyRow(catalog.bits);
+  for (const f of catalog.features)
+    if (f.qemu === catalog.versions.qemu[0] && !f.name.startsWith('kvm')) setBit(known, f.id);
+  for (const name of flags) setBit(known, catalog.feature(name).id);
+  return {
+    ...untold(catalog, 'proxmox', 1),
+    vendor,
+    has,
+    known,
+    unnamed: unknown.filter((name) => !name.startsWith('hv-')),
+    notes: vendorNote(vendor),
+  };
+}
+
+interface Model {
+  readonly name: string;
+  readonly line: number;
+  readonly options: ReadonlyMap<string, string>;
+}
+
+function readModels(input: Input, text: string): Model[] {
+  const models: { name: string; line: number; options: Map<string, string> }[] = [];
+  for (const [i, line] of text.split('\n').entries()) {
+    const where = `${input.name}:${i + 1}`;
+    if (line.trim() === '' || line.startsWith('#')) continue;
+    const section = SECTION.exec(line);
+    const option = /^\s+([\w-]+)\s+(.*\S)\s*$/.exec(line);
+    if (section) models.push({ name: section[1]!, line: i + 1, options: new Map() });
+    else if (option && models.length > 0) {
+      const { options } = models.at(-1)!;
+      if (options.has(option[1]!))
+        throw new QueryError(`${where}: "${option[1]}" is there twice; keep the one that holds`);
+      options.set(option[1]!, option[2]!);
+    } else
+      throw new QueryError(
+        `${where}: ${quote(line.trim())} is no line of cpu-models.conf; a model begins with "cpu-model: NAME", and its options are indented`,
+      );
+  }
+  return models;
+}
+
+function customModel(catalog: Catalog, input: Input, { name, line, options }: Model): Description {
+  const where = `${input.name}:${line}: model ${name}`;
+  const model = options.get('reported-model') ?? 'kvm64';
+  const words = [model, ...flagWords(options.get('flags') ?? '', where)];
+  const bits = options.get('phys-bits');
+  if (bits !== undefined && bits !== 'host') words.push(`phys-bits=${bits}`);
+  const level = options.get('level');
+  if (level !== undefined) words.push(`level=${level}`);
+  return {
+    ...askedOfQemu(catalog, words.join(','), { dialect: 'proxmox', line, where }),
+    host: name,
+  };
+}
+
+/** +a;-b as name=on, name=off: what is said twice must say the same. */
+function flagWords(flags: string, where: string): string[] {
+  return flags
+    .split(';')
+    .filter(Boolean)
+    .map((flag) => {
+      const match = /^([+-])([\w.-]+)$/.exec(flag);
+      if (!match)
+        throw new QueryError(
+          `${where}: ${quote(flag)} is no flag; write +NAME or -NAME, with ; between`,
+        );
+      return `${match[2]}=${match[1] === '+' ? 'on' : 'off'}`;
+    });
+}
+
+/** A VM: TYPE[,flags=+a;-b][,phys-bits=N]. Sections of snapshots are not the VM as it is. */
+function readConfig(input: Input, catalog: Catalog, text: string): Description {
+  const lines = text.split('\n');
+  const end = lines.findIndex((line) => /^\[.*\]\s*$/.test(line));
+  const current = end < 0 ? lines : lines.slice(0, end);
+  const field = (key: string) => {
+    const found = current.findIndex((line) => line.startsWith(`${key}:`));
+    return found < 0
+      ? undefined
+      : { line: found + 1, text: current[found]!.slice(key.length + 1).trim() };
+  };
+  const cpu = field('cpu')!;
+  const where = `${input.name}:${cpu.line}`;
+  const [first, ...rest] = cpu.text.split(',');
+  const type = first!.replace(/^cputype=/, '');
+  if (type.startsWith('custom-'))
+    throw new QueryError(
+      `${where}: ${type} is a custom model, which this file does not define; give qm showcmd of the VM, or /etc/pve/virtual-guest/cpu-models.conf`,
+    );
+  const words = [proxmoxBuiltin(type) ?? type];
+  for (const option of rest) {
+    const [key, value = ''] = option.split('=');
+    if (key === 'flags')
+      words.push(...flagWords(value, where).filter((w) => !SHORTHAND.has(w.split('=')[0]!)));
+    else if (key === 'phys-bits' && value !== 'host') words.push(`phys-bits=${value}`);
+  }
+  return {
+    ...askedOfQemu(
+      catalog,
+      words.join(','),
+      { dialect: 'proxmox', line: cpu.line, where },
+      machineOf(field('machine')?.text),
+    ),
+    host: field('name')?.text ?? null,
+  };
+}
+
+const machineOf = (text: string | undefined): string | null =>
+  text
+    ?.split(',')[0]
+    ?.replace(/^type=/, '')
+    .replace(/\+pve\d+$/, '') ?? null;
+
+/** qm showcmd VMID: the whole command line, one a VM. */
+function readCommands(input: Input, catalog: Catalog): Description[] {
+  const guests: Description[] = [];
+  for (const { number, text } of linesOf(input)) {
+    if (text.trim() === '') continue;
+    const where = `${input.name}:${number}`;
+    const words = argumentsOf(text);
+    const after = (flag: string) => {
+      const found = words.indexOf(flag);
+      return found < 0 ? undefined : words[found + 1];
+    };
+    const cpu = after('-cpu');
+    if (cpu === undefined)
+      throw new QueryError(
+        `${where}: this command line has no -cpu; give qm showcmd VMID as it prints it`,
+      );
+    const machine = after('-machine')?.split(',');
+    const type = machine?.find((part) => part.startsWith('type='))?.slice(5) ?? machine?.[0];
+    guests.push({
+      ...askedOfQemu(catalog, cpu, { dialect: 'proxmox', line: number, where }, machineOf(type)),
+      host:
+        after('-name')
+          ?.split(',')[0]
+          ?.replace(/^guest=/, '') ?? null,
+    });
+  }
+  return guests;
+}

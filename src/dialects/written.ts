@@ -1,0 +1,54 @@
+// What writers of products on top of libvirt and QEMU have in common.
+import type { Catalog } from '../cpu/catalog.ts';
+import type { Definition, GuestCpu } from '../cpu/definition.ts';
+import { QueryError } from '../cpu/errors.ts';
+import type { Note } from '../cpu/host.ts';
+import { byBytes } from '../cpu/order.ts';
+
+/** Physical address bits that QEMU gives a guest unless told otherwise. */
+const DEFAULT_PHYS_BITS = 40;
+
+/** @throws QueryError where the answer has no definition for the product. */
+export function definitionFor(cpu: GuestCpu, product: 'libvirt' | 'qemu', by: string): Definition {
+  const definition = cpu.definitions[product];
+  if (definition) return definition;
+  const name = product === 'qemu' ? 'QEMU' : 'libvirt';
+  throw new QueryError(
+    `this CPU has no definition for ${name}, which ${by} builds on; name a ${name} in --stack, like --stack ${product}@${product === 'qemu' ? '10.0' : '11.3'}`,
+  );
+}
+
+/** A feature of a definition in libvirt's spelling, and whether it is on. */
+export interface Switch {
+  readonly name: string;
+  readonly on: boolean;
+}
+
+/** What a definition switches, in libvirt's spelling and in byte order. */
+export const libvirtSwitches = (catalog: Catalog, definition: Definition): Switch[] =>
+  switches(definition, (name) => {
+    const spelling = catalog.findQemu(name)?.libvirt?.name;
+    if (spelling === undefined) throw new RangeError(`libvirt has no name for feature "${name}"`);
+    return spelling;
+  });
+
+/** What a definition switches, in QEMU's spelling and in byte order. */
+export const qemuSwitches = (definition: Definition): Switch[] =>
+  switches(definition, (name) => name);
+
+const switches = ({ require, disable }: Definition, spell: (name: string) => string): Switch[] =>
+  [
+    ...require.map((name) => ({ name: spell(name), on: true })),
+    ...disable.map((name) => ({ name: spell(name), on: false })),
+  ].sort((a, b) => byBytes(a.name, b.name));
+
+/** What becomes of the physical address bits where a product cannot be told them. */
+export function physBitsNote({ physBits }: GuestCpu, product: string, instead = ''): Note[] {
+  if (physBits === null || physBits === DEFAULT_PHYS_BITS) return [];
+  return [
+    {
+      code: 'cannot-express',
+      message: `${product} cannot be told the ${physBits} physical address bits of this CPU, so guests get QEMU's ${DEFAULT_PHYS_BITS}${physBits < DEFAULT_PHYS_BITS ? `, more than some host has: they may die when they move there` : ''}${instead && `; ${instead}`}`,
+    },
+  ];
+}
