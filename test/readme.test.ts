@@ -1,6 +1,6 @@
 // What README shows is what the commands print. UPDATE_README=1 writes the demo's output into it instead.
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -54,6 +54,12 @@ test('the numbers of the catalog are the catalog’s', async () => {
           `${qemuModels.size} of QEMU ${catalog.versions.qemu.at(-1)}, ${machines.length} machine types`,
       ),
   );
+});
+
+test('the core is about as big as README says', () => {
+  const said = Number(/a WASM core of (\d+) kB/.exec(readme)![1]);
+  const { size } = statSync(join(ROOT, 'build/core.wasm'));
+  assert.ok(Math.abs(size / 1000 - said) < said / 4, `${size} bytes, not ${said} kB`);
 });
 
 test('the two commands of a fresh clone are there', () => {
