@@ -5,13 +5,13 @@ import { QueryError } from '../cpu/errors.ts';
 import { edgeStack, stackNames } from '../cpu/stack.ts';
 import { dialectNames } from '../dialects/index.ts';
 import type { Fleet } from '../fleet/fleet.ts';
-import type { Baseline, Baselines } from '../solve/answer.ts';
+import type { Baseline } from '../solve/answer.ts';
 import { baseline, baselinesBy } from '../solve/baseline.ts';
 import { check } from '../solve/check.ts';
 import type { BaselineOptions } from '../solve/line.ts';
-import { checkModels, guestCpu, readHosts, stackFrom, writerOf } from './fleet.ts';
+import { checkModels, readHosts, stackFrom } from './fleet.ts';
 import { readJson } from './inputs.ts';
-import { type Answer, type Answering, type Call, columnsOf, write } from './io.ts';
+import { type Answer, type Answering, type Call, columnsOf } from './io.ts';
 import type { LibvirtOptions } from './libvirt-inputs.ts';
 import {
   type OutputOptions,
@@ -24,7 +24,7 @@ import {
   type WhatIfOptions,
   whatIfOptions,
 } from './options.ts';
-import { deliver, deliverAll, fileName, json } from './output.ts';
+import { deliver, json } from './output.ts';
 import { painter } from './paint.ts';
 import {
   type BaselinePage,
@@ -34,6 +34,7 @@ import {
   renderCheck,
 } from './render-baseline.ts';
 import { printable, printableAll } from './text.ts';
+import { checkTarget, writeEach, writeOne } from './write-cpu.ts';
 
 interface Options
   extends OutputOptions,
@@ -71,7 +72,7 @@ export function define(command: Command, answering: Answering): void {
     .addOption(
       new Option(
         '--to <dialect>',
-        'the definition in the language of a stack: libvirt, qemu, ...',
+        'the definition in the language of a product: libvirt, qemu, proxmox, kubevirt, nova, ... or all',
       ).conflicts(['json', 'check']),
     )
     .option('--expand', 'write every feature out')
@@ -94,7 +95,7 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
   refuse(options);
   if (options.rules === 'libvirt')
     return (await import('./libvirt-baseline.ts')).runLibvirtBaseline(call, inputs, options);
-  const writer = options.to === undefined ? undefined : writerOf(options.to);
+  checkTarget(options);
   const catalog = await loadCatalog();
   checkModels(catalog, options.models);
   const how: BaselineOptions = {
@@ -109,7 +110,8 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
   if (options.by !== undefined) {
     if (options.by !== 'vendor' && options.by !== 'arch') refuseUnknownKey(fleet, options.by);
     const answer = baselinesBy(fleet, options.by, how);
-    if (writer) return writeEach(call, catalog, answer, writer, options);
+    if (options.to !== undefined)
+      return writeEach(call, catalog, answer.baselines, fleet, options);
     await print(call, answer, options, () =>
       renderBaselines(
         printableAll(answer),
@@ -119,7 +121,7 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
     return answer.baselines.every(({ baseline }) => isAnswered(baseline)) ? 0 : 1;
   }
   const answer = baseline(fleet, how);
-  if (writer) return writeOne(call, catalog, answer, writer, options);
+  if (options.to !== undefined) return writeOne(call, catalog, answer, fleet, options);
   await print(call, answer, options, () =>
     renderBaseline(printableAll(answer), page(call, inputs, catalog, answer, options)),
   );
@@ -179,75 +181,6 @@ function print(
   report: () => string,
 ): Promise<void> {
   return deliver(call.io, options.json ? json(answer) : report(), options.output);
-}
-
-async function writeOne(
-  call: Call,
-  catalog: Catalog,
-  answer: Baseline,
-  writer: ReturnType<typeof writerOf>,
-  options: Options,
-): Promise<Answer> {
-  if (!isAnswered(answer)) {
-    await note(
-      call,
-      options,
-      [answer],
-      'there is no CPU to write that all of these hosts could give their guests; without --to the report says why',
-    );
-    return 1;
-  }
-  await deliver(call.io, writer(guestCpu(answer), catalog), options.output);
-  await note(call, options, [answer]);
-  return 0;
-}
-
-async function writeEach(
-  call: Call,
-  catalog: Catalog,
-  answer: Baselines,
-  writer: ReturnType<typeof writerOf>,
-  options: Options,
-): Promise<Answer> {
-  const files = new Map<string, string>();
-  const without: string[] = [];
-  for (const { value, baseline } of answer.baselines)
-    if (isAnswered(baseline))
-      files.set(
-        `${fileName(value === null ? 'none' : `${value}`)}.${options.to}`,
-        writer(guestCpu(baseline), catalog),
-      );
-    else without.push(`${value}`);
-  await deliverAll(options.output!, files);
-  const complaint =
-    without.length > 0
-      ? `no CPU is common to the hosts of ${without.join(', ')}, so there is no file for them`
-      : undefined;
-  await note(
-    call,
-    options,
-    answer.baselines.map(({ baseline }) => baseline),
-    complaint,
-  );
-  return without.length > 0 ? 1 : 0;
-}
-
-/** What a definition cannot say about itself, beside it on stderr. */
-async function note(
-  { io }: Call,
-  options: Options,
-  answers: readonly Baseline[],
-  complaint?: string,
-): Promise<void> {
-  const warnings = answers.flatMap((a) => [
-    ...a.findings.filter((f) => f.severity !== 'info').map((f) => f.message),
-    ...(a.skipped ?? []).map((s) => `skipped: ${s.reason}`),
-  ]);
-  const lines = [
-    ...(options.quiet ? [] : warnings.map((w) => `warning: ${w}`)),
-    ...(complaint ? [`no: ${complaint}`] : []),
-  ];
-  await write(io.stderr, lines.map((line) => `${printable(line)}\n`).join(''));
 }
 
 const basePage = ({ io }: Call, options: Options) => ({

@@ -7,14 +7,8 @@ import { candidate, Fleet } from '../fleet/fleet.ts';
 import type { Decoded } from '../solve/answer.ts';
 import { baseline } from '../solve/baseline.ts';
 import { decode } from '../solve/decode.ts';
-import {
-  guestCpu,
-  type HostOptions,
-  openInputs,
-  readOptions,
-  stackFrom,
-  writerOf,
-} from './fleet.ts';
+import { guestCpu } from '../solve/guest-cpu.ts';
+import { type HostOptions, openInputs, readOptions, stackFrom, writerOf } from './fleet.ts';
 import { type Answer, type Answering, type Call, columnsOf, write } from './io.ts';
 import type { LibvirtOptions } from './libvirt-inputs.ts';
 import {
@@ -105,7 +99,7 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
         )
         .join('\n'),
     );
-  const texts = guests.map(({ guest }) => writer(guestCpu(guest), catalog));
+  const texts = guests.map(({ guest }) => writer(guestCpu(guest, catalog), catalog));
   await deliver(call.io, texts.join(''), options.output);
   if (!options.quiet)
     await write(

@@ -9,7 +9,6 @@ import { dialectByName, dialectNames } from '../dialects/index.ts';
 import { namedProcessor } from '../dialects/named.ts';
 import { type ReadOptions, readFleet } from '../dialects/read.ts';
 import type { Fleet } from '../fleet/fleet.ts';
-import type { Baseline } from '../solve/answer.ts';
 import { readInputs } from './inputs.ts';
 import type { Call, Io } from './io.ts';
 import type { OutputOptions, ReadingOptions, StackOptions, WhatIfOptions } from './options.ts';
@@ -96,14 +95,6 @@ export function writerOf(name: string): (cpu: GuestCpu, catalog: Catalog) => str
 }
 
 /** An answer as the CPU of a guest. */
-export const guestCpu = (answer: Baseline): GuestCpu => ({
-  arch: answer.arch!,
-  vendor: answer.vendor,
-  definitions: answer.definitions,
-  features: answer.features,
-  physBits: answer.limits.physBits,
-});
-
 /** Whether every name is a model that some stack knows. */
 export function checkModels(catalog: Catalog, models: readonly string[] | undefined): void {
   if (models?.length === 0)
