@@ -92,7 +92,7 @@ function choose(
   let best: Candidate | null = null;
   for (const model of map.models.toReversed()) {
     if (models && !models.has(model.name)) {
-      if (model.name === only && stub.fallback !== 'allow')
+      if (model.name === only && stub.fallback === 'forbid')
         throw new QueryError(`${where}: the hypervisor does not offer CPU model "${only}"`);
       continue;
     }
