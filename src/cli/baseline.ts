@@ -46,6 +46,7 @@ interface Options
   readonly by?: string;
   readonly check?: string;
   readonly expand?: true;
+  readonly explainRules?: true;
   readonly ids: boolean;
 }
 
@@ -83,6 +84,7 @@ export function define(command: Command, answering: Answering): void {
       ).conflicts('check'),
     )
     .option('--check <file>', 'does a saved baseline (its JSON) still run on all of these hosts')
+    .option('--explain-rules', "where libvirt's rules would answer differently, and why")
     .option('--no-ids', 'count hosts instead of naming them');
   rulesOptions(command);
   whatIfOptions(command);
@@ -92,7 +94,7 @@ export function define(command: Command, answering: Answering): void {
 }
 
 async function run(call: Call, inputs: readonly string[], options: Options): Promise<Answer> {
-  refuse(options);
+  refuse(options, inputs);
   if (options.rules === 'libvirt')
     return (await import('./libvirt-baseline.ts')).runLibvirtBaseline(call, inputs, options);
   checkTarget(options);
@@ -106,12 +108,19 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
     expand: options.expand,
   };
   const fleet = await readHosts(catalog, call, inputs, options);
+  if (options.explainRules)
+    return (await import('./libvirt-explain.ts')).runExplainRules(
+      call,
+      inputs,
+      fleet,
+      how,
+      options,
+    );
   if (options.check !== undefined) return checkSaved(call, fleet, options.check, how, options);
   if (options.by !== undefined) {
     if (options.by !== 'vendor' && options.by !== 'arch') refuseUnknownKey(fleet, options.by);
     const answer = baselinesBy(fleet, options.by, how);
-    if (options.to !== undefined)
-      return writeEach(call, catalog, answer.baselines, fleet, options);
+    if (options.to !== undefined) return writeEach(call, catalog, answer.baselines, fleet, options);
     await print(call, answer, options, () =>
       renderBaselines(
         printableAll(answer),
@@ -129,9 +138,9 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
 }
 
 /** What cannot be asked together, said before any input is read. */
-function refuse(options: Options): void {
+function refuse(options: Options, inputs: readonly string[]): void {
   if (options.rules === 'libvirt') {
-    const foreign = (['by', 'check', 'nested', 'physBits'] as const).find(
+    const foreign = (['by', 'check', 'nested', 'physBits', 'explainRules'] as const).find(
       (name) => options[name] !== undefined,
     );
     if (foreign !== undefined)
@@ -140,7 +149,16 @@ function refuse(options: Options): void {
       );
     return;
   }
-  refuseLibvirtOptions(options);
+  if (options.explainRules) {
+    if (options.by ?? options.check ?? options.to)
+      throw new QueryError(
+        '--explain-rules is an answer of its own; leave --by, --check and --to out',
+      );
+    if (inputs.includes('-'))
+      throw new QueryError(
+        '--explain-rules reads its inputs twice; give files instead of standard input',
+      );
+  } else refuseLibvirtOptions(options);
   if (
     options.by !== undefined &&
     options.to !== undefined &&
