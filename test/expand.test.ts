@@ -247,6 +247,16 @@ test('the features of a string are those of its switches, read with Sets', () =>
   );
 });
 
+test('QEMU 7.2 knew of nothing that depends on sgx, and takes hv-vpindex under KVM alone', () => {
+  const on = (qemu: string) => ({ machine: 'pc-q35-7.2', qemu, accelerator: 'tcg' }) as const;
+  assert.is(names('base,+sgxlc', on('7.2')).has('sgxlc'), true);
+  assert.is(names('base,+sgxlc', on('10.0')).has('sgxlc'), false);
+  assert.is(expandCpu(catalog, 'base,+sgxlc', on('7.2')).properties.level, 7);
+  assert.throws(() => names('qemu64,hv-vpindex=on', on('7.2')), /hv-vpindex needs KVM in QEMU 7.2/);
+  names('qemu64,hv-vpindex=on', on('10.0'));
+  names('qemu64,hv-vpindex=on', { ...on('7.2'), accelerator: 'kvm' });
+});
+
 test('a string taken apart and put together again is the same string', () => {
   const { model, items } = parseCpuString('EPYC,+svm,,x_y=1=2,-npt,abm');
   assert.is(model, 'EPYC');

@@ -9,6 +9,7 @@ import { findMachine, type Machine } from './machine.ts';
 import {
   findProperty,
   kvmKeeps,
+  laterDependencies,
   machineValues,
   maxValues,
   notAutomatic,
@@ -413,8 +414,9 @@ class Builder {
   /** Clears what has lost its prerequisites, in QEMU's order; returns what of it was asked for by name. */
   #close(): Row {
     const orphaned = emptyRow(this.#catalog.bits);
+    const later = laterDependencies(this.#where.qemu).map((name) => this.#catalog.feature(name).id);
     for (const { any, clears } of this.#catalog.dependencies) {
-      if (any.some((id) => hasBit(this.#features, id))) continue;
+      if (any.some((id) => hasBit(this.#features, id) || later.includes(id))) continue;
       for (const id of clears) {
         if (!hasBit(this.#features, id)) continue;
         if (hasBit(this.#touched, id)) setBit(orphaned, id);

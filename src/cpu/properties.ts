@@ -80,6 +80,14 @@ export const widerAddresses = (qemu: string): readonly string[] =>
 export const tcgFeatures = (qemu: string): readonly string[] =>
   (data.tcg as unknown as Record<string, string[]>)[qemu]!;
 
+/** Features of which this QEMU does not know yet that others depend on them. */
+export const laterDependencies = (qemu: string): readonly string[] =>
+  (data.laterDependencies as Record<string, string[]>)[qemu] ?? [];
+
+/** Switches that this QEMU takes under KVM alone. */
+export const tcgRefuses = (qemu: string): readonly string[] =>
+  (data.tcgRefuses as Record<string, string[]>)[qemu] ?? [];
+
 /** Accelerator defaults that old machine types of a QEMU do without. */
 export const kvmKeeps: readonly {
   readonly qemu: string;

@@ -6,7 +6,7 @@ import type { Catalog } from './catalog.ts';
 import { QueryError } from './errors.ts';
 import { type Expansion, expandItems, type Surroundings } from './expand.ts';
 import { AUTO } from './levels.ts';
-import { maxStartValues, type Properties, widerAddresses } from './properties.ts';
+import { maxStartValues, type Properties, tcgRefuses, widerAddresses } from './properties.ts';
 import { parseCpuString } from './qemu-string.ts';
 
 /** What a guest finds of an expansion on tcg, where the accelerator is all that decides. */
@@ -62,6 +62,8 @@ function checkStart(catalog: Catalog, expansion: Expansion): void {
     throw new QueryError(
       `enforce asks for all or nothing, and tcg of QEMU ${qemu} has no ${catalog.names(tcg.unavailable).join(', ')}`,
     );
+  const refused = tcg && tcgRefuses(qemu).find((name) => p[name] === true);
+  if (refused) throw new QueryError(`${refused} needs KVM in QEMU ${qemu}; leave it out under tcg`);
   const physBits = Number(p['phys-bits']);
   const guestBits =
     p['guest-phys-bits'] === undefined || p['guest-phys-bits'] === AUTO
