@@ -1,0 +1,284 @@
+// The command under libvirt's rules, run in this process: what it prints and how it exits, and the fleets on which
+// libvirt is known to be wrong, with the answer that is right.
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { main } from '../src/cli/main.ts';
+import { SHARED, sayMissing } from './support/places.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'plimsoll-libvirt-'));
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+const file = (name: string, text: string) => {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+};
+
+async function run(...argv: string[]) {
+  const printed = { stdout: '', stderr: '' };
+  const output = (name: 'stdout' | 'stderr') => ({
+    write: (text: string, done: () => void) => {
+      printed[name] += text;
+      done();
+    },
+    on: () => {},
+  });
+  const status = await main(argv, {
+    stdin: (async function* () {})(),
+    stdout: output('stdout'),
+    stderr: output('stderr'),
+    env: {},
+  });
+  const { stdout, stderr } = printed;
+  return {
+    status,
+    stdout: stdout.replaceAll(`${folder}/`, ''),
+    stderr: stderr.replaceAll(`${folder}/`, ''),
+  };
+}
+const json = async (...argv: string[]) => JSON.parse((await run(...argv, '--json')).stdout);
+
+const host = (model: string, vendor: string, ...features: string[]) =>
+  `<cpu><arch>x86_64</arch><model>${model}</model>${vendor && `<vendor>${vendor}</vendor>`}${features.map((f) => `<feature name='${f}'/>`).join('')}</cpu>\n`;
+const penryn = file('penryn.xml', host('Penryn', 'Intel', 'dca', 'vmx'));
+const rack = file('rack.xml', host('Penryn', 'Intel', 'dca') + host('Nehalem', 'Intel', 'dca'));
+
+test('prints the element that virsh prints', async () => {
+  assert.equal(await run('baseline', '--rules', 'libvirt', '--to', 'libvirt', rack), {
+    status: 0,
+    stdout:
+      "<cpu mode='custom' match='exact'>\n  <model fallback='allow'>Penryn</model>\n  <vendor>Intel</vendor>\n  <feature policy='require' name='dca'/>\n</cpu>\n",
+    stderr: '',
+  });
+});
+
+test("gives the same as data, with QEMU's names", async () => {
+  const answer = await json(
+    'baseline',
+    '--rules',
+    'libvirt',
+    file('r.xml', host('Penryn', 'Intel', 'ds_cpl')),
+  );
+  assert.equal(
+    [answer.schema, answer.rules, answer.stack, answer.definitions.libvirt, answer.fallback],
+    [
+      'plimsoll.baseline/1',
+      'libvirt',
+      ['libvirt@11.3'],
+      { name: 'Penryn', require: ['ds-cpl'], disable: [] },
+      'forbid',
+    ],
+  );
+});
+
+test('names the host, the file and the line of what libvirt refuses', async () => {
+  const path = file(
+    'newer.xml',
+    `${host('Penryn', 'Intel')}<cpu>\n${host('Warp-v1', 'Intel').slice(5)}`,
+  );
+  assert.equal(await run('baseline', '--rules', 'libvirt', path), {
+    status: 2,
+    stdout: '',
+    stderr:
+      'error: newer#2 (newer.xml:2): libvirt@11.3 knows no CPU model "Warp-v1"; choose a libvirt that does with --stack\n',
+  });
+});
+
+test('takes domain XML, domain capabilities and guests, where virsh takes hosts alone', async () => {
+  const domain =
+    "<domain type='kvm'><name>web</name><os><type>hvm</type></os><cpu mode='custom'><model>Nehalem</model></cpu></domain>";
+  const capabilities =
+    "<domainCapabilities><arch>x86_64</arch><cpu><mode name='host-model' supported='yes'><model fallback='forbid'>Westmere</model><vendor>Intel</vendor></mode></cpu></domainCapabilities>";
+  const answer = await json(
+    'baseline',
+    '--rules',
+    'libvirt',
+    penryn,
+    file('web.xml', domain),
+    file('dc.xml', capabilities),
+  );
+  assert.equal([answer.hosts, answer.definitions.libvirt.name], [3, 'Penryn']);
+});
+
+test('compares every CPU of a file, and gives the reason', async () => {
+  const cpus = file(
+    'cpus.xml',
+    "<cpu><model>Penryn</model></cpu><cpu><model>Nehalem</model></cpu><cpu match='strict'><model>Penryn</model><feature name='dca' policy='forbid'/></cpu>",
+  );
+  const { status } = await run('compare', '--rules', 'libvirt', penryn, cpus);
+  const answer = await json('compare', '--rules', 'libvirt', penryn, cpus);
+  assert.is(status, 1);
+  assert.equal(
+    answer.cpus.map((c: { verdict: string; missing: string[]; reasons: string[] }) => [
+      c.verdict,
+      c.missing,
+      c.reasons,
+    ]),
+    [
+      ['superset', [], []],
+      [
+        'incompatible',
+        ['popcnt', 'sse4.2'],
+        ['the host lacks features that the CPU requires: sse4.2, popcnt'],
+      ],
+      ['incompatible', [], ['the host has features that the CPU forbids: dca']],
+    ],
+  );
+  const unknown = await run(
+    'compare',
+    '--rules',
+    'libvirt',
+    penryn,
+    file('u.xml', '<cpu><model>Warp</model></cpu>'),
+  );
+  assert.equal([unknown.status, unknown.stdout], [2, '']);
+});
+
+test('resolves a definition, and refuses one that the host cannot run once it knows the models', async () => {
+  const guest = file(
+    'guest.xml',
+    "<cpu mode='host-model'><feature name='vmx' policy='disable'/></cpu>",
+  );
+  assert.equal(await run('resolve', penryn, guest), {
+    status: 0,
+    stdout:
+      "<cpu mode='custom' match='exact'>\n  <model fallback='allow'>Penryn</model>\n  <vendor>Intel</vendor>\n  <feature policy='require' name='dca'/>\n  <feature policy='disable' name='vmx'/>\n</cpu>\n",
+    stderr: '',
+  });
+  const wide = file('wide.xml', '<cpu><model>Nehalem</model></cpu>');
+  const refused = await run('resolve', penryn, wide, '--models', 'Nehalem');
+  assert.equal([refused.status, refused.stdout], [1, '']);
+  assert.match(
+    refused.stderr,
+    /^no: wide \(wide\.xml:1\) cannot run on penryn .*lacks features that the CPU requires: sse4\.2, popcnt\n$/,
+  );
+});
+
+test('decodes a definition as a host and as a guest', async () => {
+  const [as] = (await json('decode', '--as', 'guest', penryn)).hosts;
+  assert.equal(
+    [as.as, as.definitions.libvirt.name, as.canonical, as.candidates[0].name],
+    ['guest', 'Penryn', 'Penryn-v1', 'Penryn'],
+  );
+  const [own] = (await json('decode', '--as', 'host', penryn)).hosts;
+  assert.equal([own.as, own.definitions.libvirt.name], ['host', 'Penryn-v1']);
+});
+
+test('what belongs to one set of rules is refused under the other', async () => {
+  for (const [argv, message] of [
+    [['baseline', '--migratable', rack], /--migratable means something only under --rules libvirt/],
+    [
+      ['baseline', '--hypervisor', 'x', rack],
+      /--hypervisor means something only under --rules libvirt/,
+    ],
+    [['baseline', '--rules', 'libvirt', '--nested', rack], /--nested is of the safe rules/],
+    [
+      ['baseline', '--rules', 'libvirt', '--to', 'qemu', rack],
+      /--to qemu is no answer of libvirt's rules/,
+    ],
+    [['baseline', '--rules', 'libvirt', '--stack', 'qemu@10.0', rack], /names no libvirt/],
+    [
+      ['baseline', '--rules', 'libvirt', '--models', 'Warp', rack],
+      /--models "Warp" is no model of libvirt@11\.3/,
+    ],
+    [['learn'], /nothing to learn from/],
+  ] as const) {
+    const { status, stdout, stderr } = await run(...argv);
+    assert.equal([status, stdout], [2, ''], argv.join(' '));
+    assert.match(stderr, message);
+  }
+});
+
+test('explains where the two decide differently', async () => {
+  const answer = await json(
+    'baseline',
+    '--explain-rules',
+    file('hw.xml', host('Haswell', 'Intel', 'vmx', 'dtes64', 'invtsc')),
+  );
+  const rules = new Map(
+    answer.steps.map((s: { rule: string; features: string[] }) => [s.rule, s.features]),
+  );
+  assert.ok((rules.get('nested') as string[]).includes('vmx'));
+  assert.equal(rules.get('migration'), ['invtsc']);
+  assert.ok((rules.get('accelerator') as string[]).includes('kvmclock'));
+});
+
+// The fleets on which libvirt is known to be wrong.
+const record = (id: string, vendor: string, features: readonly string[], physBits?: number) =>
+  JSON.stringify({ host: id, vendor, features, ...(physBits ? { limits: { physBits } } : {}) });
+const featuresOf = async (model: string) =>
+  (await json('baseline', '--rules', 'libvirt', file('m.xml', host(model, ''))))
+    .features as string[];
+
+test('a vendorless AMD host beside Intel ones gives no CPU, in whatever order: a guest cannot move between vendors', async () => {
+  const amd = file('1-amd.xml', host('Opteron_G3', ''));
+  for (const intel of [
+    file('0-intel.xml', host('Penryn', 'Intel')),
+    file('2-intel.xml', host('Penryn', 'Intel')),
+  ]) {
+    const answer = await json('baseline', amd, intel);
+    assert.equal(
+      [answer.definitions, answer.sides.map((s: { value: string }) => s.value)],
+      [{}, ['AMD', 'Intel']],
+    );
+  }
+});
+
+test('address bits unknown on one host give none to the guest, and a finding: libvirt ignores them', async () => {
+  const features = await featuresOf('Haswell');
+  const answer = await json(
+    'baseline',
+    file(
+      'bits.ndjson',
+      `${record('a', 'Intel', features, 39)}\n${record('b', 'Intel', features)}\n`,
+    ),
+  );
+  assert.equal(answer.limits, { physBits: null, fleetPhysBits: null });
+  assert.ok(
+    answer.findings.some(
+      (f: { code: string; hosts: string[] }) => /phys-bits/.test(f.code) && f.hosts.includes('b'),
+    ),
+  );
+});
+
+test('what only the processor of a host has is asked of no guest: it could not start', async () => {
+  const answer = await json(
+    'baseline',
+    file('real.xml', host('Haswell', 'Intel', 'dtes64', 'est', 'tm2', 'monitor', 'osxsave', 'ht')),
+  );
+  for (const name of ['dtes64', 'est', 'tm2', 'monitor', 'osxsave', 'ht'])
+    assert.not(answer.features.includes(name), name);
+  const theirs = await json(
+    'baseline',
+    '--rules',
+    'libvirt',
+    file('real.xml', host('Haswell', 'Intel', 'dtes64', 'est', 'tm2', 'monitor', 'osxsave', 'ht')),
+  );
+  assert.ok(theirs.features.includes('dtes64'));
+});
+
+const cases = SHARED && join(SHARED, 'cases/libvirt.json');
+if (cases && existsSync(cases)) {
+  const inputsOf = (id: string): string[] => {
+    const found = JSON.parse(readFileSync(cases, 'utf8')).cases.find(
+      (c: { id: string }) => c.id === id,
+    );
+    return found.inputs.map(({ text }: { text: string }, i: number) => file(`in${i}.xml`, text));
+  };
+  test('two EPYC of two generations are an EPYC and a few features, not an Opteron and forty', async () => {
+    const { definitions } = await json('baseline', ...inputsOf('cpuid-baseline:EPYC+Rome'));
+    assert.match(definitions.libvirt.name, /^EPYC/);
+    assert.ok(definitions.libvirt.require.length < 8, definitions.libvirt.require.join(' '));
+  });
+  test('two Cascade Lakes and older are named without more than switches turned off', async () => {
+    const { definitions } = await json(
+      'baseline',
+      ...inputsOf('cpuid-baseline:Cascadelake+Icelake'),
+    );
+    assert.match(definitions.libvirt.name, /^Cascadelake-Server/);
+  });
+} else sayMissing("the fleets of libvirt's suite under the safe rules", 'cases/libvirt.json');
+
+test.run();
