@@ -67,6 +67,8 @@ const MAX_KINDS: u32 = 16384;
 const KIND_ROOM: usize = 2 << 20;
 const KIND_ENTRY: usize = 24;
 const MAX_KEY: usize = 8192;
+/** So many keys of a record are looked for where the record before had them. */
+const EXPECTED: usize = 32;
 
 const MASKS_AT: usize = HEADER;
 const MARKS_AT: usize = MASKS_AT + 17 * LANE;
@@ -75,7 +77,9 @@ const KEY_AT: usize = ROW_AT + ROW;
 const ROLES_AT: usize = KEY_AT + MAX_KEY + 4 * LANE;
 const SEEN_AT: usize = ROLES_AT + <usize>MAX_NAMES;
 const STAMPS_AT: usize = SEEN_AT + <usize>MAX_NAMES;
-const NAMES_AT: usize = STAMPS_AT + 4 * <usize>MAX_NAMES;
+const ENTRIES_AT: usize = STAMPS_AT + 4 * <usize>MAX_NAMES;
+const EXPECTED_AT: usize = ENTRIES_AT + 4 * <usize>MAX_NAMES;
+const NAMES_AT: usize = EXPECTED_AT + 4 * EXPECTED;
 const ROW_TABLE_AT: usize = NAMES_AT + <usize>NAME_SLOTS * NAME_ENTRY;
 const LIST_TABLE_AT: usize = ROW_TABLE_AT + 8 * <usize>MAX_ROWS;
 const KIND_TABLE_AT: usize = LIST_TABLE_AT + 8 * <usize>MAX_LISTS;
@@ -224,10 +228,11 @@ function record(state: usize, p: usize): usize {
   let key = start + 5;
   let host = NAMELESS;
   let hasList = false;
+  let order: usize = 0;
   p = blank(p);
   while (true) {
     if (load<u8>(p) !== QUOTE) return 0;
-    const found = named(state, p + 1);
+    const found = keyAt(state, p + 1, order++);
     const name = <u32>found;
     if (name === NONE) return 0;
     const stamps = state + STAMPS_AT + ((<usize>name) << 2);
@@ -354,9 +359,29 @@ function named(state: usize, p: usize): u64 {
     for (let i: usize = 0; i < MAX_NAME; i += LANE)
       v128.store(entry + i, part(state, p + i, size > i ? size - i : 0));
     store<u16>(entry, <u16>id, NAME_ID);
+    store<u32>(state + ENTRIES_AT + ((<usize>id - 1) << 2), <u32>entry);
     store<u16>(entry, <u16>size, NAME_SIZE);
   }
   return ((<u64>(p + size + 1)) << 32) | <u64>(id - 1);
+}
+
+/** The same of a key; most records have the keys of the one before, in its order. */
+function keyAt(state: usize, p: usize, order: usize): u64 {
+  const expected = state + EXPECTED_AT + ((order & (EXPECTED - 1)) << 2);
+  const entry = <usize>load<u32>(expected);
+  if (entry !== 0) {
+    const size = <usize>load<u16>(entry, NAME_SIZE);
+    if (
+      size < LANE &&
+      load<u8>(p + size) === QUOTE &&
+      !v128.any_true(v128.xor(part(state, p, size), v128.load(entry)))
+    )
+      return ((<u64>(p + size + 1)) << 32) | <u64>(load<u16>(entry, NAME_ID) - 1);
+  }
+  const found = named(state, p);
+  if (<u32>found !== NONE)
+    store<u32>(expected, load<u32>(state + ENTRIES_AT + ((<usize>(<u32>found)) << 2)));
+  return found;
 }
 
 /** The first `size` bytes of a lane, the others zero. */
@@ -503,18 +528,26 @@ function textCode(state: usize, p: usize, size: usize): u64 {
   return finish(halves(x) ^ rotl(halves(y), 32) ^ <u64>size);
 }
 
-function isSame(a: usize, b: usize, size: usize): bool {
-  const end = a + size;
-  for (; a + 4 * LANE <= end; a += 4 * LANE, b += 4 * LANE) {
-    const first = v128.or(
-      v128.xor(v128.load(a), v128.load(b)),
-      v128.xor(v128.load(a, 16), v128.load(b, 16)),
-    );
-    const second = v128.or(
+/** What four lanes differ in, all in one. */
+function difference(a: usize, b: usize): v128 {
+  return v128.or(
+    v128.or(v128.xor(v128.load(a), v128.load(b)), v128.xor(v128.load(a, 16), v128.load(b, 16))),
+    v128.or(
       v128.xor(v128.load(a, 32), v128.load(b, 32)),
       v128.xor(v128.load(a, 48), v128.load(b, 48)),
-    );
-    if (v128.any_true(v128.or(first, second))) return false;
+    ),
+  );
+}
+
+function isSame(a: usize, b: usize, size: usize): bool {
+  const end = a + size;
+  for (; a + 4 * LANE <= end; a += 4 * LANE, b += 4 * LANE)
+    if (v128.any_true(difference(a, b))) return false;
+  if (size >= 4 * LANE) {
+    // What is left overlaps what was seen: quicker than byte by byte.
+    b -= a - (end - 4 * LANE);
+    a = end - 4 * LANE;
+    return !v128.any_true(difference(a, b));
   }
   for (; a < end; a++, b++) if (load<u8>(a) !== load<u8>(b)) return false;
   return true;

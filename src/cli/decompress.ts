@@ -1,7 +1,9 @@
 // Compressed files as they are: gzip and Zstandard, told by their first bytes, never grown past a limit.
 import { QueryError } from '../cpu/errors.ts';
 
-function formatOf(bytes: Uint8Array): 'gzip' | 'zstd' | null {
+export type Format = 'gzip' | 'zstd';
+
+export function formatOf(bytes: Uint8Array): Format | null {
   const [a, b, c, d] = bytes;
   if (a === 0x1f && b === 0x8b) return 'gzip';
   if (a === 0x28 && b === 0xb5 && c === 0x2f && d === 0xfd) return 'zstd';
@@ -31,14 +33,58 @@ export async function decompress(
         `${name} grows past ${limit / 1e6} MB when it is decompressed; split it into smaller files`,
         { cause: error },
       );
-    const cut = /unexpected (end|eof)/i.test((error as Error).message);
-    throw new QueryError(
-      cut
-        ? `${name} ends in the middle of its ${format} data; copy it again in full`
-        : `${name} begins like a ${format} file, but its data is damaged; copy it again`,
-      { cause: error },
-    );
+    throw damaged(name, format, error);
   }
+}
+
+function damaged(name: string, format: Format, error: unknown): QueryError {
+  const cut = /unexpected (end|eof)/i.test((error as Error).message);
+  return new QueryError(
+    cut
+      ? `${name} ends in the middle of its ${format} data; copy it again in full`
+      : `${name} begins like a ${format} file, but its data is damaged; copy it again`,
+    { cause: error },
+  );
+}
+
+/**
+ * The same piece by piece, for what is too large to hold.
+ * @throws QueryError for damaged or cut data, when it comes to it.
+ */
+export async function* unpack(
+  name: string,
+  format: Format,
+  source: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  try {
+    const zlib = (await import('node:zlib')) as unknown as {
+      createGunzip(): NodeJS.ReadWriteStream;
+      createZstdDecompress?(): NodeJS.ReadWriteStream;
+    };
+    if (format === 'zstd' && !zlib.createZstdDecompress) return yield* unzstdPieces(source);
+    const { pipeline, Readable } = await import('node:stream');
+    const unpacker = format === 'gzip' ? zlib.createGunzip() : zlib.createZstdDecompress!();
+    // What goes wrong comes out where the bytes come out.
+    pipeline(Readable.from(source), unpacker, () => {});
+    yield* unpacker as unknown as AsyncIterable<Uint8Array>;
+  } catch (error) {
+    throw error instanceof QueryError ? error : damaged(name, format, error);
+  }
+}
+
+async function* unzstdPieces(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const { Decompress } = await import('fzstd');
+  let out: Uint8Array[] = [];
+  const stream = new Decompress((chunk) => out.push(chunk));
+  let last = new Uint8Array(0);
+  for await (const piece of source) {
+    stream.push(last);
+    yield* out;
+    out = [];
+    last = piece.slice();
+  }
+  stream.push(last, true);
+  yield* out;
 }
 
 async function gunzip(bytes: Uint8Array, limit: number): Promise<Uint8Array> {

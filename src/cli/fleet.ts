@@ -12,17 +12,33 @@ import type { Fleet } from '../fleet/fleet.ts';
 import { readInputs } from './inputs.ts';
 import type { Call, Io } from './io.ts';
 import type { OutputOptions, ReadingOptions, StackOptions, WhatIfOptions } from './options.ts';
+import { threadsOf } from './options.ts';
 import { progressOn } from './progress.ts';
+import { openStreams } from './streams.ts';
 
 export type HostOptions = ReadingOptions &
   WhatIfOptions &
-  OutputOptions & { readonly ids?: boolean };
+  OutputOptions & {
+    readonly ids?: boolean;
+    readonly by?: string;
+    readonly keepTogether?: string;
+    /** Keys of host records to keep. */
+    readonly keep?: readonly string[];
+  };
+
+/** Keys that say which software a host runs: they may explain why equal processors differ. */
+const SOFTWARE = ['bios', 'firmware', 'kernel', 'hypervisor', 'libvirt'];
 
 /** How the options ask dialects to read. */
 export const readOptions = (options: HostOptions): ReadOptions => ({
   ...(options.from === undefined ? {} : { from: options.from }),
   ...(options.skipUnreadable ? { skipUnreadable: true } : {}),
   ...(options.ids === false ? { noIds: true } : {}),
+  keep: [
+    ...SOFTWARE,
+    ...(options.keep ?? []),
+    ...[options.by, options.keepTogether].filter((key) => key !== undefined),
+  ],
 });
 
 /** The hosts of the inputs, with those of --with and without those of --without. */
@@ -39,8 +55,14 @@ export async function readHosts(
   }));
   const paths = [...inputs, ...extra.flatMap((e) => (e.processor ? [] : [e.name]))];
   const processors = extra.flatMap((e) => e.processor ?? []);
+  if (paths.length === 0 && processors.length === 0) throw noInputs();
   async function* all() {
-    if (paths.length > 0 || processors.length === 0) yield* openInputs(paths, io, options);
+    yield* openStreams(
+      paths,
+      io,
+      threadsOf(options),
+      progressOn(io.stderr, options.quiet ?? false),
+    );
     yield* processors;
   }
   const fleet = await readFleet(catalog, all(), readOptions(options));
@@ -53,12 +75,14 @@ export function openInputs(
   io: Io,
   options: OutputOptions,
 ): ReturnType<typeof readInputs> {
-  if (paths.length === 0)
-    throw new QueryError(
-      'no inputs; give files or directories with descriptions of hosts, or - for standard input',
-    );
+  if (paths.length === 0) throw noInputs();
   return readInputs(paths, io, progressOn(io.stderr, options.quiet ?? false));
 }
+
+const noInputs = () =>
+  new QueryError(
+    'no inputs; give files or directories with descriptions of hosts, or - for standard input',
+  );
 
 function withoutHosts(fleet: Fleet, options: HostOptions): Fleet {
   const gone = new Set(options.without ?? []);

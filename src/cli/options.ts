@@ -1,4 +1,5 @@
 // Options that several commands share, each declared once; none is variadic, for what follows an option is an input.
+import { availableParallelism } from 'node:os';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { QueryError } from '../cpu/errors.ts';
 import type { ColorChoice } from './io.ts';
@@ -38,6 +39,19 @@ export const outputOptions = (command: Command, json = 'one JSON document'): Com
 export interface ReadingOptions {
   readonly from?: string;
   readonly skipUnreadable?: true;
+  readonly threads?: number;
+}
+
+/** Beyond this many, threads wait for memory and not for each other. */
+const THREADS = 4;
+
+export const threadsOf = ({ threads }: ReadingOptions): number =>
+  threads ?? Math.min(availableParallelism(), THREADS);
+
+/** A whole number from 1. */
+function countOf(value: string): number {
+  if (/^[1-9]\d{0,3}$/.test(value)) return Number(value);
+  throw new InvalidArgumentError('Give a whole number from 1.');
 }
 
 export const readingOptions = (command: Command): Command =>
@@ -47,7 +61,13 @@ export const readingOptions = (command: Command): Command =>
       '--from <dialect>',
       'read every input in this language; else it is recognised by content',
     )
-    .option('--skip-unreadable', 'go on without inputs that cannot be read, and name them');
+    .option('--skip-unreadable', 'go on without inputs that cannot be read, and name them')
+    .addOption(
+      new Option(
+        '--threads <n>',
+        `how many threads read large files (default: as many as there are cores, at most ${THREADS})`,
+      ).argParser(countOf),
+    );
 
 export interface WhatIfOptions {
   readonly with?: readonly string[];
@@ -86,7 +106,7 @@ export const rulesOption = (): Option =>
 
 /** @throws QueryError for options that the safe rules know nothing of. */
 export function refuseLibvirtOptions(options: object, more: readonly string[] = []): void {
-  for (const name of ['migratable', 'hypervisor', 'catalog', 'explainRules', ...more])
+  for (const name of ['migratable', 'hypervisor', 'catalog', ...more])
     if ((options as Record<string, unknown>)[name] !== undefined)
       throw new QueryError(
         `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)} means something only under --rules libvirt${name === 'migratable' ? '; the safe rules always leave out what cannot migrate' : ''}`,

@@ -11,7 +11,7 @@ import { kindOf } from '../fleet/kind.ts';
 import type { Dialect, Input, Skip, Stream } from './dialect.ts';
 import { dialectByName, dialectNames, recogniseDialect } from './index.ts';
 import { isOneValue, records } from './records.ts';
-import { keepOnly, RecordScan } from './scan.ts';
+import { keepOnly, RecordScan, recordKeys } from './scan.ts';
 
 export interface ReadOptions {
   /** Read every input in this dialect instead of recognising it. */
@@ -150,6 +150,9 @@ export async function readFleet(
           skip,
         });
         if ('bytes' in opened) scan.push(opened.bytes);
+        // What may be skipped is judged as it comes.
+        else if (opened.scan && !skip)
+          scan.take(await opened.scan(recordKeys(catalog, options.keep), ids));
         else await scan.run(opened.read);
         if (scan.hosts === 0 && !problems.has(input.name)) throw noCpu(input.name, records);
         hosts += scan.hosts;

@@ -4,10 +4,10 @@ import { type Found, type RecordKeys, type ScanListener, Scanner } from '../core
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
-import { Arrivals, type Gatherer } from '../fleet/gather.ts';
+import { type Arrival, Arrivals, type Gatherer } from '../fleet/gather.ts';
 import { batchOf } from '../fleet/hosts.ts';
 import { kindOf } from '../fleet/kind.ts';
-import type { Skip } from './dialect.ts';
+import type { Skip, ThreadScan } from './dialect.ts';
 import { decodeLine, MAX_LINE, tooLong } from './lines.ts';
 import { readRecord } from './records.ts';
 
@@ -51,8 +51,9 @@ export class RecordScan implements ScanListener {
   readonly #gatherer: Gatherer;
   readonly #name: string;
   readonly #options: RecordOptions;
-  readonly #scanner: Scanner;
-  readonly #arrivals = new Arrivals();
+  #arrivals = new Arrivals();
+  /** Hosts that came before those of `#arrivals`. */
+  readonly #earlier: Arrival[] = [];
   /** Without ids: how many hosts there are of each kind. */
   readonly #counts: number[] = [];
   #hosts = 0;
@@ -62,40 +63,116 @@ export class RecordScan implements ScanListener {
     this.#gatherer = gatherer;
     this.#name = name;
     this.#options = options;
-    const keys = recordKeys(catalog, options.keep);
-    this.#scanner = new Scanner(this, { keys, ids: options.ids, maxLine: MAX_LINE });
   }
 
   /** Reads from `read`, which fills an array and says with how many bytes, 0 at the end. */
   async run(read: (into: Uint8Array) => number | Promise<number>): Promise<void> {
+    const scanner = this.#scanner();
     try {
       for (;;) {
-        const size = read(this.#scanner.room());
+        const size = read(scanner.room());
         const bytes = typeof size === 'number' ? size : await size;
         if (bytes === 0) break;
-        this.#scanner.take(bytes);
+        scanner.take(bytes);
       }
-      this.#finish();
+      this.#finish(scanner);
     } finally {
-      this.#scanner.free();
+      scanner.free();
     }
   }
 
   /** Reads text that is at hand. */
   push(bytes: Uint8Array): void {
+    const scanner = this.#scanner();
     try {
-      this.#scanner.push(bytes);
-      this.#finish();
+      scanner.push(bytes);
+      this.#finish(scanner);
     } finally {
-      this.#scanner.free();
+      scanner.free();
     }
   }
 
-  #finish(): void {
-    this.#scanner.end();
-    for (const key of this.#scanner.otherKeys()) this.#gatherer.key(key);
-    if (this.#options.ids) this.#gatherer.add(this.#name, this.#arrivals.all());
+  #scanner(): Scanner {
+    const { ids, keep } = this.#options;
+    return new Scanner(this, { keys: recordKeys(this.#catalog, keep), ids, maxLine: MAX_LINE });
+  }
+
+  #finish(scanner: Scanner): void {
+    scanner.end();
+    for (const key of scanner.otherKeys()) this.#gatherer.key(key);
+    this.#deliver();
+  }
+
+  #deliver(): void {
+    this.#seal();
+    if (this.#options.ids) this.#gatherer.add(this.#name, this.#earlier);
     else this.#gatherer.count(this.#counts);
+  }
+
+  #seal(): void {
+    this.#earlier.push(...this.#arrivals.all());
+    this.#arrivals = new Arrivals();
+  }
+
+  /**
+   * Takes what threads found.
+   * @throws QueryError for the first line that cannot be read.
+   */
+  take(threads: readonly ThreadScan[]): void {
+    const segments = threads
+      .flatMap((thread) => thread.segments.map((s) => ({ ...s, thread })))
+      .sort((a, b) => a.segment - b.segment);
+    const before = new Map<number, number>();
+    let lines = 0;
+    for (const { segment, lines: own } of segments) {
+      before.set(segment, lines);
+      lines += own;
+    }
+    const problems: { readonly line: number; readonly error: QueryError }[] = [];
+    const attempt = (line: number, work: () => void): void => {
+      try {
+        work();
+      } catch (error) {
+        if (!(error instanceof QueryError)) throw error;
+        problems.push({ line, error });
+      }
+    };
+    const kinds = new Map<ThreadScan, Uint32Array>();
+    for (const thread of threads) {
+      const numbers = new Uint32Array(thread.kinds.length);
+      for (const [i, { line, number, segment }] of thread.kinds.entries()) {
+        const at = (before.get(segment) ?? lines) + number;
+        attempt(at, () => {
+          numbers[i] = this.#kindOf(this.#read(line, at)!);
+        });
+      }
+      if (thread.tooLong) {
+        const at = (before.get(thread.tooLong.segment) ?? lines) + thread.tooLong.number;
+        attempt(at, () => this.tooLong(at));
+      }
+      kinds.set(thread, numbers);
+      for (const key of thread.keys) this.#gatherer.key(key);
+      for (const [kind, hosts] of thread.counts.entries()) {
+        this.#hosts += hosts;
+        this.#counts[numbers[kind]!] = (this.#counts[numbers[kind]!] ?? 0) + hosts;
+      }
+    }
+    for (const { segment, pieces, thread } of segments) {
+      const numbers = kinds.get(thread)!;
+      for (const piece of pieces)
+        if ('line' in piece) {
+          const at = before.get(segment)! + piece.number;
+          attempt(at, () => this.other(piece.line, at));
+        } else {
+          for (const [i, kind] of piece.kinds.entries()) piece.kinds[i] = numbers[kind]!;
+          this.#seal();
+          this.#earlier.push(piece);
+          this.#hosts += piece.kinds.length;
+        }
+    }
+    const [first] = problems.sort((a, b) => a.line - b.line);
+    if (first) throw first.error;
+    this.#deliver();
   }
 
   /** How many hosts were read. */

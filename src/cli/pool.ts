@@ -1,0 +1,39 @@
+// Threads over one file: this one works too, the others are started for it and end with it.
+import { Worker } from 'node:worker_threads';
+import { QueryError } from '../cpu/errors.ts';
+import type { ThreadScan } from '../dialects/dialect.ts';
+import { scanSegments, type Task } from './segments.ts';
+
+/** Scans a file with so many threads; the results are in no order. */
+export async function scanFile(
+  name: string,
+  task: Omit<Task, 'taken'>,
+  threads: number,
+  progress: (bytes: number) => void,
+): Promise<ThreadScan[]> {
+  const taken = new Int32Array(new SharedArrayBuffer(8));
+  const shared: Task = { ...task, taken };
+  const others = Array.from({ length: threads - 1 }, () => start(name, shared));
+  // A failure of theirs is looked at below, when this thread has done its part.
+  for (const other of others) other.catch(() => {});
+  // The threads start while this one does not come back to its events.
+  await new Promise((resolve) => setImmediate(resolve));
+  const own = scanSegments(shared, () => progress(Atomics.load(taken, 1) * 2 ** 20));
+  return [own, ...(await Promise.all(others))];
+}
+
+function start(name: string, workerData: Task): Promise<ThreadScan> {
+  return new Promise((resolve, reject) => {
+    const stopped = (cause?: unknown) =>
+      reject(
+        new QueryError(
+          `${name} was not read to the end, because a thread of this command stopped; --threads 1 needs no other`,
+          { cause },
+        ),
+      );
+    const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData });
+    worker.on('message', resolve);
+    worker.on('error', stopped);
+    worker.on('exit', () => stopped());
+  });
+}

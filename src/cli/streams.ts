@@ -1,0 +1,241 @@
+// Large files, compressed ones and standard input, piece by piece: what is in memory does not grow with them.
+import {
+  closeSync,
+  createReadStream,
+  promises as fs,
+  fstatSync,
+  openSync,
+  readSync,
+} from 'node:fs';
+import { QueryError } from '../cpu/errors.ts';
+import type { Stream } from '../dialects/dialect.ts';
+import { MAX_LINE } from '../dialects/lines.ts';
+import type { Opened } from '../dialects/read.ts';
+import { concat, formatOf, unpack } from './decompress.ts';
+import {
+  cannotRead,
+  type Found,
+  findInputs,
+  MAX_BYTES,
+  type Progress,
+  read,
+  tooBig,
+} from './inputs.ts';
+import { type Io, reasonOf } from './io.ts';
+import { scanFile } from './pool.ts';
+
+/** Smaller files are read as a whole. */
+const LARGE = 1024 * 1024;
+/** Threads take longer to start than to scan less. */
+const PARALLEL = 64 * 1024 * 1024;
+const HEAD = 64 * 1024;
+
+/** Every input below the paths, opened; a large one is read by whoever gets it. */
+export async function* openStreams(
+  paths: readonly string[],
+  io: Io,
+  threads: number,
+  progress: Progress,
+): AsyncGenerator<Opened> {
+  const found = await findInputs(paths);
+  const total = found.reduce((sum, file) => sum + (file.size ?? 0), 0);
+  let done = 0;
+  for (const file of found) {
+    progress(done, total);
+    const onward = (bytes: number) => progress(done + bytes, total);
+    yield* openOne(file, io, threads, onward);
+    done += file.size ?? 0;
+  }
+  progress(total, total);
+}
+
+async function* openOne(
+  file: Found,
+  io: Io,
+  threads: number,
+  progress: (bytes: number) => void,
+): AsyncGenerator<Opened> {
+  if (file.error || (file.name !== '-' && (file.size ?? 0) < LARGE)) {
+    yield await read(file, io);
+    return;
+  }
+  if (file.name === '-') {
+    yield await open('stdin', io.stdin, () => {});
+    return;
+  }
+  let fd: number;
+  try {
+    fd = openSync(file.name, 'r');
+  } catch (error) {
+    yield { name: file.name, error: cannotRead(file.name, error) };
+    return;
+  }
+  try {
+    const head = new Uint8Array(HEAD);
+    const size = readSync(fd, head, 0, HEAD, 0);
+    if (formatOf(head) === null) yield plain(file.name, fd, head.slice(0, size), threads, progress);
+    else
+      yield await open(file.name, createReadStream(file.name, { highWaterMark: HEAD }), progress);
+  } catch (error) {
+    yield { name: file.name, error: cannotRead(file.name, error) };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** A file as it is on disk, which can be read from any place. */
+function plain(
+  name: string,
+  fd: number,
+  head: Uint8Array,
+  threads: number,
+  progress: (bytes: number) => void,
+): Stream {
+  const { size } = fstatSync(fd);
+  let at = 0;
+  const attempt = <T>(work: () => T): T => {
+    try {
+      return work();
+    } catch (error) {
+      throw error instanceof QueryError ? error : cannotRead(name, error);
+    }
+  };
+  return {
+    name,
+    head,
+    read: (into) => {
+      const bytes = attempt(() => readSync(fd, into, 0, into.length, at));
+      at += bytes;
+      progress(at);
+      return bytes;
+    },
+    whole: async () => {
+      if (size > MAX_BYTES) throw tooBig(name);
+      try {
+        return await fs.readFile(name);
+      } catch (error) {
+        throw cannotRead(name, error);
+      }
+    },
+    ...(threads > 1 && size >= PARALLEL
+      ? {
+          scan: (keys, ids) =>
+            scanFile(name, { fd, size, keys, ids, maxLine: MAX_LINE }, threads, progress),
+        }
+      : {}),
+  };
+}
+
+/** What comes through a pipe or a decompressor, in order. */
+async function open(
+  name: string,
+  source: AsyncIterable<Uint8Array | string>,
+  progress: (bytes: number) => void,
+): Promise<Opened> {
+  const input = new Pieces(name, source, progress);
+  try {
+    await input.begin();
+    return input;
+  } catch (error) {
+    if (error instanceof QueryError) return { name, error };
+    throw error;
+  }
+}
+
+class Pieces implements Stream {
+  readonly name: string;
+  head = new Uint8Array(0);
+  readonly #source: AsyncIterable<Uint8Array | string>;
+  readonly #progress: (bytes: number) => void;
+  #next: AsyncIterator<Uint8Array>;
+  #rest: Uint8Array = new Uint8Array(0);
+
+  constructor(
+    name: string,
+    source: AsyncIterable<Uint8Array | string>,
+    progress: (bytes: number) => void,
+  ) {
+    this.name = name;
+    this.#source = source;
+    this.#progress = progress;
+    this.#next = this.#bytes()[Symbol.asyncIterator]();
+  }
+
+  /** Looks at how it begins, and puts a decompressor before it where it is needed. */
+  async begin(): Promise<void> {
+    const start = await this.#fill(HEAD);
+    const format = formatOf(start);
+    if (format !== null) {
+      this.#next = unpack(this.name, format, from(start, this.#next))[Symbol.asyncIterator]();
+      this.#rest = await this.#fill(HEAD);
+    } else this.#rest = start;
+    this.head = this.#rest.slice();
+  }
+
+  read = async (into: Uint8Array): Promise<number> => {
+    if (this.#rest.length === 0) {
+      const { done, value } = await this.#next.next();
+      if (done) return 0;
+      this.#rest = value;
+      // An empty piece is not the end.
+      if (value.length === 0) return this.read(into);
+    }
+    const bytes = Math.min(into.length, this.#rest.length);
+    into.set(this.#rest.subarray(0, bytes));
+    this.#rest = this.#rest.subarray(bytes);
+    return bytes;
+  };
+
+  whole = async (): Promise<Uint8Array> => {
+    const parts: Uint8Array[] = [this.#rest];
+    let total = this.#rest.length;
+    for (;;) {
+      const { done, value } = await this.#next.next();
+      if (done) break;
+      total += value.length;
+      if (total > MAX_BYTES) throw tooBig(this.name === 'stdin' ? 'standard input' : this.name);
+      parts.push(value);
+    }
+    return concat(parts, total);
+  };
+
+  /** At least so many bytes, or all that there are. */
+  async #fill(least: number): Promise<Uint8Array> {
+    const parts: Uint8Array[] = [];
+    let total = 0;
+    while (total < least) {
+      const { done, value } = await this.#next.next();
+      if (done) break;
+      parts.push(value);
+      total += value.length;
+    }
+    return concat(parts, total);
+  }
+
+  async *#bytes(): AsyncGenerator<Uint8Array> {
+    let done = 0;
+    try {
+      for await (const chunk of this.#source) {
+        const bytes = typeof chunk === 'string' ? new TextEncoder().encode(chunk) : chunk;
+        done += bytes.length;
+        this.#progress(done);
+        yield bytes;
+      }
+    } catch (error) {
+      const name = this.name === 'stdin' ? 'standard input' : this.name;
+      throw new QueryError(`cannot read ${name}: ${reasonOf(error)}`, { cause: error });
+    }
+  }
+}
+
+async function* from(
+  start: Uint8Array,
+  rest: AsyncIterator<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  yield start;
+  for (;;) {
+    const { done, value } = await rest.next();
+    if (done) return;
+    yield value;
+  }
+}
