@@ -1,5 +1,15 @@
 // plimsoll place: which guest runs on which hosts, and who has nowhere to go when some of them are gone.
-import { emptyRow, hasBit, join, minus, type Row, Rows, rowOf, setBit } from '../core/rows.ts';
+import {
+  bitsOf,
+  emptyRow,
+  hasBit,
+  join,
+  minus,
+  type Row,
+  Rows,
+  rowOf,
+  setBit,
+} from '../core/rows.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { byBytes } from '../cpu/order.ts';
 import { didYouMean } from '../cpu/suggest.ts';
@@ -119,6 +129,9 @@ class Ground {
   readonly #drained: Uint32Array;
   readonly #isDrained: boolean;
   readonly #lister: Lister;
+  /** Names of features in byte order, and the place of each feature in it: sorted once, not once a list. */
+  readonly #names: readonly string[];
+  readonly #rank: Uint32Array;
 
   constructor(fleet: Fleet, needs: readonly Need[], drained: Uint32Array, isDrained: boolean) {
     const { catalog } = fleet;
@@ -127,6 +140,12 @@ class Ground {
     this.#drained = drained;
     this.#isDrained = isDrained;
     this.#lister = new Lister(fleet);
+    const ids = Array.from({ length: catalog.bits + fleet.unnamed.length }, (_, id) => id).sort(
+      (a, b) => byBytes(fleet.featureName(a), fleet.featureName(b)),
+    );
+    this.#names = ids.map((id) => fleet.featureName(id));
+    this.#rank = new Uint32Array(fleet.bits);
+    for (const [rank, id] of ids.entries()) this.#rank[id] = rank;
     // Topology, the operating system and the hypervisor decide these, not the processor.
     const ignored = rowOf(
       catalog.bits,
@@ -219,6 +238,12 @@ class Ground {
     ];
   }
 
+  #namesOf(row: Row, more: readonly string[]): string[] {
+    const ranks = Uint32Array.from(bitsOf(row), (id) => this.#rank[id]!).sort();
+    const names = Array.from(ranks, (rank) => this.#names[rank]!);
+    return more.length === 0 ? names : [...names, ...more].sort(byBytes);
+  }
+
   /** By class what stands in the way beside features; empty where nothing does. */
   #reasons(i: number): readonly string[] {
     const { arch, vendor, physBits, refused } = this.#needs[i]!;
@@ -247,7 +272,7 @@ class Ground {
       const row = lacking.at(first[classOf[of[0]!]!]!).slice(0, this.#fleet.bits >> 5);
       const reason = reasons[of[0]!]!;
       return {
-        features: [...this.#fleet.names(row), ...this.#absent[i]!].sort(byBytes),
+        features: this.#namesOf(row, this.#absent[i]!),
         ...(reason === '' ? {} : { reasons: [reason] }),
         ...this.#lister.list(of),
       };
