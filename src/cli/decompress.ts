@@ -29,13 +29,16 @@ export async function decompress(
     return await (format === 'gzip' ? gunzip(bytes, limit) : unzstd(bytes, limit));
   } catch (error) {
     if (error instanceof TooBig || (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE')
-      throw new QueryError(
-        `${name} grows past ${limit / 1e6} MB when it is decompressed; split it into smaller files`,
-        { cause: error },
-      );
+      throw growsPast(name, limit, error);
     throw damaged(name, format, error);
   }
 }
+
+export const growsPast = (name: string, limit: number, cause?: unknown): QueryError =>
+  new QueryError(
+    `${name} grows past ${limit / 1e6} MB when it is decompressed; split it into smaller files`,
+    { cause },
+  );
 
 function damaged(name: string, format: Format, error: unknown): QueryError {
   const cut = /unexpected (end|eof)/i.test((error as Error).message);

@@ -11,7 +11,7 @@ import { QueryError } from '../cpu/errors.ts';
 import type { Stream } from '../dialects/dialect.ts';
 import { MAX_LINE } from '../dialects/lines.ts';
 import type { Opened } from '../dialects/read.ts';
-import { concat, formatOf, unpack } from './decompress.ts';
+import { concat, formatOf, growsPast, unpack } from './decompress.ts';
 import {
   cannotRead,
   type Found,
@@ -148,6 +148,7 @@ class Pieces implements Stream {
   readonly #source: AsyncIterable<Uint8Array | string>;
   readonly #progress: (bytes: number) => void;
   #next: AsyncIterator<Uint8Array>;
+  #packed = false;
   #rest: Uint8Array = new Uint8Array(0);
 
   constructor(
@@ -166,6 +167,7 @@ class Pieces implements Stream {
     const start = await this.#fill(HEAD);
     const format = formatOf(start);
     if (format !== null) {
+      this.#packed = true;
       this.#next = unpack(this.name, format, from(start, this.#next))[Symbol.asyncIterator]();
       this.#rest = await this.#fill(HEAD);
     } else this.#rest = start;
@@ -193,7 +195,10 @@ class Pieces implements Stream {
       const { done, value } = await this.#next.next();
       if (done) break;
       total += value.length;
-      if (total > MAX_BYTES) throw tooBig(this.name === 'stdin' ? 'standard input' : this.name);
+      if (total > MAX_BYTES)
+        throw this.#packed
+          ? growsPast(this.name, MAX_BYTES)
+          : tooBig(this.name === 'stdin' ? 'standard input' : this.name);
       parts.push(value);
     }
     return concat(parts, total);
