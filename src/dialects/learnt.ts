@@ -1,7 +1,7 @@
 // What `learn` writes of a libvirt, so that it can be asked later and elsewhere: names and places, never ids, which
 // are the catalog's own affair.
 import { rowOf } from '../core/rows.ts';
-import { type Catalog, type Place, parsePlace } from '../cpu/catalog.ts';
+import { type Catalog, type Feature, type Place, parsePlace } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { LibvirtMap, type MapFeature, type MapModel, type MapParts } from '../cpu/libvirt-map.ts';
 import type { Input } from './dialect.ts';
@@ -30,20 +30,23 @@ export class FeatureIds {
   /** Bits of every row of the map. */
   readonly bits: number;
   readonly #catalog: Catalog;
+  readonly #byName = new Map<string, Feature>();
+  readonly #byPlace = new Map<string, Feature>();
   readonly #taken = new Set<number>();
   #spare = 0;
 
   constructor(catalog: Catalog) {
     this.#catalog = catalog;
     this.bits = catalog.bits + SPARE;
+    for (const f of catalog.features) {
+      if (f.libvirt) this.#byName.set(f.libvirt.name, f);
+      for (const place of f.places) this.#byPlace.set(spellPlace(place), f);
+    }
   }
 
   identify(name: string, place: Place, migratable: boolean): MapFeature {
-    const at = spellPlace(place);
-    const free = this.#catalog.features.filter((f) => !this.#taken.has(f.id));
-    const found =
-      free.find((f) => f.libvirt?.name === name) ??
-      free.find((f) => f.places.some((p) => spellPlace(p) === at));
+    const known = [this.#byName.get(name), this.#byPlace.get(spellPlace(place))];
+    const found = known.find((f) => f !== undefined && !this.#taken.has(f.id));
     const id = found?.id ?? this.#catalog.bits + this.#spare++;
     if (id >= this.bits)
       throw new QueryError(
