@@ -10,7 +10,6 @@ import {
   findProperty,
   kvmKeeps,
   laterDependencies,
-  machineValues,
   maxValues,
   notAutomatic,
   type Properties,
@@ -265,7 +264,6 @@ class Builder {
       this.#values,
       this.#catalog.allCpuChanges.find((c) => c.qemu === qemu && isHere(c))?.values,
     );
-    Object.assign(this.#values, machineValues(this.#machine.name));
     if (this.#isMax()) this.#values.pmu = true;
     // Where the name means the latest version, that version's own table has said it all.
     if (this.#machine.cpuVersion === 'latest' && this.#resolved !== this.#cpu.model) return;

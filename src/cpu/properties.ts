@@ -95,9 +95,9 @@ export const kvmKeeps: readonly {
   readonly feature: string;
 }[] = data.kvmKeeps;
 
-/** What a machine type sets on every CPU beyond its compatibility with older ones. */
-export const machineValues = (machine: string): Properties =>
-  data.machineValues.find((m) => m.machine === machine)?.values ?? {};
+/** What a machine type forces on every CPU when it starts, whatever was said. */
+export const forcedValues = (machine: string): Properties =>
+  data.forcedValues.find((m) => m.machine === machine)?.values ?? {};
 
 export const machineAliases = (qemu: string): Readonly<Record<string, string>> =>
   (data.machineAliases as Record<string, Record<string, string>>)[qemu] ?? {};

@@ -6,7 +6,13 @@ import type { Catalog } from './catalog.ts';
 import { QueryError } from './errors.ts';
 import { type Expansion, expandItems, type Surroundings } from './expand.ts';
 import { AUTO } from './levels.ts';
-import { maxStartValues, type Properties, tcgRefuses, widerAddresses } from './properties.ts';
+import {
+  forcedValues,
+  maxStartValues,
+  type Properties,
+  tcgRefuses,
+  widerAddresses,
+} from './properties.ts';
 import { parseCpuString } from './qemu-string.ts';
 
 /** What a guest finds of an expansion on tcg, where the accelerator is all that decides. */
@@ -99,7 +105,7 @@ export function startedProperties(
   expansion: Expansion,
   exposed: Row,
 ): Properties {
-  const p = { ...expansion.properties };
+  const p = { ...expansion.properties, ...forcedValues(expansion.machine) };
   if (!hasLongMode(catalog, exposed))
     p['phys-bits'] =
       size(meet(exposed, catalog.row(widerAddresses(expansion.qemu)))) > 0 ? 36 : MIN_PHYS_BITS;

@@ -6,6 +6,7 @@ import { type Expansion, expandItems, type Surroundings } from '../cpu/expand.ts
 import { machinesOf } from '../cpu/machine.ts';
 import { byBytes } from '../cpu/order.ts';
 import {
+  forcedValues,
   type Properties,
   type PropertyValue,
   propertiesOf,
@@ -101,31 +102,35 @@ export function pin(catalog: Catalog, cpu: string, where: Surroundings): Pin {
 function prove(catalog: Catalog, expansion: Expansion, beside: Settings, own: Settings): void {
   const { qemu, accelerator, model, resolved } = expansion;
   const line = [resolved, ...own.map(([name, value]) => `${name}=${valueText(value)}`)].join(',');
-  const given = expansion.named;
-  const text = (e: Expansion) => {
-    const { properties: p, features } = e;
-    const started =
-      accelerator === 'tcg'
-        ? realizeTcg(catalog, e).properties
-        : startedProperties(catalog, e, features);
-    const skip = new Set(accelerator === 'kvm' && !given.has('vendor') ? ['vendor'] : []);
-    // What the guest finds, and what a later start would work with.
-    return JSON.stringify(
-      Object.keys(p)
-        .filter((name) => !skip.has(name))
-        .sort()
-        .map((name) => [name, started[name]]),
-    );
+  // No definition reaches what a machine type forces, nor a vendor that is the host's.
+  const unreached = (machine: string): string[] => {
+    const forced = [expansion.machine, machine].flatMap((m) => Object.keys(forcedValues(m)));
+    return [
+      ...(accelerator === 'kvm' && !expansion.named.has('vendor') ? ['vendor'] : []),
+      ...(forced.length > 0 ? [...forced, 'phys-bits'] : []),
+    ];
   };
-  const wanted = text(expansion);
-  for (const { name: machine } of machinesOf(catalog, qemu))
+  const text = (e: Expansion, skip: readonly string[]): string => {
+    const started = startedProperties(catalog, e, startedFeatures(catalog, e));
+    const names = Object.keys(started).filter((name) => !skip.includes(name));
+    return JSON.stringify(names.sort().map((name) => [name, started[name]]));
+  };
+  for (const { name: machine } of machinesOf(catalog, qemu)) {
+    const there = { machine, qemu, accelerator };
+    const skip = unreached(machine);
+    const wanted = text(expansion, skip);
     for (const [how, again] of [
-      ['beside', expandItems(catalog, expansion.string, { machine, qemu, accelerator }, beside)],
-      ['alone', expandItems(catalog, parseCpuString(line), { machine, qemu, accelerator })],
+      ['beside', expandItems(catalog, expansion.string, there, beside)],
+      ['alone', expandItems(catalog, parseCpuString(line), there)],
     ] as const)
-      if (!isEqual(again.features, expansion.features) || text(again) !== wanted)
+      if (!isEqual(again.features, expansion.features) || text(again, skip) !== wanted)
         throw new Error(`the definition ${how} of ${model} gives another guest on ${machine}`);
+  }
 }
+
+/** What is left of the features at start: under kvm that is for the host to say. */
+const startedFeatures = (catalog: Catalog, e: Expansion): Row =>
+  e.accelerator === 'tcg' ? realizeTcg(catalog, e).exposed : e.features;
 
 /** The properties as the guest finds them, but for those that no definition can hold. */
 function pinnable(catalog: Catalog, expansion: Expansion, notes: PinNote[]): Properties {

@@ -4,10 +4,11 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadCatalog } from '../../src/cpu/catalog.ts';
 import { QueryError } from '../../src/cpu/errors.ts';
+import { expandModel } from '../../src/cpu/expand.ts';
 import { machinesOf } from '../../src/cpu/machine.ts';
 import { propertiesOf } from '../../src/cpu/properties.ts';
 import { expandCpu, realizeTcg } from '../../src/cpu/start.ts';
-import { each, qemuVersion, readCpu } from '../support/qemu.ts';
+import { askExpansions, each, qemuVersion, readCpu } from '../support/qemu.ts';
 import { pick, type Random, random } from '../support/random.ts';
 
 const catalog = await loadCatalog();
@@ -56,6 +57,46 @@ for (const command of commands) {
     );
     continue;
   }
+  test(`QEMU ${version}: every model on every machine type, as QMP expands it`, async () => {
+    // host is expanded there too, but cannot start under tcg.
+    const models = [...catalog.qemuModels.keys()].filter(
+      (name) => name !== 'host' && catalog.hasQemuModel(name, version),
+    );
+    const features = catalog.features
+      .filter((f) => f.qemu !== null && catalog.isSince('qemu', version, f.qemu))
+      .map((f) => f.name);
+    const differences: string[] = [];
+    let pairs = 0;
+    const machines = machinesOf(catalog, version).map((m) => m.name);
+    await each(
+      machines.filter((name) => name !== 'x-remote'),
+      async (machine) => {
+        const asked = models.map((name) => ({ name }));
+        const answers = await askExpansions(command, machine, asked);
+        for (const [i, live] of answers.entries()) {
+          pairs++;
+          const where = { machine, qemu: version, accelerator: 'tcg' } as const;
+          const { features: row, properties } = expandModel(catalog, models[i]!, {}, where);
+          const said = live as Record<string, unknown>;
+          const ours = new Set(catalog.names(row));
+          const differs = [
+            ...features.filter((name) => said[name] !== ours.has(name)),
+            ...Object.keys(properties).filter(
+              (name) => name in said && String(said[name]) !== String(properties[name]),
+            ),
+          ];
+          if ('refused' in live || differs.length > 0)
+            differences.push(
+              `${models[i]} on ${machine}: ${'refused' in live ? live.refused : differs.join(', ')}`,
+            );
+        }
+      },
+    );
+    console.log(
+      `expand: QEMU ${version}: ${pairs} pairs of model and machine type, ${differences.length} differences`,
+    );
+    assert.equal(differences.slice(0, 20), []);
+  });
   test(`QEMU ${version}: ${sample} random pairs of machine type and -cpu string (seed ${seed})`, async () => {
     const next = random(seed);
     // none starts no CPU at all; x-remote is not in every build.

@@ -121,7 +121,7 @@ export default {
   { "qemu": "7.2", "upTo": "pc-i440fx-2.1", "feature": "svm", "why": "left as the model has it" },
   { "qemu": "7.2", "upTo": "pc-i440fx-1.7", "feature": "x2apic", "why": "not switched on" }
  ],
- "machineValues": [
+ "forcedValues": [
   { "machine": "microvm", "values": {"host-phys-bits": true}, "source": "qom-get of QEMU 7.2.22 and 10.0.13" }
  ],
  "machineAliases": {"7.2": {"pc": "pc-i440fx-7.2", "q35": "pc-q35-7.2"}, "10.0": {"pc": "pc-i440fx-10.0", "q35": "pc-q35-10.0"}}
