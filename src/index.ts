@@ -13,10 +13,15 @@ export type {
   Vendor,
 } from './cpu/feature.ts';
 export type { Description, View } from './cpu/host.ts';
+export type { LibvirtCpu } from './cpu/libvirt.ts';
+export { catalogMap, type LibvirtMap } from './cpu/libvirt-map.ts';
 export { parseStack, type Stack, type StackEntry, stackNames } from './cpu/stack.ts';
 export { expandCpu, type Realized, realizeTcg } from './cpu/start.ts';
 export type { Dialect, Input } from './dialects/dialect.ts';
 export { dialectByName, dialectNames } from './dialects/index.ts';
+export { readLibvirtCpus } from './dialects/libvirt-element.ts';
+export { type ReadFile, readLibvirtMap } from './dialects/libvirt-map.ts';
+export { writeLibvirtCpu } from './dialects/libvirt-write.ts';
 export {
   type Read,
   type ReadOptions,
@@ -42,6 +47,24 @@ export { check } from './solve/check.ts';
 export { compare } from './solve/compare.ts';
 export { decode } from './solve/decode.ts';
 export { type Drift, drift, type Move } from './solve/drift.ts';
+export {
+  type BaselineOptions as LibvirtOptions,
+  libvirtBaseline,
+} from './solve/libvirt/baseline.ts';
+export { libvirtCompare, partialCheck } from './solve/libvirt/compare.ts';
+export {
+  type CpuData,
+  type CpuInput,
+  dataOfWords,
+  expandFeatures,
+  guestStub,
+  hostStub,
+  type ModelList,
+} from './solve/libvirt/data.ts';
+export { decode as libvirtDecode } from './solve/libvirt/decode.ts';
+export { type Hypervisor, hypervisorOf } from './solve/libvirt/hypervisor.ts';
+export { translateCpu, updateCpu, updateLiveCpu } from './solve/libvirt/update.ts';
+export type { LibvirtVerdict } from './solve/libvirt/verdict.ts';
 export type { BaselineOptions } from './solve/line.ts';
 export { type MatrixRow, matrix } from './solve/matrix.ts';
 export { type LibvirtPin, type Pin, pin, pinForLibvirt } from './solve/pin.ts';
