@@ -43,10 +43,10 @@ export function askedOfQemu(
   place: Place,
   machine: string | null = null,
 ): Description {
-  const parsed = parseCpuString(cpu);
-  if (OF_THE_HOST.has(parsed.model)) return hostCpu(catalog, place, parsed.model);
   const qemu = qemuOf(catalog, machine);
   try {
+    const parsed = parseCpuString(cpu);
+    if (OF_THE_HOST.has(parsed.model)) return hostCpu(catalog, place, parsed.model);
     const expansion = expandItems(catalog, parsed, {
       qemu: qemu.version,
       machine: qemu.machine,

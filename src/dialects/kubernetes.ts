@@ -11,6 +11,7 @@ import { type Dialect, orSkip } from './dialect.ts';
 import { at, listOf, objectOf, readDocuments, textOf } from './documents.ts';
 import { isObject } from './json.ts';
 import { GUEST_KINDS, readKubevirt } from './kubevirt.ts';
+import { quote } from './lines.ts';
 
 type Labels = ReadonlyMap<string, string>;
 type Keys = Record<string, string | number | boolean>;
@@ -48,7 +49,7 @@ function resourcesOf(value: unknown, where: string): readonly unknown[] {
 function describe(catalog: Catalog, resource: unknown, input: string, line: number): Description {
   const kind = at(resource, 'kind');
   const name = at(resource, 'metadata', 'name');
-  const where = `${input}:${line}: ${typeof kind === 'string' ? kind : 'resource'} ${typeof name === 'string' ? name : 'without a name'}`;
+  const where = `${input}:${line}: ${wordOf(kind) ?? 'a resource'} ${wordOf(name) ?? 'without a name'}`;
   if (GUEST_KINDS.has(kind)) return readKubevirt(catalog, resource, { line, where });
   if (kind !== 'Node' && !(kind === undefined && isObject(at(resource, 'metadata', 'labels'))))
     throw new QueryError(
@@ -56,6 +57,10 @@ function describe(catalog: Catalog, resource: unknown, input: string, line: numb
     );
   return describeNode(catalog, resource, where, line);
 }
+
+/** A name as it can stand in a sentence. */
+const wordOf = (value: unknown): string | undefined =>
+  typeof value !== 'string' ? undefined : /^[\w.:-]+$/.test(value) ? value : quote(value);
 
 function describeNode(catalog: Catalog, node: unknown, where: string, line: number): Description {
   const host = textOf(at(node, 'metadata', 'name'), where, 'metadata.name');

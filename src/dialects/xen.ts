@@ -115,7 +115,7 @@ function readBlocks(input: Input): Block[] {
   for (const [i, text] of decodeText(input).split(/\r?\n/).entries()) {
     const pairs = [
       ...text.matchAll(
-        /(?:^|[;{,])\s*"?([\w ]+?)"?\s*(?:\([^)]*\))?\s*[:=]\s*"?([^;"]*?)"?\s*(?=[;},]|$)/g,
+        /(?:^|[;{,])\s*"?([\w][\w -]*?)"?\s*(?:\([^)]*\))?\s*[:=]\s*"?([^;"]*?)"?\s*(?=[;},]|$)/g,
       ),
     ].map(([, key, value]) => [key!.trim(), value!.trim()] as const);
     const row =

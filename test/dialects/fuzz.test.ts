@@ -1,0 +1,188 @@
+// Whatever comes: each reader answers or refuses in one sentence that names the file, and never counts wrong.
+import fc from 'fast-check';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { loadCatalog } from '../../src/cpu/catalog.ts';
+import { QueryError } from '../../src/cpu/errors.ts';
+import { dialectByName, dialectNames, recogniseDialect } from '../../src/dialects/index.ts';
+import {
+  asIncus,
+  asLscpu,
+  asLscpuNested,
+  asMetrics,
+  asQueryResult,
+  asSlurp,
+  asVdsm,
+  ICELAKE,
+  MILAN,
+} from '../support/sources.ts';
+
+fc.configureGlobal({ includeErrorInReport: true });
+const test = suite('fuzz of the dialects');
+const catalog = await loadCatalog();
+const encode = (text: string) => new TextEncoder().encode(text);
+
+const node = (name: string) =>
+  `{"apiVersion":"v1","kind":"Node","metadata":{"name":"${name}","labels":{"cpu-feature.node.kubevirt.io/avx2":"true","cpu-model.node.kubevirt.io/Penryn":"true"}},"spec":{"taints":[]}}`;
+
+/** Whole documents, and how many CPUs each describes. */
+const SAMPLES: readonly (readonly [dialect: string, count: number, text: string])[] = [
+  ['lscpu', 1, asLscpu(ICELAKE)],
+  ['lscpu', 1, asLscpuNested(MILAN)],
+  ['prometheus', 1, asMetrics(ICELAKE)],
+  ['prometheus', 2, asQueryResult({ a: ICELAKE, b: MILAN })],
+  ['incus', 1, asIncus(MILAN)],
+  ['ansible', 2, asSlurp({ a: ICELAKE, b: MILAN })],
+  ['ovirt', 1, asVdsm(MILAN, ['EPYC'])],
+  ['ovirt', 1, '1:AMD EPYC:svm,nx,model_EPYC:EPYC,+ssbd:x86_64;\n'],
+  [
+    'ovirt',
+    1,
+    '<host href="/ovirt-engine/api/hosts/1"><name>h</name><cpu><type>AMD EPYC</type></cpu></host>',
+  ],
+  ['kubernetes', 2, `{"apiVersion":"v1","kind":"List","items":[${node('a')},${node('b')}]}`],
+  [
+    'kubernetes',
+    1,
+    'apiVersion: v1\nkind: Node\nmetadata:\n  name: y\n  labels:\n    cpu-feature.node.kubevirt.io/aes: "true"\n',
+  ],
+  [
+    'nova',
+    1,
+    '{"hypervisor_hostname":"c","cpu_info":{"model":"Nehalem","vendor":"Intel","features":["aes"],"maxphysaddr":{"bits":46}}}',
+  ],
+  ['nova', 1, '[libvirt]\ncpu_mode = custom\ncpu_models = EPYC\ncpu_model_extra_flags = ssbd\n'],
+  ['proxmox', 2, '[{"name":"aes","supported-on":["a","b"]},{"name":"avx2","supported-on":["a"]}]'],
+  ['proxmox', 1, 'cpu-model: fleet\n\treported-model EPYC\n\tflags +ssbd;-aes\n\tphys-bits 40\n'],
+  ['proxmox', 1, 'cores: 2\ncpu: EPYC,flags=+ssbd\nostype: l26\n'],
+  ['proxmox', 1, "/usr/bin/kvm -id 1 -name a -cpu 'EPYC,enforce,+ssbd' -machine pc\n"],
+  [
+    'xen',
+    1,
+    'vendor: GenuineIntel; features_hvm: 1fcbfbff-f7fa3203-2c100800-00000021-00000001-000007ab\n',
+  ],
+  [
+    'firecracker',
+    1,
+    '{"cpuid_modifiers":[{"leaf":"0x7","subleaf":"0x0","flags":1,"modifiers":[{"register":"ebx","bitmap":"0b0x1"}]}],"msr_modifiers":[]}',
+  ],
+  ['cpu-models', 1, 'qemu64\nPenryn\n'],
+  ['evc', 2, 'Name,EVCMode\na,intel-skylake\nb,amd-zen\n'],
+  [
+    'hyperv',
+    1,
+    'VMName,CompatibilityForMigrationEnabled,CompatibilityForMigrationMode\na,True,MinimumFeatureSet\n',
+  ],
+  ['qemu', 1, 'qemu-system-x86_64 -cpu EPYC,ssbd=on -machine pc-q35-9.2\n'],
+];
+
+/** How many CPUs are read, or the sentence that refuses; anything else is a bug and throws. */
+async function outcome(dialect: string, bytes: Uint8Array): Promise<number | string> {
+  try {
+    return (await dialectByName(dialect)!.read!({ name: 'a-file', bytes }, catalog)).length;
+  } catch (error) {
+    if (error instanceof QueryError) return error.message;
+    throw error;
+  }
+}
+
+test('each sample is recognised, and describes as many CPUs as it holds', async () => {
+  for (const [dialect, count, text] of SAMPLES) {
+    if (dialect !== 'qemu')
+      assert.is(recogniseDialect(text.slice(0, 65536))?.name, dialect, text.slice(0, 60));
+    assert.is(await outcome(dialect, encode(text)), count, `${dialect}: ${text.slice(0, 60)}`);
+  }
+});
+
+test('a sample that is damaged is read or refused in one sentence that names the file', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...SAMPLES),
+      fc.array(fc.tuple(fc.nat(), fc.constantFrom('cut', 'drop', 'swap', 'byte', 'twice')), {
+        minLength: 1,
+        maxLength: 4,
+      }),
+      fc.nat(255),
+      async ([dialect, , text], damages, byte) => {
+        let bytes = [...encode(text)];
+        for (const [at, how] of damages) {
+          const i = bytes.length === 0 ? 0 : at % bytes.length;
+          if (how === 'cut') bytes = bytes.slice(0, i);
+          else if (how === 'drop') bytes.splice(i, 7);
+          else if (how === 'byte') bytes[i] = byte;
+          else if (how === 'swap')
+            bytes.splice(i, 0, ...bytes.splice((i * 7) % (bytes.length || 1), 3));
+          else bytes.splice(i, 0, ...bytes.slice(i, i + 20));
+        }
+        const found = await outcome(dialect, Uint8Array.from(bytes));
+        if (typeof found === 'number') return;
+        assert.match(found, /^a-file/);
+        assert.not.match(found, /\n|undefined|\[object|NaN/);
+      },
+    ),
+    { numRuns: 3000 },
+  );
+});
+
+test('every reader refuses every other language, or reads it, without falling over', async () => {
+  for (const dialect of dialectNames('read'))
+    for (const [, , text] of SAMPLES) {
+      const found = await outcome(dialect, encode(text));
+      if (typeof found === 'string') assert.match(found, /^a-file/, `${dialect}: ${found}`);
+    }
+});
+
+test('values of the wrong shape are refused with their place', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...SAMPLES.filter(([, , text]) => /^(?:\{|\[\{)/.test(text))),
+      fc.nat(),
+      fc.jsonValue(),
+      async ([dialect, , text], at, value) => {
+        const document = JSON.parse(text);
+        const places: [Record<string, unknown>, string][] = [];
+        const walk = (inner: unknown): void => {
+          if (typeof inner !== 'object' || inner === null) return;
+          for (const key of Object.keys(inner)) {
+            places.push([inner as Record<string, unknown>, key]);
+            walk((inner as Record<string, unknown>)[key]);
+          }
+        };
+        walk(document);
+        const [owner, key] = places[at % places.length]!;
+        owner[key] = value;
+        const found = await outcome(dialect, encode(JSON.stringify(document)));
+        if (typeof found === 'string') assert.match(found, /^a-file/);
+      },
+    ),
+    { numRuns: 2000 },
+  );
+});
+
+test('deep nesting and bombs of aliases are refused', async () => {
+  const deep = '['.repeat(100_000) + ']'.repeat(100_000);
+  for (const dialect of ['kubernetes', 'nova', 'incus', 'firecracker', 'proxmox'])
+    assert.match(
+      String(await outcome(dialect, encode(deep))),
+      /a-file:1: values are nested more than 512 deep/,
+    );
+  const levels = Array.from(
+    { length: 12 },
+    (_, i) => `a${i + 1}: &a${i + 1} [${Array(10).fill(`*a${i}`).join(', ')}]`,
+  );
+  const bomb = `apiVersion: v1\nkind: Node\na0: &a0 [x]\n${levels.join('\n')}\n`;
+  assert.match(
+    String(await outcome('kubernetes', encode(bomb))),
+    /a-file:\d+: this YAML is not taken: .*alias/,
+  );
+  assert.match(
+    String(await outcome('kubernetes', encode('a: 1\na: 2\n'))),
+    /a-file:2: this is no YAML: .*unique/,
+  );
+  assert.match(
+    String(await outcome('nova', encode('{"cpu_info":1,"cpu_info":2}'))),
+    /the key "cpu_info" is there twice/,
+  );
+});
+
+test.run();
