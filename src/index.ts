@@ -22,6 +22,7 @@ export { dialectByName, dialectNames } from './dialects/index.ts';
 export { readLibvirtCpus } from './dialects/libvirt-element.ts';
 export { type ReadFile, readLibvirtMap } from './dialects/libvirt-map.ts';
 export { writeLibvirtCpu } from './dialects/libvirt-write.ts';
+export { type NeedsOptions, readNeeds } from './dialects/needs.ts';
 export {
   type Read,
   type ReadOptions,
@@ -30,6 +31,8 @@ export {
   type Unreadable,
 } from './dialects/read.ts';
 export { Fleet, type HostList, type Skipped } from './fleet/fleet.ts';
+export type { Need } from './fleet/need.ts';
+export { admit } from './solve/admit.ts';
 export type {
   Baseline,
   Baselines,
@@ -42,11 +45,14 @@ export type {
   Severity,
   Verdict,
 } from './solve/answer.ts';
+export type { Admit, Blame, Groups, Placement } from './solve/answer-plan.ts';
 export { baseline, baselinesBy } from './solve/baseline.ts';
+export { type BlameOptions, blame } from './solve/blame.ts';
 export { check } from './solve/check.ts';
 export { compare } from './solve/compare.ts';
 export { decode } from './solve/decode.ts';
 export { type Drift, drift, type Move } from './solve/drift.ts';
+export { type GroupsOptions, groups } from './solve/groups.ts';
 export {
   type BaselineOptions as LibvirtOptions,
   libvirtBaseline,
@@ -68,3 +74,4 @@ export type { LibvirtVerdict } from './solve/libvirt/verdict.ts';
 export type { BaselineOptions } from './solve/line.ts';
 export { type MatrixRow, matrix } from './solve/matrix.ts';
 export { type LibvirtPin, type Pin, pin, pinForLibvirt } from './solve/pin.ts';
+export { type PlaceOptions, place } from './solve/place.ts';

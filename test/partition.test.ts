@@ -220,6 +220,45 @@ test('a search finds what is proven to be the best, and both builds agree on it'
   }
 });
 
+/** Plain local search from a random start: no core, no rows. */
+function restart(plain: readonly Plain[], k: number, next: () => number): number {
+  const pools = Array.from({ length: k }, (): Plain[] => []);
+  for (const unit of plain) pools[Math.floor(next() * k)]!.push(unit);
+  const keep = (pool: readonly Plain[]) =>
+    pool.length === 0 ? 0 : meetOf(pool.map((u) => u.bits)).length * weigh(pool);
+  const weigh = (pool: readonly Plain[]) => pool.reduce((n, u) => n + u.weight, 0);
+  for (let moved = true; moved; ) {
+    moved = false;
+    for (const unit of plain) {
+      const from = pools.findIndex((pool) => pool.includes(unit));
+      const rest = pools[from]!.filter((u) => u !== unit);
+      const lost = keep(pools[from]!) - keep(rest);
+      const to = pools.findIndex(
+        (pool, p) => p !== from && keep([...pool, unit]) - keep(pool) > lost,
+      );
+      if (to < 0) continue;
+      pools[from] = rest;
+      pools[to] = [...pools[to]!, unit];
+      moved = true;
+    }
+  }
+  return pools.reduce((sum, pool) => sum + keep(pool), 0);
+}
+
+test('a search over many units keeps no less than plain restarts, and says how far from the best it may be', () => {
+  for (const n of [24, 30]) {
+    const plain = generations(n, seed + 200 + n);
+    const found = partitions(plain.map(toUnit), { most: 4, least: 1, worth: new Map() });
+    const next = random(seed);
+    for (const k of [2, 3, 4]) {
+      const best = Math.max(...Array.from({ length: 25 }, () => restart(plain, k, next)));
+      const { kept, bound } = found[k - 1]!;
+      assert.ok(kept >= best, `${k} pools of ${n} units: ${kept}, not ${best}`);
+      assert.ok(bound >= kept && bound < kept * 1.15, `${bound} for ${kept}`);
+    }
+  }
+});
+
 test('a unit too many for subsets, and rows of unlike lengths, are bugs of the caller', () => {
   const rows = Array.from({ length: 17 }, () => rowOf(128, [1]));
   const worth = new Uint32Array(2).fill(1);

@@ -1,12 +1,12 @@
 // The reports of place and admit: who has nowhere to go comes first.
-import type { Admit, AdmittedHost, Place, PlacedGuest } from '../solve/answer-plan.ts';
+import type { Admit, AdmittedHost, PlacedGuest, Placement } from '../solve/answer-plan.ts';
 import { findingLines, heading, type Page } from './render.ts';
 import { count, hostsText, listed, table, wrap, wrapSentence } from './text.ts';
 
 /** Guests or hosts that are spelled out. */
 const SHOWN = 12;
 
-export function renderPlace(answer: Place, page: Page): string {
+export function renderPlace(answer: Placement, page: Page): string {
   const { columns, paint } = page;
   const { guests, stranded, nowhere, fewest, drained = [], lose = 0 } = answer;
   const lost = [
@@ -86,7 +86,7 @@ function guestCells(g: PlacedGuest, columns: number): string[] {
 const firstOf = (features: readonly string[], first: string | null): string =>
   first !== null && features.includes(first) ? first : features[0]!;
 
-function cycleLines(cycles: NonNullable<Place['powerCycle']>, page: Page): string[] {
+function cycleLines(cycles: NonNullable<Placement['powerCycle']>, page: Page): string[] {
   if (cycles.length === 0) return ['Every guest has the CPU of the baseline already.'];
   const rows = cycles.slice(0, SHOWN).map(({ guest, gains, loses }) => {
     const words = [...gains.map((f) => `+${f}`), ...loses.map((f) => `-${f}`)];

@@ -127,7 +127,7 @@ function frontierLines(side: BlameSide, page: Page): string[] {
 }
 
 /** What the line costs in security, where it costs anything. */
-export function securityLines(cost: SecurityCost, page: Page): string[] {
+function securityLines(cost: SecurityCost, page: Page): string[] {
   const said = [
     { what: 'Mitigations that guests do not get', names: cost.mitigationsLost },
     { what: 'Immunities that they may not claim', names: cost.immunitiesNotClaimed },

@@ -29,7 +29,7 @@ export interface BlameGroup extends HostList {
 }
 
 /** The most that can be gained by leaving out so many hosts. */
-export interface FrontierPoint {
+interface FrontierPoint {
   readonly without: number;
   readonly features: number;
   /** The first of those left out. */
@@ -141,7 +141,7 @@ export interface PowerCycle {
   readonly loses: readonly string[];
 }
 
-export interface Place {
+export interface Placement {
   readonly schema: 'plimsoll.place/1';
   readonly guests: readonly PlacedGuest[];
   /** Guests that run somewhere, and nowhere once the hosts in question are gone. */

@@ -25,7 +25,7 @@ export interface GroupsOptions extends BaselineOptions {
   readonly together?: string | undefined;
 }
 
-export const MAX_POOLS = 64;
+const MAX_POOLS = 64;
 const MAX_WORTH = 1_000_000;
 
 /** Hosts that go into a pool as one unit: their members in byte order of their ids. */

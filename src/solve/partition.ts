@@ -27,7 +27,9 @@ const TRIES = 1000;
 const TRIES_UNITS = 100;
 const SEED = 20261124;
 /** Units of a block of a bound: all of its subsets are solved in a few milliseconds. */
-const BLOCK = 13;
+const BLOCK = 14;
+/** Units that all blocks of a bound share. */
+const CORES = [0, 5, 10];
 /** Units that a bound takes together; finding clusters takes the square of it. */
 const CLUSTERED = 400;
 
@@ -178,30 +180,39 @@ function keptBy(valued: Valued, weights: readonly number[], pools: readonly numb
   }, 0);
 }
 
-/** What no split into at most 1, 2, ... pools exceeds: the least of two relaxations, each solved exactly. */
+/** What no split into at most 1, 2, ... pools exceeds: the least of some relaxations, each solved exactly. */
 function boundsOf(valued: Valued, weights: readonly number[], most: number): number[] {
   const order = [...weights.keys()].sort((a, b) => weights[b]! - weights[a]! || a - b);
-  const blocks = byBlocks(valued, weights, most, order);
-  const clusters = byClusters(valued, weights, most, order);
-  return blocks.map((kept, t) => Math.min(kept, clusters[t]!));
+  const bounds = [
+    ...CORES.map((core) => byBlocks(valued, weights, most, order, core)),
+    byClusters(valued, weights, most, order),
+  ];
+  return Array.from({ length: most }, (_, t) => Math.min(...bounds.map((kept) => kept[t]!)));
 }
 
-/** Units in blocks that need not share their pools, the heaviest together. */
+/**
+ * Units in blocks that need not share their pools. The `core` heaviest units are in every block, with an equal part
+ * of their weight: what a split keeps is the sum of what it keeps of the blocks.
+ */
 function byBlocks(
   valued: Valued,
   weights: readonly number[],
   most: number,
   order: readonly number[],
+  core: number,
 ): number[] {
   const sums = Array.from({ length: most }, () => 0);
-  for (let from = 0; from < order.length; from += BLOCK) {
-    const block = order.slice(from, from + BLOCK).map((unit) => ({
-      row: valued.rows[unit]!,
-      weight: weights[unit]!,
-    }));
+  const own = BLOCK - core;
+  const blocks = Math.max(1, Math.ceil((order.length - core) / own));
+  const take = (units: readonly number[], parts: number): Weighted[] =>
+    units.map((unit) => ({ row: valued.rows[unit]!, weight: weights[unit]! / parts }));
+  const shared = take(order.slice(0, core), blocks);
+  for (let n = 0; n < blocks; n++) {
+    const from = core + n * own;
+    const block = [...shared, ...take(order.slice(from, from + own), 1)];
     for (const [t, kept] of solveBlock(block, valued.worth, most).entries()) sums[t]! += kept;
   }
-  return sums;
+  return sums.map((sum) => Math.floor(sum + 1e-6));
 }
 
 /** Units in clusters that each count as all that one of their units has; the lightest units as pools of their own. */

@@ -17,7 +17,7 @@ import type { Fleet, Skipped } from '../fleet/fleet.ts';
 import { Lister } from '../fleet/lister.ts';
 import type { Need } from '../fleet/need.ts';
 import type { Finding } from './answer.ts';
-import type { Missing, Place, PlacedGuest, PowerCycle } from './answer-plan.ts';
+import type { Missing, PlacedGuest, Placement, PowerCycle } from './answer-plan.ts';
 import { sideFindings, sidesOf } from './board.ts';
 import { readSaved } from './check.ts';
 
@@ -41,7 +41,7 @@ type Answer = Omit<PlacedGuest, 'guest'>;
  * Places every guest on every host.
  * @throws QueryError for a drained host that is not there, or a number of lost hosts that is none.
  */
-export function place(fleet: Fleet, needs: readonly Need[], options: PlaceOptions = {}): Place {
+export function place(fleet: Fleet, needs: readonly Need[], options: PlaceOptions = {}): Placement {
   const { lose = 0, drain = [] } = options;
   if (!(Number.isInteger(lose) && lose >= 0))
     throw new QueryError(`the number of lost hosts is ${lose}; it takes a whole number from 0 on`);
@@ -82,7 +82,7 @@ export function place(fleet: Fleet, needs: readonly Need[], options: PlaceOption
 }
 
 /** Whether every guest has a place, and keeps one. */
-export const isPlaced = (answer: Place): boolean =>
+export const isPlaced = (answer: Placement): boolean =>
   answer.stranded.length === 0 && answer.nowhere.length === 0;
 
 const keyOf = (n: Need): string =>
