@@ -267,7 +267,9 @@ class Builder {
     if (this.#isMax()) this.#values.pmu = true;
     // Where the name means the latest version, that version's own table has said it all.
     if (this.#machine.cpuVersion === 'latest' && this.#resolved !== this.#cpu.model) return;
-    const change = this.#catalog.machineChanges(this.#cpu.model, qemu).find(isHere);
+    // host is max with the host's identity, and what hits all CPUs hits both alike.
+    const name = this.#isMax() ? 'max' : this.#cpu.model;
+    const change = this.#catalog.machineChanges(name, qemu).find(isHere);
     if (!change) return;
     const [on, off] = [
       this.#catalog.row(change.on ?? []),

@@ -33,7 +33,7 @@ export interface Move {
 }
 
 /** What the change means to some guests, as a fact. */
-export interface DriftFinding {
+interface DriftFinding {
   readonly code: string;
   readonly severity: Severity;
   readonly message: string;
