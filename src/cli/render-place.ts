@@ -9,40 +9,36 @@ const SHOWN = 12;
 export function renderPlace(answer: Placement, page: Page): string {
   const { columns, paint } = page;
   const { guests, stranded, nowhere, fewest, drained = [], lose = 0 } = answer;
+  const first = drained.slice(0, 3).join(', ');
   const lost = [
-    ...(drained.length > 0
-      ? [
-          `${listed(drained.slice(0, 3))}${drained.length > 3 ? ` and ${drained.length - 3} more` : ''} drained`,
-        ]
-      : []),
+    ...(drained.length > 3 ? [`${first} and ${drained.length - 3} more drained`] : []),
+    ...(drained.length > 0 && drained.length <= 3 ? [`${first} drained`] : []),
     ...(lose > 0 ? [`any ${lose === 1 ? 'host' : `${lose} hosts`} lost`] : []),
   ];
-  const verdicts = [
+  const say = (color: (text: string) => string, sentence: string) =>
+    wrapSentence(sentence, columns).map(color);
+  const lines = [
     ...(nowhere.length > 0
-      ? [
-          paint.red(
-            `${nowhere.length} of ${count(guests.length, 'guest')} ${nowhere.length === 1 ? 'runs' : 'run'} on no host`,
-          ),
-        ]
+      ? say(
+          paint.red,
+          `${nowhere.length} of ${count(guests.length, 'guest')} ${nowhere.length === 1 ? 'runs' : 'run'} on no host`,
+        )
       : []),
     ...(stranded.length > 0
-      ? [
-          paint.red(
-            `with ${listed(lost)}, ${count(stranded.length, 'guest')} ${stranded.length === 1 ? 'has' : 'have'} nowhere to go`,
-          ),
-        ]
+      ? say(
+          paint.red,
+          `with ${listed(lost)}, ${count(stranded.length, 'guest')} ${stranded.length === 1 ? 'has' : 'have'} nowhere to go`,
+        )
       : []),
     ...(nowhere.length + stranded.length === 0
-      ? [
-          paint.green(
-            lost.length > 0
-              ? `every guest has a place with ${listed(lost)}`
-              : 'every guest runs somewhere',
-          ),
-        ]
+      ? say(
+          paint.green,
+          lost.length > 0
+            ? `every guest has a place with ${listed(lost)}`
+            : 'every guest runs somewhere',
+        )
       : []),
   ];
-  const lines = [...verdicts];
   if (stranded.length > 0) lines.push(...wrap(stranded, columns - 2, 3).map((line) => `  ${line}`));
   if (fewest && fewest.runsOn > 0)
     lines.push(

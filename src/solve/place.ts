@@ -233,7 +233,7 @@ class Ground {
         severity: 'warning',
         count,
         hosts,
-        message: `${guests.length} guests may run on more hosts than counted here: ${count} hosts leave open whether they have what is asked for (virsh domcapabilities would settle it)`,
+        message: `${guests.length === 1 ? '1 guest' : `${guests.length} guests`} may run on more hosts than counted here: ${count === 1 ? '1 host leaves' : `${count} hosts leave`} open whether all that is asked for is there (virsh domcapabilities would settle it)`,
       },
     ];
   }
