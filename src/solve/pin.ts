@@ -140,8 +140,10 @@ function pinnable(catalog: Catalog, expansion: Expansion, notes: PinNote[]): Pro
       ? realizeTcg(catalog, expansion).properties
       : startedProperties(catalog, expansion, features)),
   };
-  for (const { name, of, default: unset } of propertiesOf(qemu))
-    if (of !== undefined || unset === null || (unset === '' && p[name] === '')) delete p[name];
+  for (const { name, of, default: unset } of propertiesOf(qemu)) {
+    const says = of === undefined && unset !== null && (unset !== '' || p[name] !== '');
+    if (!says && !named.has(name)) delete p[name];
+  }
   // What QEMU fills in at start is the same everywhere, and some of it cannot be said in advance.
   for (const name of ['hv-vendor-id', 'ucode-rev']) if (!named.has(name)) delete p[name];
   const guestBits = expansion.properties['guest-phys-bits'];
