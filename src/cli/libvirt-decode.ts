@@ -3,11 +3,12 @@ import { minus } from '../core/rows.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { LibvirtCpu } from '../cpu/libvirt.ts';
 import { writeLibvirtCpu } from '../dialects/libvirt-write.ts';
+import type { Skipped } from '../fleet/fleet.ts';
 import { type LibvirtDecoded, libvirtAnswer, namesIn } from '../solve/libvirt/answer.ts';
 import { guestStub, hostStub, type ModelList } from '../solve/libvirt/data.ts';
 import { candidates, decode } from '../solve/libvirt/decode.ts';
 import type { HostOptions } from './fleet.ts';
-import { type Answer, type Call, columnsOf } from './io.ts';
+import { type Answer, type Call, columnsOf, write } from './io.ts';
 import {
   type LibvirtOptions,
   type LibvirtRules,
@@ -18,7 +19,7 @@ import {
 import { deliver, json } from './output.ts';
 import { painter } from './paint.ts';
 import { definitionLines, factLines, findingLines, type Page } from './render.ts';
-import { printableAll, wrapSentence } from './text.ts';
+import { printable, printableAll, wrapSentence } from './text.ts';
 
 export interface LibvirtDecodeOptions extends HostOptions, LibvirtOptions {
   readonly as: 'host' | 'guest';
@@ -39,17 +40,21 @@ export async function runLibvirtDecode(
     );
   const rules = await libvirtRules(call, options);
   const { cpus, skipped } = await readRuleCpus(rules, call, inputs, options);
-  const decoded = cpus.map((cpu) => {
-    const models = modelsFor(rules, cpu, options.as);
-    const stub = options.as === 'host' ? hostStub('x86_64') : guestStub(null, 'forbid');
-    return { cpu, models, found: decode(rules.map, cpu.where, stub, cpu.data(), { models }) };
-  });
+  const { decoded, problems } = decodeAll(rules, cpus, options.as);
+  if (problems.length > 0 && !(options.skipUnreadable && decoded.length > 0))
+    throw new QueryError(problems.map((p) => p.reason).join('\n'));
+  const left = [...skipped, ...problems];
   if (options.to) {
     await deliver(
       call.io,
       decoded.map(({ found }) => writeLibvirtCpu(found)).join(''),
       options.output,
     );
+    if (!options.quiet)
+      await write(
+        call.io.stderr,
+        left.map((s) => `warning: skipped: ${printable(s.reason)}\n`).join(''),
+      );
     return 0;
   }
   const answer: LibvirtDecoded = {
@@ -57,7 +62,7 @@ export async function runLibvirtDecode(
     rules: 'libvirt',
     stack: [rules.map.stack],
     hosts: decoded.map(({ cpu, models, found }) => describe(rules, options.as, cpu, models, found)),
-    ...(skipped.length > 0 ? { skipped } : {}),
+    ...(left.length > 0 ? { skipped: left } : {}),
   };
   const page = { columns: columnsOf(call.io.stdout), paint: painter(call.io, options) };
   await deliver(
@@ -66,6 +71,33 @@ export async function runLibvirtDecode(
     options.output,
   );
   return 0;
+}
+
+interface Decoding {
+  readonly cpu: RuleCpu;
+  readonly models: ModelList | null;
+  readonly found: LibvirtCpu;
+}
+
+/** What can be decoded, and why the rest cannot: the oldest processors are of no model. */
+function decodeAll(rules: LibvirtRules, cpus: readonly RuleCpu[], as: 'host' | 'guest') {
+  const decoded: Decoding[] = [];
+  const problems: Skipped[] = [];
+  const stub = as === 'host' ? hostStub('x86_64') : guestStub(null, 'forbid');
+  for (const cpu of cpus) {
+    const models = modelsFor(rules, cpu, as);
+    try {
+      decoded.push({
+        cpu,
+        models,
+        found: decode(rules.map, cpu.where, stub, cpu.data(), { models }),
+      });
+    } catch (error) {
+      if (!(error instanceof QueryError)) throw error;
+      problems.push({ input: cpu.id, reason: error.message });
+    }
+  }
+  return { decoded, problems };
 }
 
 /** A guest is decoded for a hypervisor where one is known: the one of --hypervisor, else the host's own. */

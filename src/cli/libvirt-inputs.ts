@@ -1,4 +1,5 @@
 // What libvirt's rules are asked with: CPUs in the order in which they stand, the map that decides, and a hypervisor.
+import { hasBit, setBit } from '../core/rows.ts';
 import { type Catalog, loadCatalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, View } from '../cpu/host.ts';
@@ -192,6 +193,9 @@ function ruleCpu(
   if (read.element) return written(map, id, where, read.element, read.view, read.models);
   const { view, models, words, told, arch } = read;
   const data = words ? dataOfWords(map, words) : dataOfDescription(map, read);
+  // Intel's CPUID hides SYSCALL from the 32-bit programs that took many dumps; libvirt is a 64-bit one.
+  const syscall = catalog.feature('syscall').id;
+  if (read.dialect === 'cpuid' && hasBit(read.has, syscall)) setBit(data.row, syscall);
   let cpu: LibvirtCpu | undefined;
   return {
     id,

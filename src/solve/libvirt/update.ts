@@ -123,12 +123,6 @@ export function translateCpu(
   };
 }
 
-/** What a started guest does not have as its definition says. */
-export interface LiveMismatch {
-  readonly extra: readonly string[];
-  readonly missing: readonly string[];
-}
-
 /**
  * The definition of a guest as QEMU really started it.
  * @throws QueryError where check=full finds a difference, or QEMU calls a feature both on and off.
