@@ -22,24 +22,25 @@ export type HostOptions = ReadingOptions &
     readonly ids?: boolean;
     readonly by?: string;
     readonly keepTogether?: string;
-    /** Keys of host records to keep. */
     readonly keep?: readonly string[];
+    readonly mayBeEmpty?: boolean;
   };
 
 /** Keys that say which software a host runs: they may explain why equal processors differ. */
-const SOFTWARE = ['bios', 'firmware', 'kernel', 'hypervisor', 'libvirt'];
+export const SOFTWARE = ['bios', 'firmware', 'kernel', 'hypervisor', 'libvirt'];
 
 /** How the options ask dialects to read. */
 export const readOptions = (options: HostOptions): ReadOptions => ({
   ...(options.from === undefined ? {} : { from: options.from }),
   ...(options.skipUnreadable ? { skipUnreadable: true } : {}),
   ...(options.ids === false ? { noIds: true } : {}),
-  keep: [
-    ...SOFTWARE,
-    ...(options.keep ?? []),
-    ...[options.by, options.keepTogether].filter((key) => key !== undefined),
-  ],
+  keep: options.keep ?? [...SOFTWARE, ...askedKeys(options)],
+  ...(options.mayBeEmpty ? { mayBeEmpty: true } : {}),
+  asked: askedKeys(options).filter((key) => key !== 'vendor' && key !== 'arch'),
 });
+
+const askedKeys = ({ by, keepTogether }: HostOptions): string[] =>
+  [by, keepTogether].filter((key) => key !== undefined);
 
 /** The hosts of the inputs, with those of --with and without those of --without. */
 export async function readHosts(

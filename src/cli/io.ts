@@ -2,7 +2,7 @@
 import { QueryError } from '../cpu/errors.ts';
 
 export interface Output {
-  write(text: string, done: (error?: Error | null) => void): unknown;
+  write(text: string | Uint8Array, done: (error?: Error | null) => void): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;
@@ -39,8 +39,8 @@ export const columnsOf = (output: Output): number =>
   output.isTTY ? Math.max(MIN_COLUMNS, output.columns ?? COLUMNS) : COLUMNS;
 
 /** Writes all of a text. A reader that has seen enough and closed the pipe is no failure. */
-export function write(output: Output, text: string): Promise<void> {
-  if (text === '') return Promise.resolve();
+export function write(output: Output, text: string | Uint8Array): Promise<void> {
+  if (text.length === 0) return Promise.resolve();
   return new Promise((resolve, reject) => {
     output.write(text, (error) => {
       if (!error || (error as NodeJS.ErrnoException).code === 'EPIPE') resolve();

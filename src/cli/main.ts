@@ -7,7 +7,7 @@ import { VERSION } from './version.ts';
 
 interface Entry {
   readonly name: string;
-  readonly group: 'Questions:' | 'Catalog:';
+  readonly group: 'Questions:' | 'Fleets:' | 'Catalog:';
   readonly summary: string;
   /** Loaded only when named on the command line, so that --version and --help start at once. */
   readonly load: () => Promise<{ define(command: Command, answering: Answering): void }>;
@@ -73,6 +73,24 @@ const COMMANDS: readonly Entry[] = [
     group: 'Questions:',
     summary: 'the CPU that a guest definition gets on a host',
     load: () => import('./resolve.ts'),
+  },
+  {
+    name: 'summarize',
+    group: 'Fleets:',
+    summary: 'a part of a fleet as one line of text, an input of every question',
+    load: () => import('./summarize.ts'),
+  },
+  {
+    name: 'merge',
+    group: 'Fleets:',
+    summary: 'the summaries of all parts of a fleet as one',
+    load: () => import('./merge.ts'),
+  },
+  {
+    name: 'synth',
+    group: 'Fleets:',
+    summary: 'a made-up fleet, for benchmarks',
+    load: () => import('./synth.ts'),
   },
   {
     name: 'models',

@@ -44,13 +44,19 @@ export interface ReadingOptions {
 
 /** Beyond this many, threads wait for memory and not for each other. */
 const THREADS = 4;
+const MAX_THREADS = 256;
 
 export const threadsOf = ({ threads }: ReadingOptions): number =>
   threads ?? Math.min(availableParallelism(), THREADS);
 
+function threadCount(value: string): number {
+  if (countOf(value) <= MAX_THREADS) return Number(value);
+  throw new InvalidArgumentError(`Give at most ${MAX_THREADS}.`);
+}
+
 /** A whole number from 1. */
-function countOf(value: string): number {
-  if (/^[1-9]\d{0,3}$/.test(value)) return Number(value);
+export function countOf(value: string): number {
+  if (/^[1-9]\d{0,8}$/.test(value)) return Number(value);
   throw new InvalidArgumentError('Give a whole number from 1.');
 }
 
@@ -66,7 +72,7 @@ export const readingOptions = (command: Command): Command =>
       new Option(
         '--threads <n>',
         `how many threads read large files (default: as many as there are cores, at most ${THREADS})`,
-      ).argParser(countOf),
+      ).argParser(threadCount),
     );
 
 export interface WhatIfOptions {

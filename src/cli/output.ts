@@ -4,9 +4,15 @@ import { basename, dirname, join } from 'node:path';
 import { QueryError } from '../cpu/errors.ts';
 import { type Io, reasonOf, write } from './io.ts';
 
+/** An answer as text, or a long one in pieces. */
+export type Answer = string | Iterable<string | Uint8Array>;
+
+const piecesOf = (answer: Answer) => (typeof answer === 'string' ? [answer] : answer);
+
 /** Gives the answer to standard output or, where one is named, to a file. */
-export function deliver(io: Io, text: string, file?: string): Promise<void> {
-  return file === undefined || file === '-' ? write(io.stdout, text) : writeFile(file, text);
+export async function deliver(io: Io, answer: Answer, file?: string): Promise<void> {
+  if (file !== undefined && file !== '-') return writeFile(file, answer);
+  for (const piece of piecesOf(answer)) await write(io.stdout, piece);
 }
 
 /** Gives several answers to files of a directory, which is made where it is missing. */
@@ -23,19 +29,19 @@ export async function deliverAll(
 }
 
 /** Writes beside the file, on disk before it takes the name: a reader sees the old answer or the new, never half. */
-async function writeFile(path: string, text: string): Promise<void> {
+async function writeFile(path: string, answer: Answer): Promise<void> {
   try {
     // A link stays a link; what it points to is replaced.
     const target = await fs.realpath(path).catch(() => path);
     const old = await fs.stat(target).catch(() => null);
     if (old?.isDirectory())
       throw new QueryError(`cannot write ${path}: it is a directory; name a file in it`);
-    if (old && !old.isFile()) return await fs.writeFile(target, text);
+    if (old && !old.isFile()) return await fs.writeFile(target, piecesOf(answer));
     const beside = join(dirname(target), `.${basename(target)}.${crypto.randomUUID().slice(0, 8)}`);
     try {
       const handle = await fs.open(beside, 'wx', old ? old.mode & 0o777 : 0o666);
       try {
-        await handle.writeFile(text);
+        for (const piece of piecesOf(answer)) await handle.writeFile(piece);
         await handle.sync();
       } finally {
         await handle.close();

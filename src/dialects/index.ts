@@ -23,6 +23,7 @@ import { qemu } from './qemu.ts';
 import { qmp } from './qmp.ts';
 import { readconfig } from './readconfig.ts';
 import { records } from './records.ts';
+import { summary } from './summary.ts';
 import { xen, xend } from './xen.ts';
 
 const DIALECTS: readonly Dialect[] = [
@@ -50,6 +51,7 @@ const DIALECTS: readonly Dialect[] = [
   readconfig,
   psabi,
   cpuModels,
+  summary,
   // Any other JSON is taken for host records, so that what is wrong with it is said in their terms.
   records,
 ];

@@ -8,10 +8,12 @@ import { Gatherer } from '../fleet/gather.ts';
 import { batchOf } from '../fleet/hosts.ts';
 import { hostIds } from '../fleet/ids.ts';
 import { kindOf } from '../fleet/kind.ts';
+import { isSummary, readSummaries } from '../fleet/summary.ts';
 import type { Dialect, Input, Skip, Stream } from './dialect.ts';
 import { dialectByName, dialectNames, recogniseDialect } from './index.ts';
 import { isOneValue, records } from './records.ts';
 import { keepOnly, RecordScan, recordKeys } from './scan.ts';
+import { Shards } from './summary.ts';
 
 export interface ReadOptions {
   /** Read every input in this dialect instead of recognising it. */
@@ -22,6 +24,10 @@ export interface ReadOptions {
   readonly noIds?: boolean;
   /** The keys of host records that questions will be about; all of them where absent, which takes longer. */
   readonly keep?: readonly string[];
+  /** Of these keys those without which the question has no answer: a summary must have kept them. */
+  readonly asked?: readonly string[];
+  /** A fleet without hosts is an answer, too. */
+  readonly mayBeEmpty?: boolean;
 }
 
 /** An input that could not even be opened; the place where files are opened throws it in the file's stead. */
@@ -138,11 +144,24 @@ export async function readFleet(
   const problems = new Problems(options);
   const ids = !options.noIds;
   const gatherer = new Gatherer(catalog, ids);
+  const shards = new Shards();
   let hosts = 0;
   for await (const input of inputs)
     await problems.attempt(input, async () => {
       const opened = input as Input | Stream;
       const skip = problems.skip(input.name);
+      if (isSummary('bytes' in opened ? opened.bytes : opened.head)) {
+        const { name, bytes } = await wholeOf(opened);
+        const needs = { ids, keys: options.asked ?? [] };
+        for (const summary of await readSummaries(name, bytes)) {
+          shards.add(summary);
+          await summary.enter(catalog, gatherer, needs);
+          problems.list.push(...summary.body.skipped);
+          hosts += summary.hosts;
+        }
+        return;
+      }
+      if (options.mayBeEmpty && isEmpty(opened)) return;
       if (options.keep !== undefined && isScanned(opened, dialect)) {
         const scan = new RecordScan(catalog, gatherer, input.name, {
           ids,
@@ -165,9 +184,12 @@ export async function readFleet(
       gatherer.add(input.name, [{ ...batchOf(names, kinds), ascending: false }]);
       hosts += found.length;
     });
-  const skipped = problems.settle(hosts > 0);
+  const skipped = problems.settle(hosts > 0 || options.mayBeEmpty === true);
   return new Fleet(catalog, gatherer.finish(), { skipped, listed: options.noIds ? 0 : undefined });
 }
+
+const isEmpty = (input: Input | Stream): boolean =>
+  ('bytes' in input ? input.bytes : input.head).length === 0;
 
 const wholeOf = async (input: Input | Stream): Promise<Input> =>
   'bytes' in input ? input : { name: input.name, bytes: await input.whole() };

@@ -1,6 +1,7 @@
 // Hosts as inputs bring them, on their way into a fleet: named where their documents name none, and joined where
 // several speak of one.
 import type { Catalog } from '../cpu/catalog.ts';
+import { QueryError } from '../cpu/errors.ts';
 import { byBytes } from '../cpu/order.ts';
 import type { Gathered } from './fleet.ts';
 import { type Batch, batchOf, GONE, idAt } from './hosts.ts';
@@ -14,6 +15,8 @@ export interface Arrival extends Batch {
   readonly ascending: boolean;
 }
 
+const TAB = 9;
+const BACKSLASH = 0x5c;
 /** Hosts of one batch; more begin another, so that no array has to be copied when it grows. */
 const BATCH = 65536;
 
@@ -80,7 +83,11 @@ function withRoom<T extends Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer>>(
 export class Gatherer {
   readonly #catalog: Catalog;
   readonly #kinds: Kind[] = [];
-  readonly #inputs: { readonly name: string; readonly arrivals: readonly Arrival[] }[] = [];
+  readonly #inputs: {
+    readonly name: string;
+    readonly arrivals: readonly Arrival[];
+    readonly closed: boolean;
+  }[] = [];
   readonly #keys = new Set<string>();
   /** How many hosts of each kind there are, where nobody asks who they are. */
   readonly #counts: number[] | null;
@@ -96,9 +103,9 @@ export class Gatherer {
     return this.#kinds.push(kind) - 1;
   }
 
-  /** All hosts of an input. */
-  add(name: string, arrivals: readonly Arrival[]): void {
-    if (this.#counts === null) this.#inputs.push({ name, arrivals });
+  /** All hosts of an input; a closed one says all that is to be said of its hosts. */
+  add(name: string, arrivals: readonly Arrival[], closed = false): void {
+    if (this.#counts === null) this.#inputs.push({ name, arrivals, closed });
     else
       for (const { kinds } of arrivals)
         for (const kind of kinds) this.#counts[kind] = (this.#counts[kind] ?? 0) + 1;
@@ -158,10 +165,24 @@ export class Gatherer {
           kind: this.#kinds[batches[b]!.kinds[i]!]!,
         }),
       );
+      this.#refuseClosed(id, documents);
       const kind = this.kind(joinDocuments(this.#catalog, id, documents));
       for (const [n, [b, i]] of places.entries()) batches[b]!.kinds[i] = n === 0 ? kind : GONE;
     }
     return batches;
+  }
+
+  /** What was joined once cannot be joined again: which document said what is no longer known. */
+  #refuseClosed(id: string, documents: readonly Document[]): void {
+    const closed = this.#inputs.find((i) => i.closed && documents.some((d) => d.input === i.name));
+    const other = documents.find((d) => d.input !== closed?.name);
+    if (!closed || !other) return;
+    const text = (kind: Kind) =>
+      JSON.stringify({ ...kind, has: [...kind.has], known: [...kind.known] });
+    if (new Set(documents.map((d) => text(d.kind))).size > 1)
+      throw new QueryError(
+        `host ${id} is in the summary ${closed.name} and, described otherwise, in ${other.input}; put all that describes a host into one part`,
+      );
   }
 
   /** All hosts with names: those that their documents name not, by where they were read from. */
@@ -182,6 +203,27 @@ export class Gatherer {
       return { input, batch: batchOf(now, batch.kinds) };
     });
   }
+}
+
+/** Hosts of ids that each follow a tab, with their kinds. */
+export function batchesOf(text: Uint8Array, kinds: Uint32Array): Arrival[] {
+  const ids = new Uint8Array(text.length);
+  const ends = new Uint32Array(kinds.length);
+  let size = 0;
+  let host = -1;
+  for (let i = 0; i < text.length; i++) {
+    const byte = text[i]!;
+    if (byte === TAB) {
+      if (host >= 0) ends[host] = size;
+      host++;
+    } else if (byte === BACKSLASH) {
+      // Always \u and four digits, and never beyond ASCII.
+      ids[size++] = Number.parseInt(String.fromCharCode(text[i + 4]!, text[i + 5]!), 16);
+      i += 5;
+    } else ids[size++] = byte;
+  }
+  if (host >= 0) ends[host] = size;
+  return [{ ids: ids.subarray(0, size), ends, kinds, ascending: false }];
 }
 
 function emptyIds({ ends }: Batch): number[] {

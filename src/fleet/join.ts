@@ -75,7 +75,7 @@ function joinTwo(catalog: Catalog, id: string, better: Document, other: Document
     qemu: a.qemu ?? b.qemu,
     selfHosted: a.selfHosted || b.selfHosted,
     assumed: a.assumed.filter((name) => b.assumed.includes(name)),
-    notes: [...a.notes, ...b.notes],
+    notes: [...new Map([...a.notes, ...b.notes].map((n) => [JSON.stringify(n), n])).values()],
   };
   return { input: better.input, kind };
 }

@@ -1,0 +1,315 @@
+// A fleet as one line of text that says nothing of where it was read: what is equal about its hosts once, their
+// names behind it. Summaries of parts become the summary of the whole, whichever are merged first.
+//
+//   plimsoll-summary/1 BYTES SHA-256 ["shard",...] TAB {what hosts are} TAB id TAB id ...
+//
+// BYTES and SHA-256 are of all that follows the space behind them. Ids stand by kind, then in byte order.
+import { emptyRow, type Row, setBit } from '../core/rows.ts';
+import type { Catalog } from '../cpu/catalog.ts';
+import { QueryError } from '../cpu/errors.ts';
+import { byBytes } from '../cpu/order.ts';
+import type { Fleet } from './fleet.ts';
+import { batchesOf, type Gatherer } from './gather.ts';
+import type { Kind, ModelList } from './kind.ts';
+
+const MAGIC = 'plimsoll-summary/1 ';
+const TAB = 9;
+const NEWLINE = 10;
+const SHA256 = 64;
+
+export const isSummary = (head: Uint8Array): boolean =>
+  new TextDecoder().decode(head.subarray(0, MAGIC.length)) === MAGIC;
+
+/** A kind by names; rows are numbers of entries of `rows`. */
+type KindRecord = Omit<Kind, 'has' | 'known' | 'models'> & {
+  readonly has: number;
+  readonly known: number;
+  readonly models: Readonly<Record<string, [string, readonly string[] | null][]>>;
+};
+
+interface Body {
+  /** The catalog whose names these are. */
+  readonly catalog: string;
+  /** Whether the names of hosts are there. */
+  readonly ids: boolean;
+  /** Keys of host records that were kept. */
+  readonly keep: readonly string[];
+  /** Keys that were there, kept or not. */
+  readonly keys: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+  readonly kinds: readonly { readonly hosts: number; readonly kind: KindRecord }[];
+  readonly skipped: Fleet['skipped'];
+}
+
+export interface SummaryOptions {
+  /** Keys of host records that were kept. */
+  readonly keep: readonly string[];
+  /** Whether the names of hosts are wanted. */
+  readonly ids: boolean;
+  /** What this summary is of; where nothing is given, its own content names it. */
+  readonly shards?: readonly string[];
+}
+
+/** The line of a fleet, in pieces. */
+export async function writeSummary(fleet: Fleet, options: SummaryOptions): Promise<Uint8Array[]> {
+  const { catalog } = fleet;
+  const rows = new Map<string, readonly string[]>();
+  const rowOf = (row: Row): string => {
+    const names = catalog.names(row);
+    const key = names.join();
+    rows.set(key, names);
+    return key;
+  };
+  // Kinds that are equal came from different places.
+  const groups = new Map<string, { kinds: number[]; has: string; known: string; of: Kind }>();
+  for (const [i, of] of fleet.kinds.entries()) {
+    const [has, known] = [rowOf(of.has), rowOf(of.known)];
+    const key = JSON.stringify(recordOf(of, [has, known] as never));
+    const group = groups.get(key);
+    if (group) group.kinds.push(i);
+    else groups.set(key, { kinds: [i], has, known, of });
+  }
+  const rowNames = [...rows].sort(([a], [b]) => byBytes(a, b));
+  const rowNumber = new Map(rowNames.map(([key], i) => [key, i]));
+  const sorted = [...groups].sort(([a], [b]) => byBytes(a, b)).map(([, group]) => group);
+  const body: Body = {
+    catalog: await fingerprint(catalog),
+    ids: options.ids,
+    keep: [...options.keep].sort(byBytes),
+    keys: [...fleet.keys].sort(byBytes),
+    rows: rowNames.map(([, names]) => names),
+    kinds: sorted.map(({ kinds, has, known, of }) => ({
+      hosts: kinds.reduce((n, kind) => n + fleet.kindWeights[kind]!, 0),
+      kind: recordOf(of, [rowNumber.get(has)!, rowNumber.get(known)!]),
+    })),
+    skipped: [...fleet.skipped].sort(
+      (a, b) => byBytes(a.input, b.input) || (a.line ?? 0) - (b.line ?? 0),
+    ),
+  };
+  const place = new Map(sorted.flatMap(({ kinds }, at) => kinds.map((kind) => [kind, at])));
+  const ids: string[][] = sorted.map(() => []);
+  if (options.ids) for (const { id, kind } of fleet.ids()) ids[place.get(kind)!]!.push(id);
+  const encoder = new TextEncoder();
+  const content = [
+    encoder.encode(`\t${JSON.stringify(body)}`),
+    ...ids.map((list) =>
+      encoder.encode(
+        list
+          .sort(byBytes)
+          .map((id) => `\t${escapeId(id)}`)
+          .join(''),
+      ),
+    ),
+  ];
+  const own = fleet.hosts === 0 ? [] : [`sha256:${(await sha256(content)).slice(0, 16)}`];
+  const shards = [...(options.shards ?? own)].sort(byBytes);
+  content.unshift(encoder.encode(JSON.stringify(shards)));
+  const bytes = content.reduce((n, piece) => n + piece.length, 0);
+  return [
+    encoder.encode(`${MAGIC}${bytes} ${await sha256(content)} `),
+    ...content,
+    encoder.encode('\n'),
+  ];
+}
+
+/** A kind as plain data, its fields always in one order. */
+const recordOf = (k: Kind, [has, known]: readonly [number, number]): KindRecord => ({
+  has,
+  known,
+  unnamed: [...k.unnamed].sort(byBytes),
+  unnamedUnknown: [...k.unnamedUnknown].sort(byBytes),
+  arch: k.arch,
+  vendor: k.vendor,
+  view: k.view,
+  physBits: k.physBits,
+  xsave: k.xsave,
+  models: Object.fromEntries(
+    Object.entries(k.models)
+      .sort(([a], [b]) => byBytes(a, b))
+      .map(([product, list]) => [product, [...list].sort(([a], [b]) => byBytes(a, b))]),
+  ),
+  keys: Object.fromEntries(Object.entries(k.keys).sort(([a], [b]) => byBytes(a, b))),
+  microcode: k.microcode,
+  signature: k.signature,
+  machine: k.machine,
+  qemu: k.qemu,
+  model: k.model,
+  element: k.element,
+  selfHosted: k.selfHosted,
+  assumed: k.assumed,
+  notes: [...new Map(k.notes.map((note) => [JSON.stringify(note), note])).values()],
+});
+
+/** A summary as it was read: its hosts are not in any fleet yet. */
+export interface Summary {
+  /** Where it was read, for messages. */
+  readonly where: string;
+  readonly shards: readonly string[];
+  readonly hosts: number;
+  readonly body: Pick<Body, 'ids' | 'keep' | 'skipped'>;
+  /** Gives its hosts to a gatherer. */
+  readonly enter: (catalog: Catalog, gatherer: Gatherer, needs: SummaryNeeds) => Promise<void>;
+}
+
+export interface SummaryNeeds {
+  readonly ids: boolean;
+  /** Keys of host records that the question is about. */
+  readonly keys: readonly string[];
+}
+
+/**
+ * Reads every summary of a file.
+ * @throws QueryError for one that is cut or damaged.
+ */
+export async function readSummaries(name: string, bytes: Uint8Array): Promise<Summary[]> {
+  const summaries: Summary[] = [];
+  for (let at = 0, line = 1; at < bytes.length; line++) {
+    const where = line === 1 ? name : `${name}:${line}`;
+    const { content, end } = await open(where, bytes, at);
+    try {
+      summaries.push(parse(where, content));
+    } catch (cause) {
+      throw new QueryError(`${where} is a summary that plimsoll did not write`, { cause });
+    }
+    at = end;
+  }
+  return summaries;
+}
+
+/** The content of the summary that begins at `at`, held against its size and checksum. */
+async function open(where: string, bytes: Uint8Array, at: number) {
+  const broken = (what: string): never => {
+    throw new QueryError(
+      `${where} is a summary that is ${what}; make it again, or copy it in full`,
+    );
+  };
+  // Magic, a number, a checksum: never more than this.
+  const most = MAGIC.length + 20 + SHA256;
+  const head = new TextDecoder('latin1').decode(bytes.subarray(at, at + most));
+  const found = /^plimsoll-summary\/1 (\d{1,15}) ([0-9a-f]{64}) /.exec(head);
+  if (!found) {
+    if (!head.startsWith(MAGIC)) return broken('followed by something else');
+    return broken(bytes.length - at < most ? 'cut short' : 'damaged at its beginning');
+  }
+  const start = at + found[0].length;
+  const end = start + Number(found[1]);
+  if (bytes.length < end) return broken(`cut short by ${end - bytes.length} bytes`);
+  const content = bytes.subarray(start, end);
+  if ((await sha256([content])) !== found[2]) return broken('damaged: its checksum is another');
+  if (end < bytes.length && bytes[end] !== NEWLINE) return broken('longer than it says');
+  return { content, end: end + 1 };
+}
+
+function parse(where: string, content: Uint8Array): Summary {
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  const first = content.indexOf(TAB);
+  const second = content.indexOf(TAB, first + 1);
+  const end = second < 0 ? content.length : second;
+  const shards = JSON.parse(text(content.subarray(0, first))) as string[];
+  const body = JSON.parse(text(content.subarray(first + 1, end))) as Body;
+  const hosts = body.kinds.reduce((n, k) => n + k.hosts, 0);
+  return {
+    where,
+    shards,
+    hosts,
+    body,
+    enter: (catalog, gatherer, needs) =>
+      enter(catalog, gatherer, { where, hosts, body, ids: content.subarray(end) }, needs),
+  };
+}
+
+async function enter(
+  catalog: Catalog,
+  gatherer: Gatherer,
+  summary: { where: string; hosts: number; body: Body; ids: Uint8Array },
+  needs: SummaryNeeds,
+): Promise<void> {
+  const { where, hosts, body } = summary;
+  if (body.catalog !== (await fingerprint(catalog))) checkNames(catalog, where, body);
+  if (needs.ids && !body.ids && hosts > 0)
+    throw new QueryError(
+      `${where} is a summary without the names of its hosts; ask with --no-ids, or summarize again without it`,
+    );
+  for (const key of needs.keys)
+    if (!body.keep.includes(key) && hosts > 0)
+      throw new QueryError(
+        `${where} is a summary that kept no key "${key}"; summarize again with --keep ${key}`,
+      );
+  for (const key of body.keys) gatherer.key(key);
+  const rows = body.rows.map((names) => catalogRow(catalog, names));
+  const kinds = body.kinds.map(({ kind }) => gatherer.kind(kindOfRecord(kind, rows)));
+  if (needs.ids) {
+    const each = new Uint32Array(hosts);
+    let at = 0;
+    for (const [i, { hosts: n }] of body.kinds.entries()) {
+      each.fill(kinds[i]!, at, at + n);
+      at += n;
+    }
+    gatherer.add(where, batchesOf(summary.ids, each), true);
+  } else {
+    const counts: number[] = [];
+    for (const [i, { hosts: n }] of body.kinds.entries()) counts[kinds[i]!] = n;
+    gatherer.count(counts);
+  }
+}
+
+function catalogRow(catalog: Catalog, names: readonly string[]): Row {
+  const row = emptyRow(catalog.bits);
+  for (const name of names) setBit(row, catalog.feature(name).id);
+  return row;
+}
+
+const kindOfRecord = (k: KindRecord, rows: readonly Row[]): Kind => ({
+  ...k,
+  has: rows[k.has]!,
+  known: rows[k.known]!,
+  models: Object.fromEntries(
+    Object.entries(k.models).map(([product, list]) => [product, new Map(list) as ModelList]),
+  ),
+});
+
+/** Names of another catalog hold where this one means the same by each of them. */
+function checkNames(catalog: Catalog, where: string, body: Body): void {
+  const other = (name: string, what: string): never => {
+    throw new QueryError(
+      `${where} is a summary by another catalog, ${what} "${name}"; summarize again with this version`,
+    );
+  };
+  for (const name of new Set(body.rows.flat()))
+    if (catalog.findQemu(name)?.name !== name)
+      other(name, 'and this one does not know its feature');
+  for (const { kind } of body.kinds)
+    for (const name of [...kind.unnamed, ...kind.unnamedUnknown])
+      if (kind.arch === 'x86_64' && catalog.find(name)) other(name, 'which did not know');
+}
+
+const fingerprints = new WeakMap<Catalog, Promise<string>>();
+
+/** What tells catalogs apart, as far as a row is concerned. */
+function fingerprint(catalog: Catalog): Promise<string> {
+  const known = fingerprints.get(catalog);
+  if (known) return known;
+  const names = catalog.features.map((f) => [f.name, ...f.aliases]);
+  const made = sha256([new TextEncoder().encode(JSON.stringify(names))]);
+  fingerprints.set(catalog, made);
+  return made;
+}
+
+async function sha256(pieces: readonly Uint8Array[]): Promise<string> {
+  const all = new Uint8Array(pieces.reduce((n, piece) => n + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    all.set(piece, at);
+    at += piece.length;
+  }
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', all));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** An id as it can stand between tabs on a line. */
+const escapeId = (id: string): string =>
+  id.replace(
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: file names, and so ids, may hold them
+    /[\\\u0000-\u001f]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
