@@ -47,6 +47,35 @@ writeFileSync(
   ].join('\n'),
 );
 
+/** Lines of an answer that README shows: enough to see what it is about. */
+const SHOWN = 14;
+
+// UPDATE_README=1 writes what the commands print into README instead.
+test('README shows what the commands print', () => {
+  const path = join(ROOT, 'README.md');
+  const readme = readFileSync(path, 'utf8');
+  const lines = readFileSync(demo, 'utf8').split('\n');
+  writeFileSync(
+    join(here, 'rack-1.ndjson'),
+    lines.filter((line) => line.includes('rack-1')).join('\n'),
+  );
+  writeFileSync(join(here, 'line.json'), run('baseline', '--json', 'rack-1.ndjson').stdout);
+  const shown = [...readme.matchAll(/```console\n((?:\$ .*\n)+)([\s\S]*?)```/g)];
+  assert.is(shown.length, 4);
+  let now = readme;
+  for (const [block, commands] of shown) {
+    const command = commands!.trim().split('\n').at(-1)!;
+    const words = command.replace('test/fixtures/demo-fleet.ndjson', demo).split(' ').slice(2);
+    const printed = run(...words)
+      .stdout.trimEnd()
+      .split('\n');
+    const rest = printed.length > SHOWN ? [...printed.slice(0, SHOWN), '…'] : printed;
+    now = now.replace(block!, () => `\`\`\`console\n${commands}${rest.join('\n')}\n\`\`\``);
+  }
+  if (process.env.UPDATE_README === '1') writeFileSync(path, now);
+  else assert.is(readme, now);
+});
+
 test('every report fits into 80 columns', () => {
   writeFileSync(join(here, 'line.json'), run('baseline', 'fleet.ndjson', '--json').stdout);
   for (const args of [

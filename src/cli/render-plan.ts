@@ -202,7 +202,7 @@ function poolLines(group: PoolGroup, n: number, page: Page): string[] {
       ? wrapSentence(
           `mitigations that its guests do not get: ${mitigationsLost.join(' ')}`,
           columns - 4,
-        ).map((line) => `  ${paint.yellow('!')} ${line}`)
+        ).map((line, i) => `  ${i === 0 ? paint.yellow('!') : ' '} ${line}`)
       : []),
   ];
 }
