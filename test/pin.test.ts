@@ -93,7 +93,7 @@ test('both definitions give the same guest on every machine type, read back from
         }
       }
     }),
-    { numRuns: 40 },
+    { numRuns: 25 },
   );
 });
 
@@ -224,7 +224,7 @@ test('whatever libvirt can say of a feature is said: required, disabled, or off 
         assert.match(error.message, /has no model for/);
       }
     }),
-    { numRuns: 200 },
+    { numRuns: 80 },
   );
 });
 
