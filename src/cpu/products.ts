@@ -39,6 +39,12 @@ export const ovirtType = (name: string): string | undefined =>
 /** Hyper-V's minimum feature set: a QEMU model, and what is off beside it. */
 export const hypervMinimum = { model: data.hyperv.model, without: words(data.hyperv.without) };
 
+/** What a name of old is called today, and why it is not what it was. */
+export function renamedTo(name: string): { readonly name: string; readonly why: string } | null {
+  const found = Object.hasOwn(data.renamed, name) ? data.renamed[name] : undefined;
+  return found ? { name: found[0]!, why: found[1]! } : null;
+}
+
 /** A name of Node Feature Discovery: a feature, or `other` for what no guest is given by name. */
 export function findNfd(
   catalog: Catalog,

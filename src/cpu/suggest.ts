@@ -1,7 +1,7 @@
 // The names that someone may have meant: for the second half of a sentence that refuses a name.
 
 /** Up to three of the known names that are close to the given one, the closest first. */
-function nearestNames(given: string, known: Iterable<string>): string[] {
+export function nearestNames(given: string, known: Iterable<string>): string[] {
   const wanted = given.toLowerCase();
   const limit = Math.max(1, Math.floor(given.length / 3));
   return [...new Set(known)]

@@ -112,6 +112,13 @@ export default {
     'AMD EPYC': 'EPYC',
     'Secure AMD EPYC': 'EPYC,+ibpb,+virt-ssbd',
   } as Record<string, string>,
+  /** Names that some release used and nobody takes today. */
+  renamed: {
+    'arch-facilities': ['arch-capabilities', 'libvirt of RHEL 7 called it so'],
+    spec_ctrl: ['spec-ctrl', 'old kernels print it, and oVirt writes it, with an underscore'],
+    intel_stibp: ['stibp', 'old kernels called it so'],
+    'Icelake-Client': ['Icelake-Server', 'QEMU removed it in 7.1, for there was no such processor'],
+  } as Record<string, string[]>,
   /** Xen's words, in its order: CPUID leaf and subleaf and register, or half of an MSR. */
   xen: [
     '1.0.edx', '1.0.ecx', '80000001.0.edx', '80000001.0.ecx', 'd.1.eax', '7.0.ebx', '7.0.ecx',

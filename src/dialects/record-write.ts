@@ -1,0 +1,32 @@
+// A description as a host record: the one language that can say most of what is known of a host.
+import { minus, rowOf } from '../core/rows.ts';
+import type { Catalog } from '../cpu/catalog.ts';
+import { kvmFeatures } from '../cpu/cpuid.ts';
+import type { Description } from '../cpu/host.ts';
+import { byBytes } from '../cpu/order.ts';
+
+/** One line of JSON, without its end; `host` is the name that the host goes by. */
+export function writeRecord(catalog: Catalog, d: Description, host: string): string {
+  const all = rowOf(catalog.bits, catalog.features.keys());
+  const kvm = new Set(kvmFeatures(catalog).map((id) => catalog.features[id]!.name));
+  const features = catalog.names(d.has);
+  // A record that lists none of KVM's own features leaves that word open by itself.
+  const isKvmOpen = !features.some((name) => kvm.has(name));
+  const unknown = catalog
+    .names(minus(minus(all, d.known), d.has))
+    .filter((name) => !(isKvmOpen && kvm.has(name)));
+  const open = [...unknown, ...d.unnamedUnknown].sort(byBytes);
+  return JSON.stringify({
+    host,
+    ...(d.arch === 'x86_64' ? {} : { arch: d.arch }),
+    ...(d.vendor === null ? {} : { vendor: d.vendor }),
+    view: d.view,
+    features: [...features, ...d.unnamed].sort(byBytes),
+    ...(open.length > 0 ? { unknown: open } : {}),
+    ...(d.limits.physBits === null ? {} : { limits: { physBits: d.limits.physBits } }),
+    ...(d.signature === null ? {} : { signature: d.signature }),
+    ...(d.microcode === null ? {} : { microcode: d.microcode }),
+    ...(d.xsave === null ? {} : { xsave: d.xsave }),
+    ...d.keys,
+  });
+}
