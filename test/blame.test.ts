@@ -238,6 +238,24 @@ test('hosts of two vendors are answered side by side, and that is no answer for 
   );
 });
 
+test('hosts that lay out shared state differently are answered side by side', () => {
+  const at = (offset: number) => ({ xsave: [{ component: 2, size: 256, offset }] });
+  const answer = blame(
+    fleetOf(catalog, [
+      host('a', names('Haswell-v1'), at(576)),
+      host('b', names('Haswell-v1'), at(832)),
+    ]),
+    { stack },
+  );
+  assert.equal(
+    answer.sides!.map((s) => [s.because, s.value, s.hosts]),
+    [
+      ['xsave', '2:256@576', 1],
+      ['xsave', '2:256@832', 1],
+    ],
+  );
+});
+
 test('a mitigation that is dropped and an immunity that is not claimed are named', () => {
   const { security } = blame(
     fleetOf(catalog, [

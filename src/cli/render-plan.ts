@@ -19,8 +19,8 @@ const POINTS = 12;
 export function renderBlame(answer: Blame, page: Page): string {
   const lines: string[] = [];
   if (answer.sides) {
-    const because = answer.sides[0]?.because === 'arch' ? 'architectures' : 'vendors';
-    const sentence = `No CPU is common to ${count(answer.hosts, 'host')}: their ${because} differ. Each side by itself:`;
+    const because = BECAUSE[answer.sides[0]?.because ?? ''] ?? 'they differ';
+    const sentence = `No CPU is common to ${count(answer.hosts, 'host')}: ${because}. Each side by itself:`;
     lines.push(...wrapSentence(sentence, page.columns));
     for (const side of answer.sides)
       lines.push(
@@ -36,6 +36,12 @@ export function renderBlame(answer: Blame, page: Page): string {
   if (known.length > 0) lines.push('', heading('Worth knowing', page), ...known);
   return `${lines.join('\n')}\n`;
 }
+
+const BECAUSE: Readonly<Record<string, string>> = {
+  arch: 'their architectures differ',
+  vendor: 'their vendors differ',
+  xsave: 'they lay out the state of the features that they share differently',
+};
 
 const sideTitle = (side: BlameSide): string =>
   [

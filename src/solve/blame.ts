@@ -6,11 +6,12 @@ import { stackNames } from '../cpu/stack.ts';
 import { didYouMean } from '../cpu/suggest.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Blame, BlameGroup, BlameSide, Matrix, Want } from './answer-plan.ts';
-import { Board, securityCost, sharedStack, sideFindings, sidesOf } from './board.ts';
+import { Board, type Side, securityCost, sharedStack, sideFindings, sidesOf } from './board.ts';
 import { byWeight } from './findings.ts';
 import { frontier } from './frontier.ts';
 import type { BaselineOptions } from './line.ts';
 import { Remedies } from './remedy.ts';
+import { splitByXsave } from './split.ts';
 
 export interface BlameOptions extends BaselineOptions {
   /** Features that are wanted back, by any spelling. */
@@ -26,7 +27,7 @@ const MATRIX_HOSTS = 24;
  */
 export function blame(fleet: Fleet, options: BlameOptions = {}): Blame {
   const stack = sharedStack(fleet, options);
-  const sides = sidesOf(fleet);
+  const sides = sidesOf(fleet).flatMap((side) => byLayout(side, { ...options, stack }));
   const boards = sides.map((side) => new Board(side.fleet, { ...options, stack }));
   const wanted = readWanted(fleet, boards, options.want ?? []);
   const remedies = new Remedies(fleet);
@@ -47,6 +48,17 @@ export function blame(fleet: Fleet, options: BlameOptions = {}): Blame {
     })),
     ...tail,
   };
+}
+
+/** Hosts that lay out the state of the features that they share differently have no CPU in common either. */
+function byLayout(side: Side, options: BaselineOptions): Side[] {
+  const split = splitByXsave(side.fleet, new Board(side.fleet, options).features);
+  if (split === null) return [side];
+  return split.sides.map(({ value, members }) => ({
+    because: split.because,
+    value: [side.value, value].filter((v) => v !== null).join(' '),
+    fleet: side.fleet.subset(members),
+  }));
 }
 
 /** Whether the hosts hold each other down within one line, and what was wanted can be had. */

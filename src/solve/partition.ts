@@ -11,7 +11,7 @@ import { bitsOf, emptyRow, hasBit, join, meet, minus, type Row, setBit } from '.
 import { LeastSolver } from './partition-least.ts';
 import { maskUnits, type Partition, poolsOf, type Unit } from './pools.ts';
 
-export type { Partition, Share, Unit } from './pools.ts';
+export type { Partition, Unit } from './pools.ts';
 
 export interface PartitionOptions {
   /** At most so many pools. */
