@@ -93,6 +93,18 @@ const COMMANDS: readonly Entry[] = [
     load: () => import('./synth.ts'),
   },
   {
+    name: 'explain',
+    group: 'Questions:',
+    summary: 'what a pasted error means, which feature, which host, what to do',
+    load: () => import('./explain.ts'),
+  },
+  {
+    name: 'collect',
+    group: 'Fleets:',
+    summary: 'host records from live hosts',
+    load: () => import('./collect.ts'),
+  },
+  {
     name: 'models',
     group: 'Catalog:',
     summary: 'CPU models, and which software knows them',
@@ -109,6 +121,12 @@ const COMMANDS: readonly Entry[] = [
     group: 'Catalog:',
     summary: 'machine types, and what they change about CPUs',
     load: () => import('./machines.ts'),
+  },
+  {
+    name: 'names',
+    group: 'Catalog:',
+    summary: 'any spelling to all others; what a misspelt name may have meant',
+    load: () => import('./names.ts'),
   },
   {
     name: 'learn',
