@@ -51,6 +51,9 @@ async function withQemu<T>(
   const ask = (execute: string, args?: Json) =>
     new Promise<unknown>((resolve, reject) => {
       waiting.push({ resolve, reject });
+      // What is asked in one go is written in one go.
+      child.stdin.cork();
+      process.nextTick(() => child.stdin.uncork());
       child.stdin.write(`${JSON.stringify(args ? { execute, arguments: args } : { execute })}\n`);
       if (child.exitCode !== null) reject(new Error('QEMU has ended'));
     });
