@@ -1,6 +1,6 @@
 // What a whole -cpu argument means on one machine type of one QEMU: the features asked for, the properties, and what
 // QEMU refuses. The steps and their order are QEMU's own; no host is looked at.
-import { clearBit, emptyRow, hasBit, join, minus, type Row, rowOf, setBit } from '../core/rows.ts';
+import { clearBit, emptyRow, hasBit, join, minus, type Row, setBit } from '../core/rows.ts';
 import { kvmWord, tcgRow } from './accelerators.ts';
 import type { Catalog, Feature } from './catalog.ts';
 import { QueryError } from './errors.ts';
@@ -8,7 +8,6 @@ import { AUTO, setLevels } from './levels.ts';
 import { findMachine, type Machine } from './machine.ts';
 import {
   findProperty,
-  kvmKeeps,
   laterDependencies,
   maxValues,
   notAutomatic,
@@ -19,7 +18,7 @@ import {
   type Settings,
   valueText,
 } from './properties.ts';
-import type { Accelerator } from './qemu.ts';
+import { type Accelerator, type Start, startOf } from './qemu.ts';
 import {
   type CpuString,
   checkValue,
@@ -84,27 +83,8 @@ export function expandModel(
   return new Builder(catalog, { model, items: [] }, where).expand(props);
 }
 
-/** The -vN of a name on a machine type. */
-function resolveModel(
-  catalog: Catalog,
-  name: string,
-  qemu: string,
-  machine: Pick<Machine, 'cpuVersion'>,
-): string {
-  const model = catalog.qemuModels.get(name)!;
-  if (model.of !== null) return model.of;
-  if (model.kind !== 'machine-alias') return name;
-  const versions = [...catalog.qemuModels.values()].filter(
-    (m) => m.kind === 'versioned' && m.base === name && catalog.hasQemuModel(m.name, qemu),
-  );
-  return machine.cpuVersion === 'latest'
-    ? versions.reduce((a, b) => (b.version! > a.version! ? b : a)).name
-    : `${name}-v1`;
-}
-
 interface Begun {
-  readonly features: Row;
-  readonly touched: Row;
+  readonly start: Start;
   readonly values: Readonly<Record<string, PropertyValue>>;
 }
 
@@ -121,7 +101,7 @@ class Builder {
   /** Bits that something beyond the model's table has set or cleared by name. */
   #touched: Row;
   readonly #named = new Set<string>();
-  #values: Record<string, PropertyValue> = {};
+  #values: Record<string, PropertyValue>;
 
   constructor(catalog: Catalog, cpu: CpuString, where: Surroundings) {
     this.#catalog = catalog;
@@ -129,13 +109,14 @@ class Builder {
     this.#where = where;
     this.#machine = findMachine(catalog, where.machine, where.qemu);
     this.#checkModel();
-    this.#resolved = resolveModel(catalog, cpu.model, where.qemu, this.#machine);
-    this.#features = emptyRow(catalog.bits);
-    this.#touched = emptyRow(catalog.bits);
+    const { start, values } = this.#begin();
+    this.#resolved = start.resolved;
+    this.#features = start.features.slice();
+    this.#touched = start.touched.slice();
+    this.#values = { ...values };
   }
 
   expand(props: Readonly<Record<string, unknown>> = {}, globals: Settings = []): Expansion {
-    this.#begin();
     for (const [name, value] of globals) this.#set({ how: 'set', name, value: valueText(value) });
     for (const item of this.#items('set')) this.#set(item);
     for (const [name, value] of Object.entries(props)) this.#setTyped(name, value);
@@ -164,22 +145,21 @@ class Builder {
   }
 
   /** All that is settled before anything is said of this one guest; fleets ask for the same few over and over. */
-  #begin(): void {
+  #begin(): Begun {
     const { qemu, accelerator } = this.#where;
-    const key = `${qemu} ${accelerator} ${this.#machine.name} ${this.#cpu.model}`;
+    const { model } = this.#cpu;
+    const key = `${qemu} ${accelerator} ${this.#machine.name} ${model}`;
     const known = begun.get(this.#catalog) ?? new Map<string, Begun>();
     begun.set(this.#catalog, known);
-    let start = known.get(key);
-    if (!start) {
-      this.#setTable();
-      this.#setMachine();
-      start = { features: this.#features, touched: this.#touched, values: this.#values };
+    let first = known.get(key);
+    if (!first) {
+      const start = startOf(this.#catalog, model, this.#machine, qemu, accelerator);
+      const values = { ...this.#tableValues(start.resolved), ...this.#machineValues(start) };
+      first = { start, values };
       if (known.size >= MAX_BEGUN) known.clear();
-      known.set(key, start);
+      known.set(key, first);
     }
-    this.#features = start.features.slice();
-    this.#touched = start.touched.slice();
-    this.#values = { ...start.values };
+    return first;
   }
 
   #checkModel(): void {
@@ -205,9 +185,10 @@ class Builder {
     return this.#cpu.items.filter((item) => item.how === how);
   }
 
-  /** The model's own entry, and what the accelerator switches on every named model. */
-  #setTable(): void {
-    const { qemu, accelerator } = this.#where;
+  /** What QEMU gives every CPU, and the model's own entry. */
+  #tableValues(resolved: string): Record<string, PropertyValue> {
+    const { qemu } = this.#where;
+    const values: Record<string, PropertyValue> = {};
     for (const p of propertiesOf(qemu))
       if (
         p.default !== undefined &&
@@ -215,69 +196,33 @@ class Builder {
         p.of !== 'vcpu' &&
         (p.of !== 'max' || this.#isMax())
       )
-        this.#values[p.name] = p.default;
-    Object.assign(this.#values, { level: AUTO, xlevel: AUTO, xlevel2: AUTO, 'level-func7': AUTO });
-    if (this.#isMax()) Object.assign(this.#values, maxValues(qemu));
-    const table = this.#catalog.qemuFeatures(this.#resolved, qemu);
-    if (table === null) return;
+        values[p.name] = p.default;
+    Object.assign(values, { level: AUTO, xlevel: AUTO, xlevel2: AUTO, 'level-func7': AUTO });
+    if (this.#isMax()) Object.assign(values, maxValues(qemu));
+    if (this.#catalog.qemuFeatures(resolved, qemu) === null) return values;
     const {
       level,
       xlevel,
       'min-level': _,
       'min-xlevel': __,
       ...rest
-    } = this.#catalog.qemuModels.get(this.#resolved)!.values;
+    } = this.#catalog.qemuModels.get(resolved)!.values;
     for (const [name, value] of Object.entries(rest))
-      if (findProperty(name, qemu)) this.#values[name] = value;
-    Object.assign(this.#values, { 'min-level': level, 'min-xlevel': xlevel });
-    const { on, off } = this.#catalog.accelerators[accelerator];
-    const kept = new Set(accelerator === 'kvm' ? this.#kept() : []);
-    const row = (ids: readonly number[]) =>
-      rowOf(
-        this.#catalog.bits,
-        ids.filter((id) => !kept.has(id)),
-      );
-    this.#features = minus(join(table, row(on)), row(off));
-    setBit(this.#features, this.#catalog.feature('hypervisor').id);
-  }
-
-  /** Accelerator defaults that this machine type leaves alone. */
-  #kept(): number[] {
-    return kvmKeeps
-      .filter(
-        (k) =>
-          k.qemu === this.#where.qemu &&
-          this.#machine.name.startsWith('pc-') &&
-          this.#machine.index <= this.#catalog.machines.findIndex((m) => m.name === k.upTo),
-      )
-      .map((k) => this.#catalog.feature(k.feature).id);
+      if (findProperty(name, qemu)) values[name] = value;
+    return { ...values, 'min-level': level!, 'min-xlevel': xlevel! };
   }
 
   /** What the machine type changes about all CPUs, then about exactly this name. */
-  #setMachine(): void {
+  #machineValues({ change }: Start): Record<string, PropertyValue> {
     const { qemu } = this.#where;
-    const isHere = (c: { machines: number[][] }) =>
-      c.machines.some(
-        ([from, to]) => this.#machine.index >= from! && this.#machine.index <= (to ?? from!),
-      );
-    Object.assign(
-      this.#values,
-      this.#catalog.allCpuChanges.find((c) => c.qemu === qemu && isHere(c))?.values,
+    const { index } = this.#machine;
+    const all = this.#catalog.allCpuChanges.find(
+      (c) =>
+        c.qemu === qemu &&
+        c.machines.some(([from, to]) => index >= from! && index <= (to ?? from!)),
     );
-    if (this.#isMax()) this.#values.pmu = true;
-    // Where the name means the latest version, that version's own table has said it all.
-    if (this.#machine.cpuVersion === 'latest' && this.#resolved !== this.#cpu.model) return;
-    // host is max with the host's identity, and what hits all CPUs hits both alike.
-    const name = this.#isMax() ? 'max' : this.#cpu.model;
-    const change = this.#catalog.machineChanges(name, qemu).find(isHere);
-    if (!change) return;
-    const [on, off] = [
-      this.#catalog.row(change.on ?? []),
-      this.#withoutDerived(this.#catalog.row(change.off ?? [])),
-    ];
-    this.#features = minus(join(this.#features, on), off);
-    for (const row of [on, off]) this.#touched.set(join(this.#touched, row));
-    if (this.#isMax()) return;
+    const values: Record<string, PropertyValue> = { ...all?.values };
+    if (this.#isMax()) return { ...values, pmu: true };
     const {
       level: _,
       'level-func7': __,
@@ -286,19 +231,12 @@ class Builder {
       xlevel,
       'min-xlevel': minXlevel,
       ...rest
-    } = change.values ?? {};
-    Object.assign(this.#values, rest);
-    if (minXlevel !== undefined) this.#values['min-xlevel'] = minXlevel;
+    } = change?.values ?? {};
+    Object.assign(values, rest);
+    if (minXlevel !== undefined) values['min-xlevel'] = minXlevel;
     // A maximum without its minimum was set as such; together they are what the features made of the minimum.
-    if (xlevel !== undefined && xlevel !== minXlevel) this.#values.xlevel = xlevel;
-  }
-
-  /** Features that are off only because the same change takes their prerequisite. */
-  #withoutDerived(off: Row): Row {
-    const own = off.slice();
-    for (const { any, clears } of this.#catalog.dependencies)
-      if (any.every((id) => hasBit(off, id))) for (const id of clears) clearBit(own, id);
-    return own;
+    if (xlevel !== undefined && xlevel !== minXlevel) values.xlevel = xlevel;
+    return values;
   }
 
   #set({ name, value }: Item): void {

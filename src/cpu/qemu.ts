@@ -1,6 +1,10 @@
-// What a CPU name means in QEMU: table entry, accelerator defaults, machine type, user's changes, dependencies.
-import { emptyRow, hasBit, join, minus, type Row, rowOf, setBit } from '../core/rows.ts';
+// What a CPU name means in QEMU before anything is said of the one guest: table entry, accelerator defaults, machine
+// type; and what QEMU clears in silence.
+import { clearBit, emptyRow, hasBit, join, minus, type Row, rowOf, setBit } from '../core/rows.ts';
 import type { Catalog } from './catalog.ts';
+import { type Machine, machinesOf } from './machine.ts';
+import { kvmKeeps } from './properties.ts';
+import type { MachinesFile } from './schema.ts';
 
 export type Accelerator = 'kvm' | 'tcg';
 
@@ -17,46 +21,142 @@ export function closeDependencies(catalog: Catalog, row: Row): Row {
   return closed;
 }
 
-/** Every distinct meaning that a name has in this QEMU over all of its machine types. */
+/** A name on one machine type. */
+export interface Start {
+  /** The -vN that it stands for there (itself where it is base, max or host). */
+  readonly resolved: string;
+  readonly features: Row;
+  /** Features that the machine type sets by name, to either value. */
+  readonly touched: Row;
+  /** What the machine type changes about exactly this name. */
+  readonly change: Change | undefined;
+}
+
+type Change = MachinesFile['changes'][number];
+
+/** `name`: one that this QEMU has. */
+export function startOf(
+  catalog: Catalog,
+  name: string,
+  machine: Machine,
+  qemu: string,
+  accelerator: Accelerator,
+): Start {
+  const resolved = resolve(catalog, name, qemu, machine);
+  const change = changeOf(catalog, name, qemu, machine, resolved);
+  const table = catalog.qemuFeatures(resolved, qemu);
+  const features =
+    table === null
+      ? emptyRow(catalog.bits)
+      : withDefaults(catalog, table, accelerator, kept(catalog, machine, qemu, accelerator));
+  const on = catalog.row(change?.on ?? []);
+  const off = withoutDerived(catalog, catalog.row(change?.off ?? []));
+  return { resolved, features: minus(join(features, on), off), touched: join(on, off), change };
+}
+
+/** The -vN of a name on a machine type. */
+function resolve(
+  catalog: Catalog,
+  name: string,
+  qemu: string,
+  machine: Pick<Machine, 'cpuVersion'>,
+): string {
+  const model = catalog.qemuModels.get(name)!;
+  if (model.of !== null) return model.of;
+  if (model.kind !== 'machine-alias') return name;
+  const versions = [...catalog.qemuModels.values()].filter(
+    (m) => m.kind === 'versioned' && m.base === name && catalog.hasQemuModel(m.name, qemu),
+  );
+  return machine.cpuVersion === 'latest'
+    ? versions.reduce((a, b) => (b.version! > a.version! ? b : a)).name
+    : `${name}-v1`;
+}
+
+function changeOf(
+  catalog: Catalog,
+  name: string,
+  qemu: string,
+  machine: Machine,
+  resolved: string,
+): Change | undefined {
+  // Where the name means the latest version, that version's own table has said it all.
+  if (machine.cpuVersion === 'latest' && resolved !== name) return undefined;
+  // host is max with the host's identity, and what hits all CPUs hits both alike.
+  return catalog
+    .machineChanges(name === 'host' ? 'max' : name, qemu)
+    .find((c) =>
+      c.machines.some(([from, to]) => machine.index >= from! && machine.index <= (to ?? from!)),
+    );
+}
+
+/** Accelerator defaults that this machine type leaves alone. */
+const kept = (
+  catalog: Catalog,
+  machine: Machine,
+  qemu: string,
+  accelerator: Accelerator,
+): number[] =>
+  accelerator !== 'kvm'
+    ? []
+    : kvmKeeps
+        .filter(
+          (k) =>
+            k.qemu === qemu &&
+            machine.name.startsWith('pc-') &&
+            machine.index <= catalog.machines.findIndex((m) => m.name === k.upTo),
+        )
+        .map((k) => catalog.feature(k.feature).id);
+
+function withDefaults(
+  catalog: Catalog,
+  table: Row,
+  accelerator: Accelerator,
+  kept: readonly number[],
+): Row {
+  const { on, off } = catalog.accelerators[accelerator];
+  const row = (ids: readonly number[]) =>
+    rowOf(
+      catalog.bits,
+      ids.filter((id) => !kept.includes(id)),
+    );
+  const features = minus(join(table, row(on)), row(off));
+  setBit(features, catalog.feature('hypervisor').id);
+  return features;
+}
+
+/** Without the features that are off only because the same change takes their prerequisite. */
+function withoutDerived(catalog: Catalog, off: Row): Row {
+  const own = off.slice();
+  for (const { any, clears } of catalog.dependencies)
+    if (any.every((id) => hasBit(off, id))) for (const id of clears) clearBit(own, id);
+  return own;
+}
+
+/** Every distinct meaning that a name has in this QEMU over all of its machine types; first that of the newest. */
 export function qemuMeanings(
   catalog: Catalog,
   name: string,
   qemu: string,
   accelerator: Accelerator,
 ): Row[] {
-  const table = tableRow(catalog, name, qemu);
-  if (table === null) return [];
-  const meanings = [undefined, ...catalog.machineChanges(name, qemu)].map((change) =>
-    applyDefaults(catalog, table, change, accelerator),
-  );
+  if (!catalog.hasQemuModel(name, qemu) || name === 'max' || name === 'host') return [];
+  const meanings: Row[] = [];
+  const seen = new Set<string>();
+  // No machine at all changes nothing, as the newest machine types do.
+  for (const machine of machinesOf(catalog, qemu).sort(
+    (a, b) => Number(b.name === 'none') - Number(a.name === 'none'),
+  )) {
+    const resolved = resolve(catalog, name, qemu, machine);
+    const change = changeOf(catalog, name, qemu, machine, resolved);
+    const key = `${resolved} ${change?.machines} ${kept(catalog, machine, qemu, accelerator)}`;
+    if (seen.has(key)) continue;
+    seen.add(key);
+    meanings.push(startOf(catalog, name, machine, qemu, accelerator).features);
+  }
   // A machine type may mean any version of an unversioned name (microvm: the latest), now or in a later QEMU.
   if (catalog.qemuModels.get(name)!.kind === 'machine-alias')
     for (const other of catalog.qemuModels.values())
       if (other.kind === 'versioned' && other.base === name)
         meanings.push(...qemuMeanings(catalog, other.name, qemu, accelerator));
   return [...new Map(meanings.map((row) => [row.join(), row])).values()];
-}
-
-/** The -vN that a name stands for where nothing else is said, and its table entry. */
-function tableRow(catalog: Catalog, name: string, qemu: string): Row | null {
-  if (!catalog.hasQemuModel(name, qemu)) return null;
-  const model = catalog.qemuModels.get(name)!;
-  if (model.kind === 'special') return name === 'base' ? emptyRow(catalog.bits) : null;
-  const versioned = model.of ?? (model.kind === 'versioned' ? name : `${name}-v1`);
-  return catalog.qemuFeatures(versioned, qemu);
-}
-
-function applyDefaults(
-  catalog: Catalog,
-  table: Row,
-  change: { on?: string[]; off?: string[] } | undefined,
-  accelerator: Accelerator,
-): Row {
-  const row = change
-    ? minus(join(table, catalog.row(change.on ?? [])), catalog.row(change.off ?? []))
-    : table;
-  const { on, off } = catalog.accelerators[accelerator];
-  const out = minus(join(row, rowOf(catalog.bits, on)), rowOf(catalog.bits, off));
-  setBit(out, catalog.feature('hypervisor').id);
-  return out;
 }
