@@ -2,9 +2,16 @@
 // entities of the document's own are refused, and so is nesting that no real document has.
 import { QueryError } from '../cpu/errors.ts';
 import type { Input } from './dialect.ts';
-import { readPlain, type XmlElement } from './xml-plain.ts';
 
-export type { XmlElement } from './xml-plain.ts';
+export interface XmlElement {
+  readonly name: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly children: readonly XmlElement[];
+  /** Text directly inside it, as written. */
+  readonly text: string;
+  /** 1-based line on which its start tag begins. */
+  readonly line: number;
+}
 
 interface Growing extends XmlElement {
   readonly children: Growing[];
@@ -26,22 +33,11 @@ const CHUNK = 1 << 20;
  * @throws QueryError naming the input and the line of what is not well-formed or not taken.
  */
 export async function readXml(input: Input, visit: (root: XmlElement) => void): Promise<void> {
-  const { at, line } = readPlain(input.bytes, visit);
-  if (at === 0 || at < input.bytes.length)
-    await readAny({ ...input, bytes: input.bytes.subarray(at) }, line - 1, visit);
-}
-
-/** Reads what stands after so many lines of the input. */
-async function readAny(
-  input: Input,
-  before: number,
-  visit: (root: XmlElement) => void,
-): Promise<void> {
   const { SaxesParser } = await import('./saxes.ts');
   // A fragment may have any number of roots.
   const parser = new SaxesParser({ fragment: true, xmlns: false });
   const fail = (message: string, line = parser.line): never => {
-    throw new QueryError(`${input.name}:${before + line}: ${message}`);
+    throw new QueryError(`${input.name}:${line}: ${message}`);
   };
   const open: Growing[] = [];
   let elements = 0;
@@ -50,7 +46,7 @@ async function readAny(
   parser.on('error', (error) => fail(sentence(error.message.replace(/^\d+:\d+: /, ''))));
   parser.on('opentagstart', () => {
     // The character after the name is read already; it may have been the end of the line.
-    line = before + parser.line - (parser.column === 0 ? 1 : 0);
+    line = parser.line - (parser.column === 0 ? 1 : 0);
   });
   parser.on('opentag', ({ name, attributes }) => {
     const element: Growing = { name, attributes, children: [], text: '', line };
