@@ -125,16 +125,19 @@ async function deliverRecords(
   return 0;
 }
 
-/** Two sources that lead to one host would be one host too many, or one too few. */
+/** Two hosts that call themselves the same would become one; two views of one host may. */
 function sameNames(outcomes: readonly Outcome[]): string[] {
   const seen = new Map<string, string>();
   const problems: string[] = [];
   for (const { source, read } of outcomes)
-    for (const { id } of read) {
-      const before = seen.get(id);
+    for (const { id, description } of read) {
+      const key = `${description.view} ${id}`;
+      const before = seen.get(key);
       if (before !== undefined && before !== source)
-        problems.push(`${source} and ${before} are both called ${id}; name one of them`);
-      seen.set(id, source);
+        problems.push(
+          `${source}: its host calls itself ${id}, as that of ${before} does, so the two would count as one; give hosts names of their own, or name one source`,
+        );
+      seen.set(key, source);
     }
   return problems;
 }

@@ -42,8 +42,9 @@ export function sourceOf(name: string): Collect {
   if (scheme === 'ssh') return ssh(url);
   if (scheme === 'proxmox') return proxmox(url);
   if (/^prometheus(?:\+https?)?$/.test(scheme)) return prometheus(url, scheme);
-  // Whatever libvirt can connect to: qemu, qemu+ssh, test, ...
-  return libvirt(name);
+  if (/^(?:qemu|test|xen|ch|lxc|bhyve|vz|esx|vpx|hyperv)(?:\+\w+)?$/.test(scheme))
+    return libvirt(name);
+  throw new QueryError(`"${name}" is no source; give ${KINDS}`);
 }
 
 function parse(name: string): URL {
