@@ -258,6 +258,7 @@ test('what cannot be asked is one sentence and exit code 2', () => {
   for (const question of [
     ['groups', '-k', '2'],
     ['place', '--cpu', 'Haswell'],
+    ['admit', '--baseline', 'line.json'],
   ])
     assert.equal(
       run(...question, '--no-ids', 'fleet.ndjson'),

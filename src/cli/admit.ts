@@ -7,8 +7,10 @@ import { type HostOptions, readHosts, stackFrom } from './fleet.ts';
 import { readJson } from './inputs.ts';
 import { type Answer, type Answering, type Call, columnsOf } from './io.ts';
 import {
+  idsNeeded,
   outputOptions,
   readingOptions,
+  refuseNoIds,
   type StackOptions,
   stackOption,
   whatIfOptions,
@@ -35,8 +37,8 @@ export function define(command: Command, answering: Answering): void {
   command
     .argument('[inputs...]', 'descriptions of hosts: files, directories, - for standard input')
     .optionsGroup('Answer:')
-    .option('--baseline <file>', 'the line: what plimsoll baseline --json has printed')
-    .option('--no-ids', 'count hosts instead of naming them');
+    .option('--baseline <file>', 'the line: what plimsoll baseline --json has printed');
+  idsNeeded(command);
   stackOption(command.optionsGroup('Rules:'));
   whatIfOptions(command);
   readingOptions(command);
@@ -44,6 +46,7 @@ export function define(command: Command, answering: Answering): void {
 }
 
 async function run(call: Call, inputs: readonly string[], options: Options): Promise<Answer> {
+  refuseNoIds(options);
   if (options.baseline === undefined)
     throw new QueryError(
       'which line? give a saved one with --baseline line.json (plimsoll baseline --json prints one)',
