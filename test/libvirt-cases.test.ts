@@ -59,9 +59,9 @@ function wordsOf(rows: Json[]): Words {
 const dataOf = ({ rows }: Json) => dataOfWords(map, wordsOf(rows));
 
 function modelsOf(replies: Json[]) {
-  const list = replies.map((r) => r.return).find(Array.isArray);
+  const list: Json[] = replies.map((r) => r.return).find(Array.isArray) ?? [];
   return new Map<string, string[]>(
-    list.map((m: Json) => [m.name, m['unavailable-features'] ?? []]),
+    list.map((m) => [m.name, m['unavailable-features'] ?? []]),
   );
 }
 

@@ -42,7 +42,7 @@ export function edgeStack(catalog: Catalog, edge: 'newest' | 'oldest'): Stack {
   }));
 }
 
-export function sortStack(catalog: Catalog, stack: Stack): Stack {
+function sortStack(catalog: Catalog, stack: Stack): Stack {
   return [...stack].sort((a, b) =>
     a.product === b.product
       ? catalog.versions[a.product].indexOf(a.version) -

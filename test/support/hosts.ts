@@ -12,7 +12,7 @@ export interface Made {
   readonly facts?: Partial<Description>;
 }
 
-export function describe(
+function describe(
   catalog: Catalog,
   { id, features, unknown = [], unnamed = [], facts }: Made,
 ): Description {

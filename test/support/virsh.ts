@@ -1,5 +1,5 @@
 // The virsh that is installed, asked many questions in one bounded process, and the map that its libvirt uses.
-import { execFileSync, spawnSync } from 'node:child_process';
+import { type ExecFileSyncOptionsWithStringEncoding, execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasBit, setBit } from '../../src/core/rows.ts';
@@ -29,12 +29,12 @@ export function hasVirsh(): boolean {
 /** What virsh prints for each command, or an empty text where it refuses; it goes on after an error. */
 export function virsh(uri: string, commands: readonly string[]): string[] {
   const script = commands.map((command) => `${command}; echo ${SEPARATOR}`).join('; ');
-  const bounded = {
+  const bounded: ExecFileSyncOptionsWithStringEncoding = {
     timeout: 120_000,
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'ignore'],
     maxBuffer: 1 << 28,
-  } as const;
+  };
   let out: string;
   try {
     out = execFileSync('virsh', ['-c', uri, script], bounded);
