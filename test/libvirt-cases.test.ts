@@ -60,9 +60,7 @@ const dataOf = ({ rows }: Json) => dataOfWords(map, wordsOf(rows));
 
 function modelsOf(replies: Json[]) {
   const list: Json[] = replies.map((r) => r.return).find(Array.isArray) ?? [];
-  return new Map<string, string[]>(
-    list.map((m) => [m.name, m['unavailable-features'] ?? []]),
-  );
+  return new Map<string, string[]>(list.map((m) => [m.name, m['unavailable-features'] ?? []]));
 }
 
 function dataOfProps(replies: Json[]): CpuData {

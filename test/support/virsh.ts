@@ -1,5 +1,9 @@
 // The virsh that is installed, asked many questions in one bounded process, and the map that its libvirt uses.
-import { type ExecFileSyncOptionsWithStringEncoding, execFileSync, spawnSync } from 'node:child_process';
+import {
+  type ExecFileSyncOptionsWithStringEncoding,
+  execFileSync,
+  spawnSync,
+} from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasBit, setBit } from '../../src/core/rows.ts';
