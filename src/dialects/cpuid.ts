@@ -6,6 +6,7 @@ import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
 import { together } from '../cpu/processor.ts';
 import { Words } from '../cpu/words.ts';
+import { untold } from './described.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
 import { linesOf, quote } from './lines.ts';
 
@@ -157,27 +158,16 @@ function describe(input: Input, catalog: Catalog, { line, cpus, msrs }: Host): D
     );
   const all = together(catalog, processors);
   return {
-    dialect: 'cpuid',
-    line,
-    host: null,
+    ...untold(catalog, 'cpuid', line),
     view: 'hardware',
-    arch: 'x86_64',
     vendor: all.vendor,
     has: all.has,
     known: all.known,
-    unnamed: [],
-    unnamedUnknown: [],
     limits: { physBits: all.physBits },
     signature: all.signature,
     microcode: all.microcode,
     xsave: all.xsave,
-    models: null,
-    machine: null,
-    qemu: null,
-    model: null,
-    element: null,
     words: cpus[0]!.words,
-    keys: {},
     notes: all.notes,
   };
 }

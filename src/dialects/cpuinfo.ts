@@ -5,6 +5,7 @@ import type { Catalog, Vendor } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Signature } from '../cpu/host.ts';
 import { type Processor, together } from '../cpu/processor.ts';
+import { untold } from './described.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
 import { readFlags } from './flags.ts';
 import { linesOf, quote } from './lines.ts';
@@ -117,7 +118,7 @@ function describe(input: Input, catalog: Catalog, blocks: readonly Block[]): Des
   });
   const all = together(catalog, processors);
   return {
-    ...blank(first),
+    ...blank(catalog, first),
     ...pick(all),
     arch: 'x86_64',
     limits: { physBits: all.physBits },
@@ -134,22 +135,10 @@ const pick = ({ vendor, has, known, unnamed, signature, microcode }: Processor) 
   microcode,
 });
 
-function blank({ line }: Block) {
-  return {
-    dialect: 'cpuinfo',
-    line,
-    host: null,
-    view: 'kernel',
-    unnamedUnknown: [],
-    xsave: null,
-    models: null,
-    machine: null,
-    qemu: null,
-    model: null,
-    element: null,
-    keys: {},
-  } as const;
-}
+const blank = (catalog: Catalog, { line }: Block): Description => ({
+  ...untold(catalog, 'cpuinfo', line),
+  view: 'kernel',
+});
 
 function readProcessor(catalog: Catalog, fields: ReadonlyMap<string, string>): Processor {
   const vendorId = fields.get('vendor_id');
@@ -210,7 +199,7 @@ function describeArm(catalog: Catalog, blocks: readonly Block[], where: string):
   const arch =
     architecture === '8' || architecture === 'AArch64' ? 'aarch64' : `armv${architecture}l`;
   return {
-    ...blank(blocks[0]!),
+    ...blank(catalog, blocks[0]!),
     ...pick(all),
     arch,
     limits: { physBits: null },

@@ -1,6 +1,6 @@
 // libvirt's XML: host and domain capabilities, domains, <cpu> alone, and the CPUID dumps of libvirt's own tools.
 // Each is read for what its author knew; nothing is concluded about guests (cpu/offer.ts does that).
-import { emptyRow, setBit } from '../core/rows.ts';
+import { setBit } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { decodeWords, kvmFeatures } from '../cpu/cpuid.ts';
 import type { GuestCpu } from '../cpu/definition.ts';
@@ -9,6 +9,7 @@ import type { Description, Note } from '../cpu/host.ts';
 import type { LibvirtCpu, Policy } from '../cpu/libvirt.ts';
 import { byBytes } from '../cpu/order.ts';
 import { Words } from '../cpu/words.ts';
+import { untold } from './described.ts';
 import type { Dialect, Input } from './dialect.ts';
 import {
   child,
@@ -227,27 +228,9 @@ function relative(
 }
 
 const blank = (catalog: Catalog, arch: string, line: number): Description => ({
-  dialect: 'libvirt',
-  line,
-  host: null,
+  ...untold(catalog, 'libvirt', line),
   view: 'guest',
   arch,
-  vendor: null,
-  has: emptyRow(catalog.bits),
-  known: emptyRow(catalog.bits),
-  unnamed: [],
-  unnamedUnknown: [],
-  limits: { physBits: null },
-  signature: null,
-  microcode: null,
-  xsave: null,
-  models: null,
-  machine: null,
-  qemu: null,
-  model: null,
-  element: null,
-  keys: {},
-  notes: [],
 });
 
 /** The QEMU whose newest machine type the aliases pc and q35 stand for; null where emulators differ. */

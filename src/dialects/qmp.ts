@@ -5,6 +5,7 @@ import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note } from '../cpu/host.ts';
 import { findProperty } from '../cpu/properties.ts';
+import { untold } from './described.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
 import { isObject, type JsonObject, kindOf, MAX_JSON, parseJson } from './json.ts';
 import { quote } from './lines.ts';
@@ -236,7 +237,7 @@ function describeHost(
       message: 'QEMU ran without KVM, so this is what its emulation offers and not the processor',
     });
   return {
-    ...blank(session, offers[0]?.line ?? session.line),
+    ...blank(catalog, session, offers[0]?.line ?? session.line),
     ...read,
     view: 'hypervisor',
     models,
@@ -253,7 +254,7 @@ function describeGuest(
 ): Description {
   const model = asked ?? name;
   return {
-    ...blank(session, line),
+    ...blank(catalog, session, line),
     ...readProps(input, catalog, line, props),
     view: 'guest',
     models: null,
@@ -262,21 +263,11 @@ function describeGuest(
   };
 }
 
-function blank(session: Session, line: number) {
-  return {
-    dialect: 'qmp',
-    line,
-    host: null,
-    arch: 'x86_64',
-    microcode: null,
-    xsave: null,
-    machine: session.machine ?? session.defaultMachine,
-    qemu: session.qemu,
-    element: null,
-    keys: {},
-    unnamedUnknown: [],
-  } as const;
-}
+const blank = (catalog: Catalog, session: Session, line: number): Description => ({
+  ...untold(catalog, 'qmp', line),
+  machine: session.machine ?? session.defaultMachine,
+  qemu: session.qemu,
+});
 
 function readProps(input: Input, catalog: Catalog, line: number, props: JsonObject) {
   const fail = (what: string): never => {
