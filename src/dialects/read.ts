@@ -9,6 +9,7 @@ import { batchOf } from '../fleet/hosts.ts';
 import { hostIds } from '../fleet/ids.ts';
 import { kindOf } from '../fleet/kind.ts';
 import { isSummary, readSummaries } from '../fleet/summary.ts';
+import { Alike, readAlike } from './alike.ts';
 import type { Dialect, Input, Skip, Stream } from './dialect.ts';
 import { dialectByName, dialectNames, recogniseDialect } from './index.ts';
 import { isOneValue, records } from './records.ts';
@@ -145,6 +146,7 @@ export async function readFleet(
   const ids = !options.noIds;
   const gatherer = new Gatherer(catalog, ids);
   const shards = new Shards();
+  const alike = new Alike<readonly { readonly name: string; readonly kind: number }[]>();
   let hosts = 0;
   for await (const input of inputs)
     await problems.attempt(input, async () => {
@@ -177,11 +179,20 @@ export async function readFleet(
         hosts += scan.hosts;
         return;
       }
-      const found = await readInput(catalog, await wholeOf(opened), dialect, skip);
-      for (const { keys } of found) for (const key of Object.keys(keys)) gatherer.key(key);
-      const kinds = found.map((d) => gatherer.kind(kindOf(catalog, keepOnly(d, options.keep))));
-      const names = found.map((d) => d.host ?? '');
-      gatherer.add(input.name, [{ ...batchOf(names, kinds), ascending: false }]);
+      const whole = await wholeOf(opened);
+      const read = async (part: Input) =>
+        (await readInput(catalog, part, dialect, skip)).map((d) => {
+          for (const key of Object.keys(d.keys)) gatherer.key(key);
+          const kind = gatherer.kind(kindOf(catalog, keepOnly(d, options.keep)));
+          return { name: d.host ?? '', kind };
+        });
+      // What may be left out is looked at one by one.
+      const found = skip ? await read(whole) : await alike.get(whole, () => readAlike(whole, read));
+      const batch = batchOf(
+        found.map((host) => host.name),
+        found.map((host) => host.kind),
+      );
+      gatherer.add(input.name, [{ ...batch, ascending: false }]);
       hosts += found.length;
     });
   const skipped = problems.settle(hosts > 0 || options.mayBeEmpty === true);
