@@ -82,6 +82,11 @@ export class Libvirt {
     });
   }
 
+  /** Where others reach it. */
+  get uri(): string {
+    return `qemu+unix:///session?socket=${join(this.#dir, 'run/libvirt/libvirt-sock')}`;
+  }
+
   /** A file that virsh may read, with this text. */
   file(text: string): string {
     const path = join(this.#dir, `${this.#files++}.xml`);
