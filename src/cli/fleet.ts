@@ -10,11 +10,12 @@ import { namedProcessor } from '../dialects/named.ts';
 import { type ReadOptions, readFleet } from '../dialects/read.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import { readInputs } from './inputs.ts';
-import type { Call, Io } from './io.ts';
+import { type Call, type Io, write } from './io.ts';
 import type { OutputOptions, ReadingOptions, StackOptions, WhatIfOptions } from './options.ts';
 import { threadsOf } from './options.ts';
 import { progressOn } from './progress.ts';
 import { openStreams } from './streams.ts';
+import { hostsText, printable } from './text.ts';
 
 export type HostOptions = ReadingOptions &
   WhatIfOptions &
@@ -29,12 +30,18 @@ export type HostOptions = ReadingOptions &
 /** Keys that say which software a host runs: they may explain why equal processors differ. */
 export const SOFTWARE = ['bios', 'firmware', 'kernel', 'hypervisor', 'libvirt'];
 
+/** The key of hosts that take no guests, in every language that tells. */
+const UNSCHEDULABLE = 'unschedulable';
+
 /** How the options ask dialects to read. */
 export const readOptions = (options: HostOptions): ReadOptions => ({
   ...(options.from === undefined ? {} : { from: options.from }),
   ...(options.skipUnreadable ? { skipUnreadable: true } : {}),
   ...(options.ids === false ? { noIds: true } : {}),
-  keep: options.keep ?? [...SOFTWARE, ...askedKeys(options)],
+  keep: [
+    ...(options.keep ?? [...SOFTWARE, ...askedKeys(options)]),
+    ...(options.schedulable ? [UNSCHEDULABLE] : []),
+  ],
   ...(options.mayBeEmpty ? { mayBeEmpty: true } : {}),
   asked: askedKeys(options).filter((key) => key !== 'vendor' && key !== 'arch'),
 });
@@ -62,12 +69,28 @@ export async function readHosts(
       paths,
       io,
       threadsOf(options),
-      progressOn(io.stderr, options.quiet ?? false),
+      progressOn(io.stderr, options.quiet ?? false, 'bytes'),
     );
     yield* processors;
   }
   const fleet = await readFleet(catalog, all(), readOptions(options));
-  return withoutHosts(fleet, options);
+  return withoutClosed(withoutHosts(fleet, options), io, options);
+}
+
+/** The hosts that take guests; who does not is named. */
+async function withoutClosed(fleet: Fleet, io: Io, options: HostOptions): Promise<Fleet> {
+  if (!options.schedulable) return fleet;
+  const closed = fleet.hostsWhere((kind) => kind.keys[UNSCHEDULABLE] === true);
+  const { count, hosts } = fleet.list(closed);
+  if (count === 0) return fleet;
+  if (count === fleet.hosts)
+    throw new QueryError('no hosts: every one of them takes no guests; leave --schedulable out');
+  if (!options.quiet)
+    await write(
+      io.stderr,
+      `note: ${printable(hostsText({ count, hosts }, 60))} ${count === 1 ? 'takes' : 'take'} no guests, so ${count === 1 ? 'it does' : 'they do'} not count\n`,
+    );
+  return fleet.subset(fleet.hostsWhere((kind) => kind.keys[UNSCHEDULABLE] !== true));
 }
 
 /** The inputs, one at a time; a long reading shows on a terminal. */

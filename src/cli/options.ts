@@ -78,6 +78,7 @@ export const readingOptions = (command: Command): Command =>
 export interface WhatIfOptions {
   readonly with?: readonly string[];
   readonly without?: readonly string[];
+  readonly schedulable?: true;
 }
 
 export const whatIfOptions = (command: Command): Command =>
@@ -88,7 +89,11 @@ export const whatIfOptions = (command: Command): Command =>
       'as if these hosts were there too: a file, or a processor by its model (repeatable)',
       repeated,
     )
-    .option('--without <host>', 'as if this host were gone (repeatable)', repeated);
+    .option('--without <host>', 'as if this host were gone (repeatable)', repeated)
+    .option(
+      '--schedulable',
+      'as if hosts that take no guests were gone (cordoned, in maintenance)',
+    );
 
 export interface StackOptions {
   readonly stack?: readonly string[];
