@@ -263,6 +263,16 @@ test('a flag that means several things says so', () => {
   assert.match(found.note!, /not the same everywhere: .*amd-stibp for Linux on AMD/);
 });
 
+test('what the kernel prints by vendor, or as two flags, is said so', () => {
+  assert.equal(one('spec-ctrl').features[0]!.linux, ['ibrs and ibpb (on Intel)']);
+  assert.equal(one('amd-stibp').features[0]!.linux, ['stibp (on AMD)']);
+  assert.equal(
+    one('ibrs').meanings.map((m) => m.feature),
+    ['ibrs', 'spec-ctrl'],
+  );
+  assert.match(one('ibrs').note!, /spec-ctrl for Linux on Intel \(both flags together\)/);
+});
+
 test('models say what they stand for, and where they are known', () => {
   assert.equal(
     [one('Skylake-Server-IBRS').model!.of, one('EPYC').model!.versions.slice(0, 2)],

@@ -205,6 +205,17 @@ export class Catalog {
     return this.#byLinux.get(flag) ?? (this.#linuxOnly.has(flag) ? 'linux-only' : undefined);
   }
 
+  /** The flags of /proc/cpuinfo that mean the feature on this vendor's processors. */
+  linuxFlags(feature: Feature, vendor: Vendor): string[] {
+    const byVendor = Object.keys(this.#linuxVendor).filter(
+      (flag) => this.findLinux(flag, vendor) === feature,
+    );
+    const common = [...feature.linux, ...feature.linuxHidden];
+    return [...new Set([...common, ...byVendor])].filter(
+      (flag) => this.findLinux(flag, vendor) === feature,
+    );
+  }
+
   /** The features whose absence from the flags of /proc/cpuinfo on this vendor's processors means that they are absent. */
   toldByLinux(vendor: Vendor | null): Row {
     const row = rowOf(

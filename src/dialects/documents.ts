@@ -91,7 +91,7 @@ async function readYaml(name: string, text: string): Promise<Document[]> {
     throw new QueryError(
       `${name} has ${text.length >> 20} MB of YAML, too many to read; give it as JSON (-o json)`,
     );
-  const { LineCounter, parseAllDocuments } = await import('yaml');
+  const { LineCounter, parseAllDocuments } = await import('./yaml.ts');
   const lines = new LineCounter();
   let parsed: ReturnType<typeof parseAllDocuments>;
   try {

@@ -13,7 +13,7 @@ import {
 import { nearestNames } from '../cpu/suggest.ts';
 
 /** Who spells it so, and for processors of which vendor where it depends on that. */
-export interface Meaning {
+interface Meaning {
   readonly feature: string;
   readonly says: readonly string[];
 }
@@ -62,6 +62,8 @@ export interface Names {
 }
 
 const VENDORS = ['Intel', 'AMD'] as const;
+/** On Intel the kernel prints both of them for the one bit of spec-ctrl. */
+const PAIR = ['ibrs', 'ibpb'];
 
 export const names = (catalog: Catalog, terms: readonly string[]): Names => ({
   schema: 'plimsoll.names/1',
@@ -82,7 +84,7 @@ function nameOne(catalog: Catalog, term: string): Named {
   const renamed = renamedTo(term);
   const meanings = meaningsOf(catalog, term);
   if (meanings.length > 0) {
-    const features = meanings.map((m) => featureNames(catalog.feature(m.feature)));
+    const features = meanings.map((m) => featureNames(catalog, catalog.feature(m.feature)));
     return { ...nothing, kind: 'feature', meanings, features, note: featureNote(term, meanings) };
   }
   const model = modelNames(catalog, term);
@@ -118,6 +120,8 @@ function meaningsOf(catalog: Catalog, term: string): Meaning[] {
   );
   if (linux[0] === linux[1]) say(linux[0], 'Linux');
   else for (const [i, found] of linux.entries()) say(found, `Linux on ${VENDORS[i]}`);
+  if (PAIR.includes(term))
+    say(catalog.feature('spec-ctrl'), 'Linux on Intel (both flags together)');
   for (const f of catalog.features) if (f.xen === term) say(f, 'Xen');
   // Names that are all capitals and belong to nobody else.
   if (byFeature.size === 0 && /^[A-Z0-9_]+$/.test(term))
@@ -133,20 +137,25 @@ function featureNote(term: string, meanings: readonly Meaning[]): string | null 
   return `"${term}" is not the same everywhere: ${meanings.map((m) => `${m.feature} for ${m.says.join(' and ')}`).join(', ')}`;
 }
 
-const featureNames = (f: Feature): FeatureNames => ({
+const featureNames = (catalog: Catalog, f: Feature): FeatureNames => ({
   name: f.name,
   qemu: f.qemu === null ? [] : [f.name, ...f.aliases],
   libvirt: f.libvirt?.name ?? null,
-  linux: [...f.linux, ...f.linuxHidden, ...synthesised(f)],
+  linux: linuxNames(catalog, f),
   xen: f.xen,
   since: { qemu: f.qemu, libvirt: f.libvirt?.since ?? null },
 });
 
-/** Flags that the kernel makes of the feature together with others. */
-function synthesised(f: Feature): string[] {
-  if (f.name === 'spec-ctrl') return ['ibrs and ibpb (on Intel)'];
+/** Flags that the kernel prints for the feature; two that stand for it together are one entry. */
+function linuxNames(catalog: Catalog, f: Feature): string[] {
+  if (f.name === 'spec-ctrl') return [`${PAIR.join(' and ')} (on Intel)`];
   if (f.name === 'invtsc') return ['constant_tsc and nonstop_tsc'];
-  return [];
+  const [intel, amd] = VENDORS.map((vendor) => catalog.linuxFlags(f, vendor));
+  return [...new Set([...intel!, ...amd!])].map((flag) =>
+    intel!.includes(flag) && amd!.includes(flag)
+      ? flag
+      : `${flag} (on ${intel!.includes(flag) ? 'Intel' : 'AMD'})`,
+  );
 }
 
 function modelNames(catalog: Catalog, term: string): ModelNames | null {
