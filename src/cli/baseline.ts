@@ -219,6 +219,12 @@ function page(
     argv: call.argv.map(printable),
     inputs: inputs.map(printable),
     stackFrom: options.stack ? 'option' : answer.stack.join(',') === oldest ? 'oldest' : 'inputs',
-    targets: dialectNames('write'),
+    targets: byUse(dialectNames('write')),
   };
 }
+
+/** What most people paste comes first. */
+const byUse = (names: readonly string[]): string[] => {
+  const first = ['libvirt', 'qemu', 'proxmox', 'kubevirt', 'nova'].filter((n) => names.includes(n));
+  return [...first, ...names.filter((n) => !first.includes(n))];
+};

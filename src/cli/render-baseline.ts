@@ -327,7 +327,10 @@ function useLines(answer: Baseline, page: BaselinePage): string[] {
       : [
           '',
           heading('Use it', page),
-          line(`--to ${first}`, others.length > 0 ? `also ${others.join(', ')}` : ''),
+          line(
+            `--to ${first}`,
+            others.length > 0 ? `also ${others.slice(0, 4).join(', ')}, ... or all` : '',
+          ),
         ];
   const because = answer.sides?.[0]?.because;
   return because === 'vendor' || because === 'arch'

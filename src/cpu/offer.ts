@@ -11,6 +11,7 @@ import {
   setBit,
   size,
 } from '../core/rows.ts';
+import { kvmWord } from './accelerators.ts';
 import type { Catalog, Vendor } from './catalog.ts';
 import type { Description } from './host.ts';
 
@@ -55,7 +56,14 @@ export function offer(catalog: Catalog, d: Description): Offer {
 function offerKvm(catalog: Catalog, has: Row, known: Row): { has: Row; known: Row } {
   const word = kvmWord(catalog);
   if (size(meet(known, word)) > 0) return { has, known };
-  const given = meet(word, rowOf(catalog.bits, catalog.accelerators.kvm.on));
+  const given = derived(catalog, 'given by kvm', () =>
+    rowOf(
+      catalog.bits,
+      catalog.features
+        .filter((f) => hasBit(word, f.id) && f.merge !== 'never' && f.offered.size > 0)
+        .map((f) => f.id),
+    ),
+  );
   return { has: join(has, given), known: join(known, given) };
 }
 
@@ -95,18 +103,6 @@ function handedOn(catalog: Catalog, vendor: Vendor | null): Row {
     rowOf(
       catalog.bits,
       catalog.features.filter((f) => f.offered.has(vendor) && !f.hostConditional).map((f) => f.id),
-    ),
-  );
-}
-
-/** The bits of KVM's own CPUID leaf. */
-function kvmWord(catalog: Catalog): Row {
-  return derived(catalog, 'kvm', () =>
-    rowOf(
-      catalog.bits,
-      catalog.features
-        .filter((f) => f.places.some((p) => p.kind === 'cpuid' && p.leaf === 0x40000001))
-        .map((f) => f.id),
     ),
   );
 }
