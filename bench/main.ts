@@ -1,5 +1,6 @@
 // npm run bench -- QUESTION [options]: one file a question, each with the peers it is measured against.
 const QUESTIONS: Record<string, () => Promise<{ bench(args: string[]): Promise<void> }>> = {
+  ingest: () => import('./ingest.ts'),
   kernels: () => import('./kernels.ts'),
   libvirt: () => import('./libvirt.ts'),
   plan: () => import('./plan.ts'),

@@ -1,6 +1,6 @@
 // Files, directories and standard input as inputs, one in memory at a time. Their order depends on their names
 // alone, and each path is read once however often it is given.
-import { type Dirent, promises as fs, type Stats } from 'node:fs';
+import { type Dirent, promises as fs, readFileSync, type Stats, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { QueryError } from '../cpu/errors.ts';
 import { byBytes } from '../cpu/order.ts';
@@ -71,7 +71,7 @@ export async function read(file: Found, io: Io): Promise<Input | Unreadable> {
   try {
     if (file.error) throw file.error;
     if ((file.size ?? 0) > MAX_BYTES) throw tooBig(name);
-    const bytes = file.name === '-' ? await readStream(io.stdin) : await readFile(file.name);
+    const bytes = file.name === '-' ? await readStream(io.stdin) : await readFile(file);
     return { name, bytes: await decompress(name, bytes, MAX_BYTES) };
   } catch (error) {
     if (error instanceof QueryError) return { name, error };
@@ -79,11 +79,12 @@ export async function read(file: Found, io: Io): Promise<Input | Unreadable> {
   }
 }
 
-async function readFile(path: string): Promise<Uint8Array> {
+async function readFile({ name, size }: Found): Promise<Uint8Array> {
   try {
-    return await fs.readFile(path);
+    // What is on a disk is read at once: ten thousand small files would wait ten thousand times. A pipe may take long.
+    return size === undefined ? await fs.readFile(name) : readFileSync(name);
   } catch (error) {
-    throw cannotRead(path, error);
+    throw cannotRead(name, error);
   }
 }
 
@@ -139,7 +140,7 @@ async function walk(directory: string, above: readonly string[]): Promise<Found[
     if (entry.name.startsWith('.')) continue;
     const path = `${directory.replace(/\/+$/, '')}/${entry.name}`;
     try {
-      const stat = await fs.stat(path);
+      const stat = statSync(path);
       if (stat.isDirectory()) found.push(...(await walk(path, [...above, real])));
       else found.push(check(path, stat));
     } catch (error) {

@@ -1,4 +1,5 @@
 // A word to a person who waits: how far a long reading has come, on a terminal only, gone when it is done.
+import type { SingleBar } from 'cli-progress';
 import type { Progress } from './inputs.ts';
 import type { Output } from './io.ts';
 import { number } from './text.ts';
@@ -7,16 +8,46 @@ import { number } from './text.ts';
 const PATIENCE = 400;
 const PACE = 100;
 
-export function progressOn(output: Output, quiet: boolean): Progress {
+/** What is counted on the way: files, or the bytes of large ones. */
+export type Unit = 'files' | 'bytes';
+
+export function progressOn(output: Output, quiet: boolean, unit: Unit = 'files'): Progress {
   if (!output.isTTY || quiet) return () => {};
-  let next = Date.now() + PATIENCE;
-  let shown = false;
-  const put = (text: string) => output.write(`\r${text}\u001b[K`, () => {});
+  const start = Date.now();
+  let next = start + PATIENCE;
+  let bar: SingleBar | null = null;
+  let ended = false;
   return (done, total) => {
-    if (done === total && shown) put('');
-    if (done === total || Date.now() < next) return;
+    ended = done >= total;
+    if (ended) bar?.stop();
+    if (ended || Date.now() < next) return;
     next = Date.now() + PACE;
-    shown = true;
-    put(`reading ${number(done)} of ${number(total)} files`);
+    if (bar) show(bar);
+    else
+      void import('cli-progress').then(({ default: { SingleBar } }) => {
+        if (ended || bar) return;
+        // The library draws on streams of Node, and what is handed in here is one where it is a terminal.
+        const stream = output as unknown as NodeJS.WriteStream;
+        bar = new SingleBar({ stream, format, clearOnComplete: true, hideCursor: true, fps: 10 });
+        bar.start(total, done);
+        show(bar);
+      });
+
+    function show(shown: SingleBar): void {
+      shown.update(done);
+      shown.render();
+    }
   };
+
+  function format(_: unknown, { value, total }: { value: number; total: number }): string {
+    const seconds = (Date.now() - start) / 1000;
+    const share = total > 0 ? value / total : 0;
+    const left = share > 0 ? Math.ceil((seconds * (1 - share)) / share) : 0;
+    const rate = value / Math.max(seconds, 0.001);
+    const what =
+      unit === 'bytes'
+        ? `${number(Math.round(rate / 1e6))} MB/s`
+        : `${number(value)} of ${number(total)} files`;
+    return `reading ${Math.floor(share * 100)} %, ${what}, ${left} s left`;
+  }
 }

@@ -154,10 +154,23 @@ const WRITERS: Record<SynthOptions['to'], (c: Catalog, random: (() => number) | 
       <vendor>${model.vendor}</vendor>
       <maxphysaddr mode='emulate' bits='${sku.physBits}'/>
 ${lines}    </cpu>
+    <power_management/>
+    <iommu support='yes'/>
+    <topology><cells num='1'><cell id='0'>
+      <memory unit='KiB'>${262144000 + (sku.microcode & 0xfff)}</memory>
+      <pages unit='KiB' size='4'>${65536000 + (sku.microcode & 0xfff)}</pages>
+${CPUS}    </cell></cells></topology>
 </host></capabilities>
 `;
   },
 };
+
+/** The processors of a host as libvirt lists them. */
+const CPUS = Array.from(
+  { length: 40 },
+  (_, i) =>
+    `      <cpu id='${i}' socket_id='0' die_id='0' core_id='${i >> 1}' siblings='${i & ~1}-${i | 1}'/>\n`,
+).join('');
 
 /** A name as a UUID: libvirt gives every host one. */
 function uuidOf(host: string): string {
