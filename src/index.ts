@@ -52,7 +52,9 @@ export { check } from './solve/check.ts';
 export { compare } from './solve/compare.ts';
 export { decode } from './solve/decode.ts';
 export { type Drift, drift, type Move } from './solve/drift.ts';
+export { type Explained, type Explanation, explain } from './solve/explain.ts';
 export { type GroupsOptions, groups } from './solve/groups.ts';
+export { guestCpu } from './solve/guest-cpu.ts';
 export {
   type BaselineOptions as LibvirtOptions,
   libvirtBaseline,
@@ -73,5 +75,6 @@ export { translateCpu, updateCpu, updateLiveCpu } from './solve/libvirt/update.t
 export type { LibvirtVerdict } from './solve/libvirt/verdict.ts';
 export type { BaselineOptions } from './solve/line.ts';
 export { type MatrixRow, matrix } from './solve/matrix.ts';
+export { type Named, type Names, names } from './solve/names.ts';
 export { type LibvirtPin, type Pin, pin, pinForLibvirt } from './solve/pin.ts';
 export { type PlaceOptions, place } from './solve/place.ts';
