@@ -19,8 +19,8 @@ import { hostsText, printableAll, wrapSentence } from './text.ts';
 
 const HELP = `
 Examples:
-  plimsoll explain "guest CPU doesn't match specification: extra features: ht"
-  plimsoll explain 'missing features: avx512f,pku' rack-a/     which hosts lack them
+  plimsoll explain 'Unacceptable CPU info'
+  plimsoll explain 'missing features: pku' rack-a/      also on which hosts
   journalctl -u libvirtd | plimsoll explain -
 
 Exit code: 0 something is recognised; 1 nothing is; 2 could not answer.

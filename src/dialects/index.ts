@@ -59,9 +59,12 @@ const DIALECTS: readonly Dialect[] = [
 export const dialectByName = (name: string): Dialect | undefined =>
   DIALECTS.find((d) => d.name === name);
 
-/** The dialects that can be read, or written. */
-export const dialectNames = (what: 'read' | 'write'): string[] =>
-  DIALECTS.filter((d) => d[what]).map((d) => d.name);
+/** The dialects that can be read, or written; those that most others stand on come first. */
+export const dialectNames = (what: 'read' | 'write'): string[] => {
+  const names = DIALECTS.filter((d) => d[what]).map((d) => d.name);
+  const first = ['libvirt', 'qemu'].filter((name) => names.includes(name));
+  return [...first, ...names.filter((name) => !first.includes(name)).sort()];
+};
 
 export const recogniseDialect = (head: string): Dialect | undefined =>
   DIALECTS.find((d) => d.recognises?.(head));
