@@ -75,6 +75,18 @@ const COMMANDS: readonly Entry[] = [
     load: () => import('./resolve.ts'),
   },
   {
+    name: 'explain',
+    group: 'Questions:',
+    summary: 'what a pasted error means, which feature, which host, what to do',
+    load: () => import('./explain.ts'),
+  },
+  {
+    name: 'collect',
+    group: 'Fleets:',
+    summary: 'host records from live hosts',
+    load: () => import('./collect.ts'),
+  },
+  {
     name: 'summarize',
     group: 'Fleets:',
     summary: 'a part of a fleet as one line of text, an input of every question',
@@ -91,18 +103,6 @@ const COMMANDS: readonly Entry[] = [
     group: 'Fleets:',
     summary: 'a made-up fleet, for benchmarks',
     load: () => import('./synth.ts'),
-  },
-  {
-    name: 'explain',
-    group: 'Questions:',
-    summary: 'what a pasted error means, which feature, which host, what to do',
-    load: () => import('./explain.ts'),
-  },
-  {
-    name: 'collect',
-    group: 'Fleets:',
-    summary: 'host records from live hosts',
-    load: () => import('./collect.ts'),
   },
   {
     name: 'models',
