@@ -7,6 +7,7 @@ import { untold, vendorOf, wholeNumber } from './described.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
 import { at, decodeText, listOf, objectOf, readJsonStream, textOf } from './documents.ts';
 import { readFlags, readSomeFlags } from './flags.ts';
+import { inferVendor } from './infer.ts';
 import { quote } from './lines.ts';
 
 interface Sample {
@@ -132,7 +133,10 @@ function describe(
     throw new QueryError(
       `${where} has no node_cpu_flag_info; its node_exporter needs --collector.cpu.info --collector.cpu.info.flags-include='.*'`,
     );
-  const vendor = vendorOf(catalog, info?.get('vendor'));
+  const named = vendorOf(catalog, info?.get('vendor'));
+  // The meaning of some flags depends on the vendor, so it is looked for before they are read.
+  const maker = named ? null : inferVendor(catalog, readSomeFlags(catalog, flags, null).has);
+  const vendor = named ?? maker!.vendor;
   const whole = EVERYWHERE.every((flag) => flags.has(flag));
   const [family, model, stepping] = ['family', 'model', 'stepping'].map((key) =>
     wholeNumber(info?.get(key), where, key),
@@ -152,15 +156,18 @@ function describe(
     signature:
       family === null || model === null || stepping === null ? null : { family, model, stepping },
     microcode: microcode && /^0x[0-9a-f]+$/i.test(microcode) ? microcode.toLowerCase() : null,
-    notes: whole
-      ? []
-      : [
-          {
-            code: 'filtered-flags',
-            message:
-              'its node_exporter prints a part of the flags, so what it leaves out is unknown; --collector.cpu.info.flags-include=".*" prints all',
-          },
-        ],
+    notes: [
+      ...(maker?.notes ?? []),
+      ...(whole
+        ? []
+        : [
+            {
+              code: 'filtered-flags',
+              message:
+                'its node_exporter prints a part of the flags, so what it leaves out is unknown; --collector.cpu.info.flags-include=".*" prints all',
+            },
+          ]),
+    ],
   };
 }
 

@@ -1,7 +1,7 @@
 // Proxmox VE: which nodes have which CPU flag (cpu-flags), VM configurations, the command line that a VM gets, and
 // custom models in cpu-models.conf, which is also what is written. All names are QEMU's.
 import { emptyRow, setBit } from '../core/rows.ts';
-import type { Catalog, Vendor } from '../cpu/catalog.ts';
+import type { Catalog } from '../cpu/catalog.ts';
 import type { Definition, GuestCpu } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note } from '../cpu/host.ts';
@@ -11,6 +11,7 @@ import { askedOfQemu } from './asked.ts';
 import { untold } from './described.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
 import { at, decodeText, listOf, readJsonStream, textOf, textsOf } from './documents.ts';
+import { inferVendor } from './infer.ts';
 import { linesOf, quote } from './lines.ts';
 import { argumentsOf } from './shell.ts';
 import { qemuSwitches } from './written.ts';
@@ -136,43 +137,17 @@ function readFlagsByNode(input: Input, catalog: Catalog, text: string): Descript
       }
     }
     return [...nodes].map(([host, { flags, unnamed }]) => {
-      const vendor = vendorBy(catalog, flags);
       return {
         ...untold(catalog, 'proxmox', line),
         host,
-        vendor,
+        ...inferVendor(catalog, catalog.row(flags)),
         has: catalog.row(flags),
         known: told,
         unnamed: [...unnamed],
-        notes: vendorNote(vendor),
       };
     });
   });
 }
-
-/** The maker that alone was seen to have some of these features; null where that is nobody or several. */
-function vendorBy(catalog: Catalog, names: Iterable<string>): Vendor | null {
-  const hints = new Map<Vendor, number>();
-  for (const name of names) {
-    const { offered } = catalog.feature(name);
-    const vendors = ['Intel', 'AMD'].filter((vendor) => offered.has(vendor));
-    if (vendors.length === 1) hints.set(vendors[0]!, (hints.get(vendors[0]!) ?? 0) + 1);
-  }
-  const [first, second] = [...hints].sort(([, a], [, b]) => b - a);
-  return first && first[1] > 2 * (second?.[1] ?? 0) ? first[0] : null;
-}
-
-const vendorNote = (vendor: Vendor | null): Note[] => [
-  vendor === null
-    ? {
-        code: 'vendor-unknown',
-        message: 'its flags do not tell the vendor; lscpu or /proc/cpuinfo of the node would',
-      }
-    : {
-        code: 'vendor-inferred',
-        message: `taken to be of ${vendor}, for it has flags that only ${vendor} processors were seen to offer`,
-      },
-];
 
 /** The value of cpuflags-kvm, as the cluster's nodes publish it: names with spaces between them. */
 function readWords(input: Input, catalog: Catalog, text: string): Description {
@@ -183,7 +158,6 @@ function readWords(input: Input, catalog: Catalog, text: string): Description {
       `${input.name}: this is nothing that Proxmox VE writes (${quote(text.trim().slice(0, 40))}); give cpu-flags, a VM configuration, qm showcmd or cpu-models.conf`,
     );
   const flags = names.flatMap((name) => catalog.findQemu(name)?.name ?? []);
-  const vendor = vendorBy(catalog, flags);
   const has = catalog.row(flags);
   const known = emptyRow(catalog.bits);
   for (const f of catalog.features)
@@ -191,11 +165,10 @@ function readWords(input: Input, catalog: Catalog, text: string): Description {
   for (const name of flags) setBit(known, catalog.feature(name).id);
   return {
     ...untold(catalog, 'proxmox', 1),
-    vendor,
+    ...inferVendor(catalog, has),
     has,
     known,
     unnamed: unknown.filter((name) => !name.startsWith('hv-')),
-    notes: vendorNote(vendor),
   };
 }
 

@@ -9,6 +9,7 @@ import { xenWords } from '../cpu/products.ts';
 import { untold, vendorOf } from './described.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
 import { decodeText } from './documents.ts';
+import { inferVendor } from './infer.ts';
 import { quote } from './lines.ts';
 import { featuresByRegister, readRegisters, registerKey } from './registers.ts';
 
@@ -173,13 +174,17 @@ function describe(input: Input, catalog: Catalog, { line, sets, facts }: Block):
     facts.get('name-label') ??
     facts.get('name_label') ??
     facts.get('hostname');
+  const told = readRegisters(catalog, registersOf(byIndex));
+  const named = vendorOf(catalog, vendor);
+  const maker = named === null ? inferVendor(catalog, told.has) : { vendor: named, notes: [] };
   return {
     ...untold(catalog, 'xen', line),
-    ...readRegisters(catalog, registersOf(byIndex)),
+    ...told,
     view: found.view,
     host: host ?? null,
-    vendor: vendorOf(catalog, vendor),
+    vendor: maker.vendor,
     notes: [
+      ...maker.notes,
       {
         code: 'xen-policy',
         message:

@@ -116,6 +116,21 @@ test('a filter of node_exporter leaves the rest unknown, not absent', async () =
   );
 });
 
+test('the vendor is inferred where no metric names it, and that is said', async () => {
+  for (const [kernel, vendor] of [
+    [ICELAKE, 'Intel'],
+    [MILAN, 'AMD'],
+  ] as const) {
+    const [d] = await read('prometheus', asMetrics(kernel).replace(/^node_cpu_info.*$/m, ''));
+    assert.equal([d!.vendor, d!.notes.map((n) => n.code)], [vendor, ['vendor-inferred']]);
+  }
+  const [dark] = await read('prometheus', 'node_cpu_flag_info{flag="sse2"} 1\n');
+  assert.equal(
+    [dark!.vendor, dark!.notes.map((n) => n.code)],
+    [null, ['vendor-unknown', 'filtered-flags']],
+  );
+});
+
 test('hosts of one answer are told apart by their address', async () => {
   const all = await read('prometheus', asQueryResult({ 'a:9100': ICELAKE, 'b:9101': MILAN }));
   assert.equal(

@@ -428,7 +428,11 @@ test('xl info shows eight words, in an older order before 4.7', async () => {
   const now =
     'host                   : x1\nhw_caps                : bfebfbff:77fef3ff:2c100800:00000121:0000000f:d19ff7eb:00000018:00000100\n';
   const [d] = await read('xen', now);
-  assert.equal([d!.host, d!.view], ['x1', 'hardware']);
+  assert.equal([d!.host, d!.view, d!.vendor], ['x1', 'hardware', 'Intel']);
+  assert.equal(
+    d!.notes.map((n) => n.code),
+    ['vendor-inferred', 'xen-policy'],
+  );
   assert.equal(states(d!, 'avx2 lm abm spec-ctrl'), [true, true, true, 'unknown']);
   const old =
     'hw_caps                : bfebfbff:28100800:00000000:00003b40:009ce3bd:00000000:00000001:00000000\n';
