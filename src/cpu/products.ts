@@ -63,6 +63,9 @@ export function findNfd(
 /** Names that Node Feature Discovery keeps to itself unless it is told otherwise. */
 export const nfdHidden: ReadonlySet<string> = new Set(words(data.nfd.hidden));
 
+/** Names that its default configuration publishes in every version: not there, absent. */
+export const nfdSteady: readonly string[] = words(data.nfd.steady);
+
 const squeeze = (name: string): string => name.toLowerCase().replace(/[-_.]/g, '');
 const squeezedNames = new WeakMap<Catalog, Map<string, Feature>>();
 

@@ -5,7 +5,7 @@ import type { Catalog, Vendor } from '../cpu/catalog.ts';
 import { settleDependents } from '../cpu/cpuid.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note } from '../cpu/host.ts';
-import { findNfd, nfdHidden } from '../cpu/products.ts';
+import { findNfd, nfdHidden, nfdSteady } from '../cpu/products.ts';
 import { untold, vendorOf, wholeNumber } from './described.ts';
 import { type Dialect, orSkip } from './dialect.ts';
 import { at, listOf, objectOf, readDocuments, textOf } from './documents.ts';
@@ -202,13 +202,10 @@ function readNfdLabels(
   };
 }
 
-/** Names that every version of the discovery of this decade publishes. */
-const NFD_LONG_KNOWN =
-  'ADX AESNI AVX AVX2 AVX512BITALG AVX512BW AVX512CD AVX512DQ AVX512ER AVX512F AVX512IFMA AVX512PF AVX512VBMI AVX512VBMI2 AVX512VL AVX512VNNI AVX512VPOPCNTDQ FMA3 FMA4 GFNI HLE MPX RTM SHA SSE4A TBM VAES VPCLMULQDQ XOP';
-
+/** Features that it would label if they were there. */
 function nfdTold(catalog: Catalog, vendor: Vendor | null): Row {
   const row = emptyRow(catalog.bits);
-  for (const name of NFD_LONG_KNOWN.split(' ')) {
+  for (const name of nfdSteady) {
     const found = findNfd(catalog, name, vendor);
     if (found && found !== 'other') setBit(row, found.id);
   }

@@ -42,6 +42,9 @@ export default {
     /** Not published unless an administrator changes the configuration. */
     hidden:
       'BMI1 BMI2 CLMUL CMOV CX16 ERMS F16C HTT LZCNT MMX MMXEXT NX POPCNT RDRAND RDSEED RDTSCP SGX SGXLC SSE SSE2 SSE3 SSE4 SSE42 SSSE3 TDX_GUEST',
+    /** Published by every version of this decade where the processor has them. */
+    steady:
+      'ADX AESNI AVX AVX2 AVX512BITALG AVX512BW AVX512CD AVX512DQ AVX512ER AVX512F AVX512IFMA AVX512PF AVX512VBMI AVX512VBMI2 AVX512VL AVX512VNNI AVX512VPOPCNTDQ FMA3 FMA4 GFNI HLE MPX RTM SHA SSE4A TBM VAES VPCLMULQDQ XOP',
     /** Names that differ by more than case and punctuation. */
     names: {
       AESNI: 'aes', AMD3DNOW: '3dnow', AMD3DNOWEXT: '3dnowext', APX_F: 'apxf', CLMUL: 'pclmulqdq',
