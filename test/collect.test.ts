@@ -206,6 +206,17 @@ test('a Proxmox cluster is asked once for all nodes, and a node that is off is n
   assert.match((await plimsoll([source])).err, /it wants an API token.*PVE_API_TOKEN/);
 });
 
+test('a token never travels in the clear', async () => {
+  const found = await plimsoll(['prometheus://db.example:9090', '--retries', '0'], {
+    PROMETHEUS_TOKEN: 'top-secret',
+  });
+  assert.equal(found, {
+    code: 2,
+    out: '',
+    err: 'error: prometheus://db.example:9090: db.example:9090 would get the token in the clear, for all on the way to read; ask it over TLS\n',
+  });
+});
+
 test('kubectl is asked for nodes and nothing else', async () => {
   const node = {
     apiVersion: 'v1',

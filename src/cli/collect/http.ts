@@ -2,6 +2,7 @@
 import { QueryError } from '../../cpu/errors.ts';
 
 const MAX_BYTES = 256 * 1024 * 1024;
+const LOOPBACK = /^(?:127\.[\d.]+|localhost|\[::1\])$/;
 
 export interface Fetching {
   /** Milliseconds, for the whole answer. */
@@ -18,6 +19,10 @@ export async function fetchJson(
   { timeout, authorization }: Fetching,
 ): Promise<{ text: string; value: unknown }> {
   const where = `${url.host}${url.pathname}`;
+  if (authorization && url.protocol === 'http:' && !LOOPBACK.test(url.hostname))
+    throw new QueryError(
+      `${url.host} would get the token in the clear, for all on the way to read; ask it over TLS`,
+    );
   let text: string;
   try {
     const response = await fetch(url, {
