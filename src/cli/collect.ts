@@ -43,8 +43,8 @@ Sources:
   qmp:qemu-system-x86_64          a QEMU that is started, paused, and ended
   kubectl, kubectl:CONTEXT        nodes of a cluster
   proxmox://HOST[:8006]           a Proxmox VE cluster (token in PVE_API_TOKEN)
-  prometheus://HOST:9090          node_exporters (token in PROMETHEUS_TOKEN); with
-                                  TLS prometheus+https://HOST
+  prometheus://HOST:9090          node_exporters (token in PROMETHEUS_TOKEN);
+                                  prometheus+https://HOST for TLS
 
 Examples:
   plimsoll collect ssh://db-01 ssh://db-02 -o fleet.ndjson

@@ -329,7 +329,7 @@ function useLines(answer: Baseline, page: BaselinePage): string[] {
           heading('Use it', page),
           line(
             `--to ${first}`,
-            others.length > 0 ? `also ${others.slice(0, 4).join(', ')}, ... or all` : '',
+            others.length > 0 ? `also ${others.slice(0, 2).join(', ')}, ...` : '',
           ),
         ];
   const because = answer.sides?.[0]?.because;

@@ -59,10 +59,12 @@ const DIALECTS: readonly Dialect[] = [
 export const dialectByName = (name: string): Dialect | undefined =>
   DIALECTS.find((d) => d.name === name);
 
-/** The dialects that can be read, or written; those that most others stand on come first. */
+const FIRST = ['libvirt', 'qemu', 'proxmox', 'kubevirt', 'nova'];
+
+/** The dialects that can be read, or written; those that most people look for come first. */
 export const dialectNames = (what: 'read' | 'write'): string[] => {
   const names = DIALECTS.filter((d) => d[what]).map((d) => d.name);
-  const first = ['libvirt', 'qemu'].filter((name) => names.includes(name));
+  const first = FIRST.filter((name) => names.includes(name));
   return [...first, ...names.filter((name) => !first.includes(name)).sort()];
 };
 
