@@ -5,9 +5,12 @@
 //
 // The host owns everything from heapBase() on and tells each call where its blocks are; the module keeps no state.
 // The last page of 4 GiB stays empty, so that the end of a block is always a pointer.
+
+export { scanBlocks } from './blocks';
 export { intern, internTableSize } from './classes';
 export { counts, countsScratchSize, weightedCounts } from './counts';
 export { bestSplits, searchScratchSize, searchSplit, worthOfSubsets } from './groups';
+export { scanForget, scanName, scanOutput, scanSeen, scanSize, scanStart } from './kinds';
 export { heapBase } from './memory';
 export { covers, coversEach, join, meet, missing } from './rows';
-export { scan, scanForget, scanName, scanOutput, scanSeen, scanSize, scanStart } from './scan';
+export { scan } from './scan';

@@ -274,6 +274,7 @@ const stream = (bytes: Uint8Array): Stream => {
   return {
     name: 'fleet.ndjson',
     head: bytes.subarray(0, 65536),
+    again: true,
     read: (into) => {
       const part = bytes.subarray(at, at + Math.min(into.length, 1000));
       into.set(part);

@@ -103,6 +103,7 @@ function plain(
   return {
     name,
     head,
+    again: true,
     read: (into) => {
       const bytes = attempt(() => readSync(fd, into, 0, into.length, at));
       at += bytes;
@@ -145,6 +146,7 @@ async function open(
 class Pieces implements Stream {
   readonly name: string;
   head = new Uint8Array(0);
+  readonly again = false;
   readonly #source: AsyncIterable<Uint8Array | string>;
   readonly #progress: (bytes: number) => void;
   #next: AsyncIterator<Uint8Array>;

@@ -10,7 +10,7 @@ const WINDOW = 2 * CHUNK;
 const BEYOND = 128;
 /** The value that makes the core hand over every record of a kind. */
 const EACH = 0xffffffff;
-const NAME_SLOTS = 2048;
+const NAME_SLOTS = 4096;
 const MAX_NAME = 48;
 
 /** Why the core stopped. */
@@ -20,6 +20,7 @@ const FULL = 3;
 
 /** What the keys of a record are; the value of every key of `parts` tells kinds apart. */
 export interface RecordKeys {
+  readonly unit?: 'lines';
   readonly host: string;
   readonly list: string;
   readonly parts: readonly string[];
@@ -27,7 +28,16 @@ export interface RecordKeys {
   readonly apart: readonly string[];
 }
 
-const ROLES = { host: 1, list: 2, part: 3, apart: 4 } as const;
+/** What the keys of blocks of lines are: the value of every key but these tells kinds apart. */
+export interface BlockKeys {
+  readonly unit: 'blocks';
+  /** Its value is a number, which is given as the id. */
+  readonly host: string;
+  readonly leftOut: readonly string[];
+}
+
+const ROLES = { host: 1, list: 2, part: 3, apart: 4, leftOut: 5 } as const;
+const NEWLINE = 10;
 
 /** Hosts as they are found, in views of the core's memory that hold until the listener returns. */
 export interface Found {
@@ -51,8 +61,9 @@ export interface ScanListener {
 }
 
 export interface ScanOptions {
-  readonly keys: RecordKeys;
+  readonly keys: RecordKeys | BlockKeys;
   readonly ids: boolean;
+  /** Lines, or blocks, beyond the window are refused past this size; blocks always are. */
   readonly maxLine: number;
 }
 
@@ -79,14 +90,20 @@ export class Scanner {
     this.#window = at + size;
     this.#output = [0, 1, 2].map((part) => at + (core.scanOutput(WINDOW, part) >>> 0)) as never;
     core.scanStart(at, options.ids);
-    const { host, list, parts, apart } = options.keys;
-    for (const [names, role] of [
-      [apart, ROLES.apart],
-      [parts, ROLES.part],
-      [[host], ROLES.host],
-      [[list], ROLES.list],
-    ] as const)
-      for (const name of names) this.#name(name, role);
+    const { keys } = options;
+    const roles =
+      keys.unit === 'blocks'
+        ? ([
+            [keys.leftOut, ROLES.leftOut],
+            [[keys.host], ROLES.host],
+          ] as const)
+        : ([
+            [keys.apart, ROLES.apart],
+            [keys.parts, ROLES.part],
+            [[keys.host], ROLES.host],
+            [[keys.list], ROLES.list],
+          ] as const);
+    for (const [names, role] of roles) for (const name of names) this.#name(name, role);
   }
 
   /** Lines that were seen so far. */
@@ -103,11 +120,11 @@ export class Scanner {
   take(bytes: number): void {
     const filled = this.#left + bytes;
     const all = this.#bytes(this.#window, filled);
-    const end = all.lastIndexOf(10) + 1;
+    const end = this.#lastEnd(all);
     let start = 0;
     if (this.#long) {
       // Only the new bytes can end the line.
-      const newline = all.indexOf(10);
+      const newline = all.indexOf(NEWLINE);
       if (newline < 0) {
         this.#lengthen(all);
         return;
@@ -135,10 +152,13 @@ export class Scanner {
   /** The end of the text, which may lack its last newline. */
   end(): void {
     if (this.#long) this.#endLong();
-    else if (this.#left > 0) {
-      this.room()[0] = 10;
-      this.take(1);
-    }
+    if (this.#left === 0) return;
+    const rest = this.#bytes(this.#window, this.#left);
+    // A block that is cut within a line is for the listener to judge.
+    if (this.#options.keys.unit === 'blocks' && rest[this.#left - 1] !== NEWLINE)
+      this.#listener.other(rest, this.lines + 1);
+    this.room()[0] = NEWLINE;
+    this.take(1);
   }
 
   /** Gives the memory back; nothing may be scanned afterwards. */
@@ -150,6 +170,7 @@ export class Scanner {
   otherKeys(): string[] {
     const { core } = this.#arena;
     const { keys } = this.#options;
+    if (keys.unit === 'blocks') return [];
     const told = new Set([keys.host, keys.list, ...keys.parts]);
     const names: string[] = [];
     for (let slot = 0; slot < NAME_SLOTS; slot++) {
@@ -169,13 +190,24 @@ export class Scanner {
     this.#arena.core.scanName(this.#block.at, this.#window, role);
   }
 
+  /** Where the last line or block ends in `all`; 0 where none does. */
+  #lastEnd(all: Uint8Array): number {
+    let at = all.lastIndexOf(NEWLINE);
+    if (this.#options.keys.unit === 'blocks')
+      while (at > 0 && all[at - 1] !== NEWLINE) at = all.lastIndexOf(NEWLINE, at - 1);
+    return at + 1;
+  }
+
   #scan(start: number, end: number, filled: number): void {
     const { core } = this.#arena;
     const [kinds, ends, ids] = this.#output;
     const state = this.#block.at;
     const [stop, limit] = [this.#window + end, this.#window + filled];
     for (let from = this.#window + start; ; ) {
-      const why = core.scan(state, kinds, ends, ids, from, stop, limit);
+      const why =
+        this.#options.keys.unit === 'blocks'
+          ? core.scanBlocks(state, kinds, ends, ids, from, stop)
+          : core.scan(state, kinds, ends, ids, from, stop, limit);
       if (why === FULL) core.scanForget(state);
       if (why !== KIND && why !== OTHER && why !== FULL) break;
       from = this.#header(0);
@@ -222,7 +254,8 @@ export class Scanner {
     this.#long.parts.push(part.slice());
     this.#long.size += part.length;
     this.#left = 0;
-    if (this.#long.size > this.#options.maxLine) this.#listener.tooLong(this.lines + 1);
+    const { keys, maxLine } = this.#options;
+    if (this.#long.size > maxLine || keys.unit === 'blocks') this.#listener.tooLong(this.lines + 1);
   }
 
   #endLong(): void {

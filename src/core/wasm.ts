@@ -73,6 +73,14 @@ export interface Core {
     end: number,
     limit: number,
   ): number;
+  scanBlocks(
+    state: number,
+    kinds: number,
+    ends: number,
+    ids: number,
+    from: number,
+    end: number,
+  ): number;
 }
 
 // Only the debug build imports this, and only for a caller's bug.

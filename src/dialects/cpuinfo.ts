@@ -11,7 +11,7 @@ import { readFlags } from './flags.ts';
 import { linesOf, quote } from './lines.ts';
 
 /** The lines about one processor. */
-interface Block {
+export interface Block {
   readonly line: number;
   readonly fields: Map<string, string>;
   /** The key of a last line whose end is missing. */
@@ -29,7 +29,7 @@ export const cpuinfo: Dialect = {
     ),
 };
 
-function readBlocks(input: Input): Block[] {
+export function readBlocks(input: Input): Block[] {
   const blocks: Block[] = [];
   let block: Block | undefined;
   for (const { number, text, isEnded } of linesOf(input)) {
@@ -75,7 +75,7 @@ function hostsOf(blocks: readonly Block[]): Block[][] {
   return hosts;
 }
 
-function describe(input: Input, catalog: Catalog, blocks: readonly Block[]): Description {
+export function describe(input: Input, catalog: Catalog, blocks: readonly Block[]): Description {
   const first = blocks[0]!;
   const where = (block: Block) =>
     `${input.name}:${block.line}: processor ${block.fields.get('processor')}`;

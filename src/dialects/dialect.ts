@@ -43,6 +43,8 @@ export interface Stream {
   readonly head: Uint8Array;
   /** Fills an array from the input's beginning on; answers how many bytes came, 0 at the end. */
   read(into: Uint8Array): number | Promise<number>;
+  /** Whether `whole` may still be called when some of it was read. */
+  readonly again: boolean;
   /** Scans all of it for records, on several threads; absent where that would not pay. */
   scan?(keys: RecordKeys, ids: boolean): Promise<ThreadScan[]>;
   /** All of it. */

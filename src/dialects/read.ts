@@ -10,6 +10,8 @@ import { hostIds } from '../fleet/ids.ts';
 import { kindOf } from '../fleet/kind.ts';
 import { isSummary, readSummaries } from '../fleet/summary.ts';
 import { Alike, readAlike } from './alike.ts';
+import { cpuinfo } from './cpuinfo.ts';
+import { scanCpuinfo } from './cpuinfo-scan.ts';
 import type { Dialect, Input, Skip, Stream } from './dialect.ts';
 import { dialectByName, dialectNames, recogniseDialect } from './index.ts';
 import { isOneValue, records } from './records.ts';
@@ -164,7 +166,14 @@ export async function readFleet(
         return;
       }
       if (options.mayBeEmpty && isEmpty(opened)) return;
-      if (options.keep !== undefined && isScanned(opened, dialect)) {
+      const scanned = scannedAs(opened, dialect);
+      if (scanned === cpuinfo && !skip && (!('again' in opened) || opened.again)) {
+        const read = 'bytes' in opened ? readerOf(opened.bytes) : opened.read;
+        const found = await scanCpuinfo(catalog, gatherer, input.name, read);
+        hosts += found ?? 0;
+        if (found !== null && found > 0) return;
+      }
+      if (options.keep !== undefined && scanned === records) {
         const scan = new RecordScan(catalog, gatherer, input.name, {
           ids,
           keep: options.keep,
@@ -205,13 +214,24 @@ const isEmpty = (input: Input | Stream): boolean =>
 const wholeOf = async (input: Input | Stream): Promise<Input> =>
   'bytes' in input ? input : { name: input.name, bytes: await input.whole() };
 
-/** Whether an input is a file of host records, one a line, long enough to be worth it. */
-function isScanned(input: Input | Stream, dialect: Dialect | undefined): boolean {
+/** The language of an input of which the core can sort the text, where that is long enough to be worth it. */
+function scannedAs(input: Input | Stream, dialect: Dialect | undefined): Dialect | undefined {
   const head = 'bytes' in input ? input.bytes : input.head;
-  if ('bytes' in input && head.length < SCANNED) return false;
+  if ('bytes' in input && head.length < SCANNED) return undefined;
   const start = head.subarray(0, HEAD);
   const reader = dialect ?? recogniseDialect(new TextDecoder().decode(start));
-  return reader === records && !isOneValue(head);
+  return reader === cpuinfo || (reader === records && !isOneValue(head)) ? reader : undefined;
+}
+
+/** Bytes at hand as they are asked for. */
+function readerOf(bytes: Uint8Array): (into: Uint8Array) => number {
+  let at = 0;
+  return (into) => {
+    const part = bytes.subarray(at, at + into.length);
+    into.set(part);
+    at += part.length;
+    return part.length;
+  };
 }
 
 async function readInput(

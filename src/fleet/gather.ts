@@ -152,8 +152,10 @@ export class Gatherer {
     return true;
   }
 
-  #settle(): Batch[] {
-    const named = this.#named();
+  #settle(): readonly Batch[] {
+    const { named, explicit } = this.#named();
+    // Names that are given here are given once.
+    if (!explicit) return named.map(({ batch }) => batch);
     const index = new IdIndex(named.map(({ batch }) => batch));
     const twice = index.repeated();
     if (twice.size === 0) return named.map(({ batch }) => batch);
@@ -186,22 +188,28 @@ export class Gatherer {
   }
 
   /** All hosts with names: those that their documents name not, by where they were read from. */
-  #named(): { readonly input: string; readonly batch: Batch }[] {
+  #named(): {
+    readonly named: readonly { readonly input: string; readonly batch: Batch }[];
+    /** Whether some document names its host. */
+    readonly explicit: boolean;
+  } {
     const all = this.#inputs.flatMap(({ name, arrivals }) =>
       arrivals.map((batch) => ({ input: name, batch })),
     );
     const nameless = all.flatMap(({ input, batch }) =>
       batch.ascending ? [] : emptyIds(batch).map(() => ({ input, host: null })),
     );
-    if (nameless.length === 0) return all;
-    const index = new IdIndex(all.map(({ batch }) => batch));
-    const ids = hostIds(nameless, (id) => index.has(id));
+    if (nameless.length === 0) return { named: all, explicit: true };
+    const hosts = all.reduce((n, { batch }) => n + batch.kinds.length, 0);
+    const index = nameless.length < hosts ? new IdIndex(all.map(({ batch }) => batch)) : null;
+    const ids = hostIds(nameless, (id) => index?.has(id) ?? false);
     let next = 0;
-    return all.map(({ input, batch }) => {
+    const named = all.map(({ input, batch }) => {
       if (batch.ascending || emptyIds(batch).length === 0) return { input, batch };
       const now = Array.from(batch.kinds, (_, i) => idAt(batch, i) || ids[next++]!);
       return { input, batch: batchOf(now, batch.kinds) };
     });
+    return { named, explicit: index !== null };
   }
 }
 

@@ -16,8 +16,10 @@ export const GONE = 0xffffffff;
 
 const utf8 = new TextDecoder();
 
-export const idAt = ({ ids, ends }: Batch, i: number): string =>
-  utf8.decode(ids.subarray(i === 0 ? 0 : ends[i - 1]!, ends[i]!));
+export function idAt({ ids, ends }: Batch, i: number): string {
+  const start = i === 0 ? 0 : ends[i - 1]!;
+  return start === ends[i] ? '' : utf8.decode(ids.subarray(start, ends[i]));
+}
 
 /** A batch of hosts whose names are at hand as strings. */
 export function batchOf(ids: readonly string[], kinds: ArrayLike<number>): Batch {

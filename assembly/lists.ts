@@ -1,0 +1,189 @@
+// Lists of names: the text of one that was read before stands for its row.
+import { blank, CLOSE_LIST, COMMA, QUOTE } from './json';
+import {
+  ASKED,
+  ASLEEP,
+  FOUND,
+  isSame,
+  KEY_AT,
+  LIST_BYTES,
+  LIST_ENTRY,
+  LIST_ROOM,
+  LIST_TABLE_AT,
+  LIST_TEXT_AT,
+  LISTS,
+  LISTS_AT,
+  MARKS_AT,
+  MAX_LISTS,
+  MAX_NAMES,
+  MAX_ROWS,
+  NAME_ID,
+  NAME_SIZE,
+  NONE,
+  named,
+  ROW,
+  ROW_AT,
+  ROW_HASHES_AT,
+  ROW_TABLE_AT,
+  ROWS,
+  ROWS_AT,
+  shortName,
+  textCode,
+} from './kinds';
+import { LANE } from './memory';
+
+// The memo of lists sleeps where fewer than one list in four was met before, and tries again later.
+const WINDOW: u32 = 1024;
+const ENOUGH: u32 = 256;
+const SLEEP: u32 = 16384;
+
+/** A list from its bracket to behind its end, or 0; the number of its row goes to the scratch. */
+export function list(state: usize, p: usize): usize {
+  const asleep = load<u32>(state, ASLEEP);
+  if (asleep > 0) {
+    store<u32>(state, asleep - 1, ASLEEP);
+    return readList(state, p);
+  }
+  const size = listSize(p);
+  const code = textCode(state, p, size);
+  const slots = MAX_LISTS * 2;
+  let i = <u32>code & (slots - 1);
+  let slot = state + LIST_TABLE_AT + ((<usize>i) << 2);
+  for (let n = load<u32>(slot); n !== 0; n = load<u32>(slot)) {
+    const entry = state + LISTS_AT + <usize>(n - 1) * LIST_ENTRY;
+    if (
+      load<u64>(entry) === code &&
+      <usize>load<u32>(entry, 12) === size &&
+      isSame(load<u32>(entry, 8), p, size)
+    ) {
+      store<u32>(state, load<u32>(state, FOUND) + 1, FOUND);
+      rate(state);
+      store<u32>(state + KEY_AT, load<u32>(entry, 16));
+      return p + size;
+    }
+    i = (i + 1) & (slots - 1);
+    slot = state + LIST_TABLE_AT + ((<usize>i) << 2);
+  }
+  rate(state);
+  const end = readList(state, p);
+  const row = load<u32>(state + KEY_AT);
+  if (end === p + size && row !== NONE) remember(state, slot, code, p, size, row);
+  return end;
+}
+
+/** A memo that finds little is not worth its while. */
+function rate(state: usize): void {
+  const asked = load<u32>(state, ASKED) + 1;
+  store<u32>(state, asked, ASKED);
+  if (asked < WINDOW) return;
+  if (load<u32>(state, FOUND) < ENOUGH) store<u32>(state, SLEEP, ASLEEP);
+  store<u32>(state, 0, ASKED);
+  store<u32>(state, 0, FOUND);
+}
+
+function remember(state: usize, slot: usize, code: u64, p: usize, size: usize, row: u32): void {
+  const n = load<u32>(state, LISTS);
+  const used = <usize>load<u32>(state, LIST_BYTES);
+  const room = (size + 4 * LANE - 1) & ~(4 * LANE - 1);
+  if (n === MAX_LISTS || used + room > LIST_ROOM) {
+    // Full of lists that do not come again, perhaps: begin anew.
+    memory.fill(state + LIST_TABLE_AT, 0, 8 * <usize>MAX_LISTS);
+    store<u32>(state, 0, LISTS);
+    store<u32>(state, 0, LIST_BYTES);
+    return;
+  }
+  const at = state + LIST_TEXT_AT + used;
+  memory.copy(at, p, size);
+  const entry = state + LISTS_AT + <usize>n * LIST_ENTRY;
+  store<u64>(entry, code);
+  store<u32>(entry, <u32>at, 8);
+  store<u32>(entry, <u32>size, 12);
+  store<u32>(entry, row, 16);
+  store<u32>(state, n + 1, LISTS);
+  store<u32>(state, <u32>(used + room), LIST_BYTES);
+  store<u32>(slot, n + 1);
+}
+
+/** Up to and with the first closing bracket, whatever it closes. */
+function listSize(p: usize): usize {
+  const close = i8x16.splat(0x5d);
+  const start = p;
+  while (true) {
+    const a = i8x16.eq(v128.load(p), close);
+    const b = i8x16.eq(v128.load(p, 16), close);
+    const c = i8x16.eq(v128.load(p, 32), close);
+    const d = i8x16.eq(v128.load(p, 48), close);
+    if (v128.any_true(v128.or(v128.or(a, b), v128.or(c, d)))) {
+      const low = <u64>i8x16.bitmask(a) | ((<u64>i8x16.bitmask(b)) << 16);
+      const high = <u64>i8x16.bitmask(c) | ((<u64>i8x16.bitmask(d)) << 16);
+      return p - start + <usize>ctz(low | (high << 32)) + 1;
+    }
+    p += 4 * LANE;
+  }
+}
+
+function readList(state: usize, p: usize): usize {
+  const end = markList(state, p);
+  if (end === 0) memory.fill(state + MARKS_AT, 0, <usize>MAX_NAMES);
+  else store<u32>(state + KEY_AT, internRow(state));
+  return end;
+}
+
+/** Marks every name of a list. */
+function markList(state: usize, p: usize): usize {
+  p = blank(p + 1);
+  if (load<u8>(p) === CLOSE_LIST) return p + 1;
+  while (true) {
+    if (load<u8>(p++) !== QUOTE) return 0;
+    const known = shortName(state, p);
+    if (known !== 0) {
+      store<u8>(state + MARKS_AT + <usize>load<u16>(known, NAME_ID) - 1, 0xff);
+      p += <usize>load<u16>(known, NAME_SIZE) + 1;
+    } else {
+      const found = named(state, p);
+      if (<u32>found === NONE) return 0;
+      store<u8>(state + MARKS_AT + <usize>(<u32>found), 0xff);
+      p = <usize>(found >> 32);
+    }
+    // Most names follow each other like this.
+    if (load<u16>(p) === 0x222c) {
+      p++;
+      continue;
+    }
+    p = blank(p);
+    const c = load<u8>(p++);
+    if (c === CLOSE_LIST) return p;
+    if (c !== COMMA) return 0;
+    p = blank(p);
+  }
+}
+
+/** The marks as a row, interned; NONE where no more rows fit. The marks are gone afterwards. */
+function internRow(state: usize): u32 {
+  const row = state + ROW_AT;
+  const marks = state + MARKS_AT;
+  for (let i: usize = 0; i < ROW; i += 2)
+    store<u16>(row + i, <u16>i8x16.bitmask(v128.load(marks + i * 8)));
+  memory.fill(marks, 0, <usize>MAX_NAMES);
+  const code = textCode(state, row, ROW);
+  const slots = MAX_ROWS * 2;
+  let i = <u32>code & (slots - 1);
+  let slot = state + ROW_TABLE_AT + ((<usize>i) << 2);
+  for (let n = load<u32>(slot); n !== 0; n = load<u32>(slot)) {
+    const at = <usize>(n - 1);
+    if (
+      load<u64>(state + ROW_HASHES_AT + (at << 3)) === code &&
+      isSame(state + ROWS_AT + at * ROW, row, ROW)
+    )
+      return n - 1;
+    i = (i + 1) & (slots - 1);
+    slot = state + ROW_TABLE_AT + ((<usize>i) << 2);
+  }
+  const n = load<u32>(state, ROWS);
+  if (n === MAX_ROWS) return NONE;
+  memory.copy(state + ROWS_AT + <usize>n * ROW, row, ROW);
+  store<u64>(state + ROW_HASHES_AT + ((<usize>n) << 3), code);
+  store<u32>(slot, n + 1);
+  store<u32>(state, n + 1, ROWS);
+  return n;
+}
