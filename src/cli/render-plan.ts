@@ -9,7 +9,7 @@ import type {
 } from '../solve/answer-plan.ts';
 import { bars, matrixLines } from './chart.ts';
 import { definitionText, findingLines, heading, type Page } from './render.ts';
-import { count, hostsText, listed, pad, width, wrap, wrapSentence } from './text.ts';
+import { count, hostsText, listed, number, pad, width, wrap, wrapSentence } from './text.ts';
 
 /** Groups that are spelled out; those behind them gain less. */
 const GROUPS = 6;
@@ -119,7 +119,7 @@ function frontierLines(side: BlameSide, page: Page): string[] {
   const shown = points.length <= POINTS ? points : [...points.slice(0, POINTS - 1), points.at(-1)!];
   const lines = bars(
     shown.map((p) => ({
-      label: p.without === 0 ? 'all hosts' : `without ${p.without.toLocaleString('en-US')}`,
+      label: p.without === 0 ? 'all hosts' : `without ${number(p.without)}`,
       value: p.features,
       note: `${p.features}${p.exact ? '' : ', perhaps more'}`,
     })),
@@ -160,8 +160,8 @@ export function renderGroups(answer: Groups, page: Page): string {
     const share = answer.bound === 0 ? 1 : answer.kept / answer.bound;
     const proof = answer.exact
       ? 'no split keeps more'
-      : `no split keeps more than ${answer.bound.toLocaleString('en-US')}, so this is within ${((1 - share) * 100).toFixed(1)} % of the best`;
-    const sentence = `${count(answer.groups.length, 'pool')}, which together keep ${answer.kept.toLocaleString('en-US')} (hosts × features): ${proof}`;
+      : `no split keeps more than ${number(answer.bound)}, so this is within ${((1 - share) * 100).toFixed(1)} % of the best`;
+    const sentence = `${count(answer.groups.length, 'pool')}, which together keep ${number(answer.kept)} (hosts × features): ${proof}`;
     lines.push(...wrapSentence(sentence, columns));
     for (const [i, group] of answer.groups.entries())
       lines.push('', ...poolLines(group, i + 1, page));
@@ -171,11 +171,11 @@ export function renderGroups(answer: Groups, page: Page): string {
     const least = Math.min(...curve.map((p) => p.kept));
     const from = least - (Math.max(...curve.map((p) => p.kept)) - least) * 0.25;
     const shown = curve.map((p, i) => {
-      const gained = i === 0 ? '' : `  +${(p.kept - curve[i - 1]!.kept).toLocaleString('en-US')}`;
+      const gained = i === 0 ? '' : `  +${number(p.kept - curve[i - 1]!.kept)}`;
       return {
         label: count(p.k, 'pool'),
         value: p.kept,
-        note: `${p.kept.toLocaleString('en-US')}${gained}`,
+        note: `${number(p.kept)}${gained}`,
       };
     });
     lines.push('', heading('What each further pool buys', page), ...bars(shown, from, page));

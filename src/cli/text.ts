@@ -90,7 +90,7 @@ export const wrapSentence = (sentence: string, columns: number): string[] =>
   wrap(sentence.split(' '), columns);
 
 /** `12,345`. */
-export const number = (n: number): string => n.toLocaleString('en-US');
+export const number = (n: number): string => `${n}`.replace(/\B(?=(\d{3})+$)/g, ',');
 
 /** `1 host`, `2 hosts`. */
 export const count = (n: number, one: string, many = `${one}s`): string =>

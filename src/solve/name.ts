@@ -50,7 +50,7 @@ export interface Naming {
 export class Namer {
   readonly #catalog: Catalog;
   readonly #stack: Stack;
-  readonly #names = new Map<Product, readonly Name[]>();
+  readonly #names = new Map<string, Name | null>();
   readonly #ignored: Row;
   readonly #nameable = new Map<Product, Row>();
 
@@ -120,7 +120,7 @@ export class Namer {
    * is held against this. Without the features that no answer counts (ht and kin).
    */
   expand(product: Product, { name, require, disable }: Definition): Row[] {
-    const found = this.names(product).find((n) => n.name === name);
+    const found = this.#nameOf(product, name);
     if (!found) return [];
     const [on, off] = [this.#catalog.row(require), this.#catalog.row(disable)];
     return found.meanings.map((m) =>
@@ -133,13 +133,9 @@ export class Namer {
     return { ...definition, require: this.#catalog.names(meet(target, this.nameable(product))) };
   }
 
+  /** The names that every version of the product in the stack can be given. */
   names(product: Product): readonly Name[] {
-    let names = this.#names.get(product);
-    if (!names) {
-      names = product === 'qemu' ? this.#qemuNames() : this.#libvirtNames();
-      this.#names.set(product, names);
-    }
-    return names;
+    return this.#known(product).flatMap(({ name }) => this.#nameOf(product, name) ?? []);
   }
 
   #versions(product: Product): string[] {
@@ -149,14 +145,37 @@ export class Namer {
   }
 
   #candidates(product: Product, { vendor, models }: Naming): readonly Name[] {
-    const names = this.names(product).filter(
-      (n) =>
+    const known = this.#known(product).filter(
+      ({ name, base }) =>
         models === undefined ||
-        models.includes(n.name) ||
-        (models.includes(n.base) && product === 'qemu'),
+        models.includes(name) ||
+        (models.includes(base) && product === 'qemu'),
     );
-    const own = names.filter((n) => n.vendor !== null && n.vendor === vendor);
-    return own.length > 0 ? own : names.filter((n) => n.vendor === null);
+    const made = (keep: (m: QemuModel) => boolean) =>
+      known.filter(keep).flatMap(({ name }) => this.#nameOf(product, name) ?? []);
+    const own = made((m) => m.vendor !== null && m.vendor === vendor);
+    return own.length > 0 ? own : made((m) => m.vendor === null);
+  }
+
+  /** The models that a definition of this product may name, whether or not every version has them. */
+  #known(product: Product): QemuModel[] {
+    if (product === 'qemu')
+      return [...this.#catalog.qemuModels.values()].filter((m) => m.kind === 'versioned');
+    return [...this.#catalog.libvirtModels.values()].flatMap((m) =>
+      m.decodeGuest && m.name !== 'base' ? (this.#catalog.qemuModels.get(m.name) ?? []) : [],
+    );
+  }
+
+  /** One name with its meanings, made when it is first asked for; null where a version lacks it. */
+  #nameOf(product: Product, name: string): Name | null {
+    const key = `${product} ${name}`;
+    let made = this.#names.get(key);
+    if (made === undefined) {
+      const model = this.#catalog.qemuModels.get(name);
+      made = model ? (product === 'qemu' ? this.#qemuName(model) : this.#libvirtName(model)) : null;
+      this.#names.set(key, made);
+    }
+    return made;
   }
 
   /** The words that make every meaning of the name equal to the target; `implied`: off with a prerequisite. */
@@ -216,54 +235,38 @@ export class Namer {
     return minus(row, this.#ignored);
   }
 
-  #qemuNames(): Name[] {
+  #qemuName(model: QemuModel): Name | null {
     const versions = this.#versions('qemu');
-    const names: Name[] = [];
-    for (const model of this.#catalog.qemuModels.values()) {
-      if (
-        model.kind !== 'versioned' ||
-        !versions.every((v) => this.#catalog.hasQemuModel(model.name, v))
-      )
-        continue;
-      const meanings = versions.map((v) => qemuMeanings(this.#catalog, model.name, v, 'kvm'));
-      // The first meaning is that of the newest machine types.
-      const plain = meanings.map(([first]) => first!);
-      names.push(this.#name('qemu', model, { plain, meanings: meanings.flat(), held: [] }));
-    }
-    return names;
+    if (!versions.every((v) => this.#catalog.hasQemuModel(model.name, v))) return null;
+    const meanings = versions.map((v) => qemuMeanings(this.#catalog, model.name, v, 'kvm'));
+    // The first meaning is that of the newest machine types.
+    const plain = meanings.map(([first]) => first!);
+    return this.#name('qemu', model, { plain, meanings: meanings.flat(), held: [] });
   }
 
-  #libvirtNames(): Name[] {
+  #libvirtName(model: QemuModel): Name | null {
     const versions = this.#versions('libvirt');
     const qemu = this.#versions('qemu');
-    const names: Name[] = [];
-    for (const model of this.#catalog.libvirtModels.values()) {
-      if (!model.decodeGuest || model.name === 'base') continue;
-      const own = versions.flatMap((v) => this.#catalog.libvirtModel(model.name, v) ?? []);
-      if (
-        own.length < versions.length ||
-        !qemu.every((v) => this.#catalog.hasQemuModel(model.name, v))
-      )
-        continue;
-      // libvirt has no word for what KVM adds unasked: it is there whatever the map says.
-      const unasked = minus(
-        rowOf(this.#catalog.bits, this.#catalog.accelerators.kvm.on),
-        this.nameable('libvirt'),
-      );
-      const maps = own.map((m) => join(m.features, unasked));
-      const meanings = [
+    const own = versions.flatMap((v) => this.#catalog.libvirtModel(model.name, v) ?? []);
+    if (
+      own.length < versions.length ||
+      !qemu.every((v) => this.#catalog.hasQemuModel(model.name, v))
+    )
+      return null;
+    // libvirt has no word for what KVM adds unasked: it is there whatever the map says.
+    const unasked = minus(
+      rowOf(this.#catalog.bits, this.#catalog.accelerators.kvm.on),
+      this.nameable('libvirt'),
+    );
+    const maps = own.map((m) => join(m.features, unasked));
+    return this.#name('libvirt', model, {
+      plain: maps.map((row) => this.#withAccelerator(row)),
+      meanings: [
         ...maps,
         ...qemu.flatMap((v) => qemuMeanings(this.#catalog, model.name, v, 'kvm')),
-      ];
-      names.push(
-        this.#name('libvirt', this.#catalog.qemuModels.get(model.name)!, {
-          plain: maps.map((row) => this.#withAccelerator(row)),
-          meanings,
-          held: maps.filter((_, i) => own[i]!.compat),
-        }),
-      );
-    }
-    return names;
+      ],
+      held: maps.filter((_, i) => own[i]!.compat),
+    });
   }
 
   #withAccelerator(row: Row): Row {
