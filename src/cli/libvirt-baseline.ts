@@ -74,6 +74,7 @@ export function solveLibvirt(
 }
 
 function withoutIds(cpus: readonly RuleCpu[], without: readonly string[] = []): readonly RuleCpu[] {
+  if (without.length === 0) return cpus;
   const unknown = without.find((id) => !cpus.some((c) => c.id === id));
   if (unknown !== undefined)
     throw new QueryError(`--without "${unknown}" is none of the ${cpus.length} hosts`);

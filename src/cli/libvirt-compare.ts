@@ -13,6 +13,7 @@ import {
   libvirtRules,
   type RuleCpu,
   readRuleCpus,
+  withCpu,
 } from './libvirt-inputs.ts';
 
 /** From the best to the worst. */
@@ -64,7 +65,7 @@ export async function oneHost(
   // The host-model of domain capabilities is the host as its hypervisor shows it.
   return host!.cpu.type === 'host' || host!.view !== 'hypervisor'
     ? host!
-    : { ...host!, cpu: { ...host!.cpu, arch: host!.cpu.arch ?? 'x86_64' } };
+    : withCpu(host!, { ...host!.cpu, arch: host!.cpu.arch ?? 'x86_64' });
 }
 
 function verdictOn({ map, hypervisor }: LibvirtRules, host: RuleCpu, cpu: RuleCpu): LibvirtVerdict {

@@ -6,10 +6,11 @@ import type { Description, View } from '../cpu/host.ts';
 import type { LibvirtCpu } from '../cpu/libvirt.ts';
 import { catalogMap, type LibvirtMap } from '../cpu/libvirt-map.ts';
 import { parseStack } from '../cpu/stack.ts';
+import { Alike } from '../dialects/alike.ts';
 import type { Dialect, Input } from '../dialects/dialect.ts';
 import { dialectByName, dialectNames, recogniseDialect } from '../dialects/index.ts';
 import { readLearnt } from '../dialects/learnt.ts';
-import { readLibvirtCpus } from '../dialects/libvirt-element.ts';
+import { readPlacedCpus } from '../dialects/libvirt-element.ts';
 import type { Skipped } from '../fleet/fleet.ts';
 import { hostIds } from '../fleet/ids.ts';
 import {
@@ -51,7 +52,7 @@ export interface RuleCpu extends CpuInput {
   readonly id: string;
   readonly view: View;
   /** What its features amount to. */
-  readonly data: () => CpuData;
+  data(): CpuData;
   /** The models of its own hypervisor, where the document lists them. */
   readonly models: ModelList | null;
 }
@@ -124,18 +125,15 @@ export async function readRuleCpus(
   paths: readonly string[],
   options: HostOptions,
 ): Promise<{ cpus: RuleCpu[]; skipped: Skipped[] }> {
-  const placed: { input: string; host: string | null; description: Description | LibvirtCpu }[] =
-    [];
+  const placed: (Read & { input: string; host: string | null })[] = [];
   const problems: Skipped[] = [];
+  const alike = new Alike<readonly Read[]>();
   for await (const input of openInputs(paths, io, options)) {
     try {
       if ('error' in input) throw input.error;
-      for (const description of await read(rules.catalog, input, options.from))
-        placed.push({
-          input: input.name,
-          host: 'host' in description ? description.host : null,
-          description,
-        });
+      const make = () => read(rules.catalog, input, options.from);
+      for (const { found, line } of await alike.get(input, make))
+        placed.push({ input: input.name, host: 'host' in found ? found.host : null, found, line });
     } catch (error) {
       if (!(error instanceof QueryError)) throw error;
       problems.push({ input: input.name, reason: error.message });
@@ -144,23 +142,27 @@ export async function readRuleCpus(
   if (problems.length > 0 && !(options.skipUnreadable && placed.length > 0))
     throw new QueryError(problems.map((p) => p.reason).join('\n'));
   const ids = hostIds(placed);
-  const cpus = placed.map(({ input, description }, i) => {
-    const where = `${ids[i]} (${input}${description.line === null ? '' : `:${description.line}`})`;
-    return ruleCpu(rules, ids[i]!, where, description);
-  });
+  const cpus = placed.map((place, i) => ruleCpu(rules, ids[i]!, place));
   return { cpus, skipped: problems };
+}
+
+/** What an input says of one CPU, and the line on which it does. */
+interface Read {
+  readonly found: Description | LibvirtCpu;
+  readonly line: number | null;
 }
 
 async function read(
   catalog: Catalog,
   input: Input,
   from: string | undefined,
-): Promise<(Description | LibvirtCpu)[]> {
+): Promise<readonly Read[]> {
   const dialect = dialectOf(input, from);
   // The elements alone are a tenth of the work of what they say about features, which libvirt's rules ask otherwise.
   if (dialect.name === 'libvirt' && !headOf(input).includes('<cpudata'))
-    return readLibvirtCpus(input);
-  return describe(catalog, input, dialect);
+    return (await readPlacedCpus(input)).map(({ cpu, line }) => ({ found: cpu, line }));
+  const described = await describe(catalog, input, dialect);
+  return described.map((found) => ({ found, line: found.line }));
 }
 
 async function describe(catalog: Catalog, input: Input, dialect: Dialect): Promise<Description[]> {
@@ -185,17 +187,18 @@ function dialectOf(input: Input, from: string | undefined): Dialect {
 function ruleCpu(
   { catalog, map }: LibvirtRules,
   id: string,
-  where: string,
-  read: Description | LibvirtCpu,
+  { input, found, line }: Read & { input: string },
 ): RuleCpu {
-  if (!('dialect' in read))
-    return written(map, id, where, read, read.type === 'host' ? 'hardware' : 'guest', null);
-  if (read.element) return written(map, id, where, read.element, read.view, read.models);
-  const { view, models, words, told, arch } = read;
-  const data = words ? dataOfWords(map, words) : dataOfDescription(map, read);
+  if (!('dialect' in found))
+    return new WrittenCpu(map, id, input, line, found, viewOf(found), null);
+  if (found.element)
+    return new WrittenCpu(map, id, input, line, found.element, found.view, found.models);
+  const where = whereOf(id, input, line);
+  const { view, models, words, told, arch } = found;
+  const data = words ? dataOfWords(map, words) : dataOfDescription(map, found);
   // Intel's CPUID hides SYSCALL from the 32-bit programs that took many dumps; libvirt is a 64-bit one.
   const syscall = catalog.feature('syscall').id;
-  if (read.dialect === 'cpuid' && hasBit(read.has, syscall)) setBit(data.row, syscall);
+  if (found.dialect === 'cpuid' && hasBit(found.has, syscall)) setBit(data.row, syscall);
   let cpu: LibvirtCpu | undefined;
   return {
     id,
@@ -206,35 +209,68 @@ function ruleCpu(
     // Decoded when it is asked for: what cannot be may yet be decoded as the other type.
     get cpu() {
       cpu ??= told
-        ? hypervisorOf(catalog, map, where, read).hostModel!
+        ? hypervisorOf(catalog, map, where, found).hostModel!
         : decode(map, where, hostStub(arch), data);
       return cpu;
     },
   };
 }
 
+const whereOf = (id: string, input: string, line: number | null): string =>
+  `${id} (${input}${line === null ? '' : `:${line}`})`;
+
+const viewOf = ({ type }: LibvirtCpu): View => (type === 'host' ? 'hardware' : 'guest');
+
 const X86 = new Set(['x86_64', 'i686']);
 
-function written(
-  map: LibvirtMap,
-  id: string,
-  where: string,
-  cpu: LibvirtCpu,
-  view: View,
-  models: ModelList | null,
-): RuleCpu {
-  const isX86 = cpu.arch === null || X86.has(cpu.arch);
-  return {
-    id,
-    where,
-    cpu,
-    view,
-    models,
-    data() {
-      if (!isX86) throw new QueryError(`${where}: libvirt decodes no features of ${cpu.arch}`);
-      const vendor =
-        cpu.vendor ?? (cpu.model === null ? null : (map.model(cpu.model)?.vendor ?? null));
-      return { row: allBits(map, { where, cpu }), vendor, signature: cpu.signature };
-    },
-  };
+/** A CPU that a document writes out. There may be a hundred thousand, so each is as little as can be. */
+class WrittenCpu implements RuleCpu {
+  readonly id: string;
+  readonly cpu: LibvirtCpu;
+  readonly view: View;
+  readonly models: ModelList | null;
+  readonly #map: LibvirtMap;
+  readonly #input: string;
+  readonly #line: number | null;
+
+  constructor(
+    map: LibvirtMap,
+    id: string,
+    input: string,
+    line: number | null,
+    cpu: LibvirtCpu,
+    view: View,
+    models: ModelList | null,
+  ) {
+    this.id = id;
+    this.cpu = cpu;
+    this.view = view;
+    this.models = models;
+    this.#map = map;
+    this.#input = input;
+    this.#line = line;
+  }
+
+  get where(): string {
+    return whereOf(this.id, this.#input, this.#line);
+  }
+
+  data(): CpuData {
+    const { where, cpu } = this;
+    if (cpu.arch !== null && !X86.has(cpu.arch))
+      throw new QueryError(`${where}: libvirt decodes no features of ${cpu.arch}`);
+    const vendor =
+      cpu.vendor ?? (cpu.model === null ? null : (this.#map.model(cpu.model)?.vendor ?? null));
+    return { row: allBits(this.#map, { where, cpu }), vendor, signature: cpu.signature };
+  }
 }
+
+/** The same host, with another definition of its CPU. */
+export const withCpu = (host: RuleCpu, cpu: LibvirtCpu): RuleCpu => ({
+  id: host.id,
+  where: host.where,
+  view: host.view,
+  models: host.models,
+  cpu,
+  data: () => host.data(),
+});

@@ -15,6 +15,7 @@ import {
   libvirtRules,
   type RuleCpu,
   readRuleCpus,
+  withCpu,
 } from './libvirt-inputs.ts';
 import {
   commaList,
@@ -126,7 +127,7 @@ function resolve(
   guest: RuleCpu,
   { removed }: Options,
 ) {
-  const migratable = { ...host, cpu: withoutUnmigratable(map, host.cpu) };
+  const migratable = withCpu(host, withoutUnmigratable(map, host.cpu));
   const cpu = updateCpu(map, guest, migratable, removed ?? null);
   return translateCpu(map, { where: guest.where, cpu }, hypervisor?.models ?? models);
 }

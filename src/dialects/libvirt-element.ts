@@ -2,6 +2,7 @@
 // refuses to parse is refused here.
 import { QueryError } from '../cpu/errors.ts';
 import type { CpuCheck, CpuMatch, CpuMode, LibvirtCpu, Policy } from '../cpu/libvirt.ts';
+import { readAlike } from './alike.ts';
 import type { Input } from './dialect.ts';
 import { readXml, type XmlElement } from './xml.ts';
 
@@ -84,17 +85,42 @@ export function findCpus(element: XmlElement): Found[] {
  * @throws QueryError for what libvirt refuses to parse, and for an input without any.
  */
 export async function readLibvirtCpus(input: Input, type: CpuType = 'auto'): Promise<LibvirtCpu[]> {
-  const cpus: LibvirtCpu[] = [];
-  await readXml(input, (root) => {
-    for (const found of findCpus(root)) {
-      const element = cpuElementOf(found);
-      if (element) cpus.push(parseCpu(input.name, element, type));
-    }
-  });
+  return (await readPlacedCpus(input, type)).map(({ cpu, line }) => ({ ...cpu, line }));
+}
+
+/** A CPU, and the line on which it stands; equal ones are one object, which says where the first of them stands. */
+export interface PlacedCpu {
+  readonly cpu: LibvirtCpu;
+  readonly line: number;
+}
+
+/** The same, reading equal elements once. */
+export async function readPlacedCpus(
+  input: Input,
+  type: CpuType = 'auto',
+): Promise<readonly PlacedCpu[]> {
+  const cpus = await readAlike(
+    input,
+    (part) => readEach(part, type),
+    ({ cpu, line }, lines) => ({ cpu, line: line + lines }),
+  );
   if (cpus.length === 0)
     throw new QueryError(
       `${input.name} holds no <cpu> element; give virsh capabilities, virsh domcapabilities, a domain's XML or <cpu> itself`,
     );
+  return cpus;
+}
+
+async function readEach(input: Input, type: CpuType): Promise<PlacedCpu[]> {
+  const cpus: PlacedCpu[] = [];
+  await readXml(input, (root) => {
+    for (const found of findCpus(root)) {
+      const element = cpuElementOf(found);
+      if (!element) continue;
+      const cpu = parseCpu(input.name, element, type);
+      cpus.push({ cpu, line: cpu.line });
+    }
+  });
   return cpus;
 }
 

@@ -30,9 +30,9 @@ export function libvirtBaseline(
 ): LibvirtCpu {
   const first = inputs[0];
   if (!first) throw new QueryError('no CPUs given: the inputs describe none');
-  for (const { where, cpu } of inputs)
-    if (cpu.model === null)
-      throw new QueryError(`${where}: the CPU names no model, and libvirt needs one`);
+  const nameless = inputs.find(({ cpu }) => cpu.model === null);
+  if (nameless)
+    throw new QueryError(`${nameless.where}: the CPU names no model, and libvirt needs one`);
   const arch = first.cpu.arch ?? 'x86_64';
   const driver = driverOf(first.where, arch);
   const { hypervisor = null } = options;
@@ -61,14 +61,15 @@ function x86Baseline(
   arch: string,
   { migratable = false, models = null, allowed = null }: Restriction,
 ): LibvirtCpu {
-  const vendor = commonVendor(map, inputs);
-  let common = commonRow(map, inputs);
+  const each = distinct(inputs);
+  const vendor = commonVendor(map, each);
+  let common = commonRow(map, each);
   if (allowed) common = meet(common, map.narrow(allowed));
   if (isEmpty(common))
     throw new QueryError(
       `the ${inputs.length} CPUs are incompatible: no feature is common to all of them`,
     );
-  const preferred = [...new Set(inputs.map(({ cpu }) => cpu.model!))];
+  const preferred = [...new Set(each.map(({ cpu }) => cpu.model!))];
   const where = inputs.length === 1 ? inputs[0]!.where : `the baseline of ${inputs.length} CPUs`;
   const found = decode(
     map,
@@ -80,7 +81,7 @@ function x86Baseline(
   return {
     ...found,
     fallback: preferred.length === 1 && found.model === preferred[0] ? 'forbid' : 'allow',
-    vendor: inputs.every(({ cpu }) => cpu.vendor !== null) ? found.vendor : null,
+    vendor: each.every(({ cpu }) => cpu.vendor !== null) ? found.vendor : null,
   };
 }
 
@@ -89,6 +90,12 @@ function commonRow(map: LibvirtMap, inputs: readonly CpuInput[]): Row {
   let common = allBits(map, inputs[0]!);
   for (let i = 1; i < inputs.length; i++) common = meet(common, allBits(map, inputs[i]!));
   return common;
+}
+
+/** The first input of each CPU: one that was read as another changes nothing. */
+function distinct(inputs: readonly CpuInput[]): CpuInput[] {
+  const seen = new Set<LibvirtCpu>();
+  return inputs.filter(({ cpu }) => !seen.has(cpu) && seen.add(cpu));
 }
 
 /** The vendor of all: the first CPU is taken at its word, the others are held against their models. */
