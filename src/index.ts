@@ -17,7 +17,7 @@ export type { LibvirtCpu } from './cpu/libvirt.ts';
 export { catalogMap, type LibvirtMap } from './cpu/libvirt-map.ts';
 export { parseStack, type Stack, type StackEntry, stackNames } from './cpu/stack.ts';
 export { expandCpu, type Realized, realizeTcg } from './cpu/start.ts';
-export type { Dialect, Input } from './dialects/dialect.ts';
+export type { Dialect, Input, Stream } from './dialects/dialect.ts';
 export { dialectByName, dialectNames } from './dialects/index.ts';
 export { readLibvirtCpus } from './dialects/libvirt-element.ts';
 export { type ReadFile, readLibvirtMap } from './dialects/libvirt-map.ts';
@@ -30,8 +30,11 @@ export {
   readFleet,
   type Unreadable,
 } from './dialects/read.ts';
+export { type Merged, type MergeOptions, mergeSummaries } from './dialects/summary.ts';
+export { writeArrow } from './fleet/arrow.ts';
 export { Fleet, type HostList, type Skipped } from './fleet/fleet.ts';
 export type { Need } from './fleet/need.ts';
+export { type SummaryOptions, writeSummary } from './fleet/summary.ts';
 export { admit } from './solve/admit.ts';
 export type {
   Baseline,

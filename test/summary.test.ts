@@ -3,12 +3,14 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { tableFromIPC } from 'apache-arrow';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadCatalog } from '../src/cpu/catalog.ts';
 import { readFleet } from '../src/dialects/read.ts';
 import { mergeSummaries } from '../src/dialects/summary.ts';
+import { writeArrow } from '../src/fleet/arrow.ts';
 import { writeSummary } from '../src/fleet/summary.ts';
 import { baseline } from '../src/solve/baseline.ts';
 import { ROOT } from './support/places.ts';
@@ -128,6 +130,32 @@ test('a part that is cut or changed anywhere is refused', async () => {
       },
     ),
     { numRuns: 200 },
+  );
+});
+
+test('an Arrow snapshot holds the same fleet, and any reader of Arrow sees it', async () => {
+  await fc.assert(
+    fc.asyncProperty(parts, async (dealt) => {
+      const lines = dealt.flat();
+      if (lines.length === 0) return;
+      const text = new TextEncoder().encode(lines.join('\n'));
+      const options = { keep: KEEP, from: 'records' };
+      const direct = await readFleet(catalog, [{ name: 'hosts', bytes: text }], options);
+      const bytes = await writeArrow(direct, { keep: KEEP, ids: true });
+      const again = await readFleet(catalog, [{ name: 'arrow', bytes }], { keep: KEEP });
+      assert.equal(again.members, direct.members);
+      assert.equal(baseline(again), baseline(direct));
+      const table = tableFromIPC(bytes);
+      const names: string[] = JSON.parse(table.schema.metadata.get('plimsoll.features')!);
+      const [hosts, features] = [table.getChild('host')!, table.getChild('features')!];
+      for (const [i, m] of direct.members.entries()) {
+        const at = [...hosts].indexOf(m.id);
+        const bits: Uint8Array = features.get(at);
+        const has = names.filter((_, bit) => (bits[bit >> 3]! >> (bit & 7)) & 1);
+        assert.equal(has.sort(), direct.names(direct.has(direct.members[i]!.class)));
+      }
+    }),
+    { numRuns: 20 },
   );
 });
 

@@ -1,6 +1,8 @@
 // plimsoll summarize: a part of a fleet as one line of text, to be merged with the others.
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { loadCatalog } from '../cpu/catalog.ts';
+import { QueryError } from '../cpu/errors.ts';
+import { writeArrow } from '../fleet/arrow.ts';
 import { writeSummary } from '../fleet/summary.ts';
 import { readHosts, SOFTWARE } from './fleet.ts';
 import type { Answer, Answering, Call } from './io.ts';
@@ -11,6 +13,7 @@ interface Options extends ReadingOptions {
   readonly shard?: string;
   readonly keep?: readonly string[];
   readonly ids: boolean;
+  readonly to: 'summary' | 'arrow';
   readonly output?: string;
   readonly quiet?: true;
 }
@@ -22,6 +25,7 @@ any order, and then answer as one run over everything would.
 Examples:
   plimsoll summarize --shard 7 -o 7.summary hosts-7.ndjson
   plimsoll summarize --no-ids --keep rack - < hosts.ndjson > hosts.summary
+  plimsoll summarize --to arrow -o fleet.arrow hosts.ndjson
   plimsoll merge *.summary --expect 8 -o fleet.summary
 
 Exit code: 0 a summary, also of no hosts; 2 could not read everything.
@@ -33,7 +37,12 @@ export function define(command: Command, answering: Answering): void {
     .optionsGroup('Summary:')
     .option('--shard <id>', 'what to call this part (default: by its content)')
     .option('--keep <keys>', 'keys of host records that questions will be about', commaList)
-    .option('--no-ids', 'count hosts instead of naming them');
+    .option('--no-ids', 'count hosts instead of naming them')
+    .addOption(
+      new Option('--to <format>', 'a line to be merged, or a snapshot in Arrow, a row a host')
+        .choices(['summary', 'arrow'])
+        .default('summary'),
+    );
   readingOptions(command)
     .optionsGroup('Output:')
     .option('-o, --output <file>', 'write there instead; the file is complete or untouched')
@@ -44,6 +53,8 @@ export function define(command: Command, answering: Answering): void {
 
 async function run(call: Call, inputs: readonly string[], options: Options): Promise<Answer> {
   const { shard, ids, output } = options;
+  if (options.to === 'arrow' && !ids)
+    throw new QueryError('--to arrow writes a row a host; leave --no-ids out');
   const keep = [...new Set([...SOFTWARE, ...(options.keep ?? [])])];
   const fleet = await readHosts(await loadCatalog(), call, inputs, {
     ...options,
@@ -51,7 +62,11 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
     keep,
     mayBeEmpty: true,
   });
-  const shards = shard === undefined ? {} : { shards: [shard] };
-  await deliver(call.io, await writeSummary(fleet, { keep, ids, ...shards }), output);
+  const how = { keep, ids, ...(shard === undefined ? {} : { shards: [shard] }) };
+  await deliver(
+    call.io,
+    options.to === 'arrow' ? [await writeArrow(fleet, how)] : await writeSummary(fleet, how),
+    output,
+  );
   return 0;
 }

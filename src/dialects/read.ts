@@ -3,6 +3,7 @@ import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
+import { isArrow, readArrow } from '../fleet/arrow.ts';
 import { Fleet, type Skipped } from '../fleet/fleet.ts';
 import { Gatherer } from '../fleet/gather.ts';
 import { batchOf } from '../fleet/hosts.ts';
@@ -163,6 +164,14 @@ export async function readFleet(
           problems.list.push(...summary.body.skipped);
           hosts += summary.hosts;
         }
+        return;
+      }
+      if (isArrow('bytes' in opened ? opened.bytes : opened.head)) {
+        const { name, bytes } = await wholeOf(opened);
+        hosts += await readArrow(catalog, gatherer, name, bytes, {
+          ids,
+          keys: options.asked ?? [],
+        });
         return;
       }
       if (options.mayBeEmpty && isEmpty(opened)) return;

@@ -50,8 +50,12 @@ export interface SummaryOptions {
   readonly shards?: readonly string[];
 }
 
-/** The line of a fleet, in pieces. */
-export async function writeSummary(fleet: Fleet, options: SummaryOptions): Promise<Uint8Array[]> {
+/** The line of a fleet, in pieces; `order` is told which of the summary's kinds each of the fleet's is. */
+export async function writeSummary(
+  fleet: Fleet,
+  options: SummaryOptions,
+  order: Map<number, number> = new Map(),
+): Promise<Uint8Array[]> {
   const { catalog } = fleet;
   const rows = new Map<string, readonly string[]>();
   const rowOf = (row: Row): string => {
@@ -86,9 +90,9 @@ export async function writeSummary(fleet: Fleet, options: SummaryOptions): Promi
       (a, b) => byBytes(a.input, b.input) || (a.line ?? 0) - (b.line ?? 0),
     ),
   };
-  const place = new Map(sorted.flatMap(({ kinds }, at) => kinds.map((kind) => [kind, at])));
+  for (const [at, { kinds }] of sorted.entries()) for (const kind of kinds) order.set(kind, at);
   const ids: string[][] = sorted.map(() => []);
-  if (options.ids) for (const { id, kind } of fleet.ids()) ids[place.get(kind)!]!.push(id);
+  if (options.ids) for (const { id, kind } of fleet.ids()) ids[order.get(kind)!]!.push(id);
   const encoder = new TextEncoder();
   const content = [
     encoder.encode(`\t${JSON.stringify(body)}`),
@@ -147,8 +151,13 @@ export interface Summary {
   readonly shards: readonly string[];
   readonly hosts: number;
   readonly body: Pick<Body, 'ids' | 'keep' | 'skipped'>;
-  /** Gives its hosts to a gatherer. */
-  readonly enter: (catalog: Catalog, gatherer: Gatherer, needs: SummaryNeeds) => Promise<void>;
+  /** Gives its hosts to a gatherer, or its kinds alone; answers the gatherer's numbers for its kinds. */
+  readonly enter: (
+    catalog: Catalog,
+    gatherer: Gatherer,
+    needs: SummaryNeeds,
+    kindsOnly?: boolean,
+  ) => Promise<readonly number[]>;
 }
 
 export interface SummaryNeeds {
@@ -213,8 +222,14 @@ function parse(where: string, content: Uint8Array): Summary {
     shards,
     hosts,
     body,
-    enter: (catalog, gatherer, needs) =>
-      enter(catalog, gatherer, { where, hosts, body, ids: content.subarray(end) }, needs),
+    enter: (catalog, gatherer, needs, kindsOnly = false) =>
+      enter(
+        catalog,
+        gatherer,
+        { where, hosts, body, ids: content.subarray(end) },
+        needs,
+        kindsOnly,
+      ),
   };
 }
 
@@ -223,7 +238,8 @@ async function enter(
   gatherer: Gatherer,
   summary: { where: string; hosts: number; body: Body; ids: Uint8Array },
   needs: SummaryNeeds,
-): Promise<void> {
+  kindsOnly: boolean,
+): Promise<readonly number[]> {
   const { where, hosts, body } = summary;
   if (body.catalog !== (await fingerprint(catalog))) checkNames(catalog, where, body);
   if (needs.ids && !body.ids && hosts > 0)
@@ -238,6 +254,7 @@ async function enter(
   for (const key of body.keys) gatherer.key(key);
   const rows = body.rows.map((names) => catalogRow(catalog, names));
   const kinds = body.kinds.map(({ kind }) => gatherer.kind(kindOfRecord(kind, rows)));
+  if (kindsOnly) return kinds;
   if (needs.ids) {
     const each = new Uint32Array(hosts);
     let at = 0;
@@ -251,6 +268,7 @@ async function enter(
     for (const [i, { hosts: n }] of body.kinds.entries()) counts[kinds[i]!] = n;
     gatherer.count(counts);
   }
+  return kinds;
 }
 
 function catalogRow(catalog: Catalog, names: readonly string[]): Row {
