@@ -8,7 +8,6 @@ import { type Batch, batchOf, type First, firstOfEach, GONE, hostsIn, idAt } fro
 import type { Candidate, ClassFacts, Kind, Member, ModelList } from './kind.ts';
 
 export {
-  type Beside,
   type Candidate,
   type ClassFacts,
   candidate,

@@ -20,7 +20,7 @@ export interface ClassFacts {
 }
 
 /** What is known of hosts beside their CPU. */
-export interface Beside {
+interface Beside {
   readonly keys: Readonly<Record<string, string | number | boolean>>;
   readonly microcode: string | null;
   readonly signature: Signature | null;
