@@ -1,7 +1,11 @@
 // The names that someone may have meant: for the second half of a sentence that refuses a name.
 
+const MAX_LENGTH = 200;
+
 /** Up to three of the known names that are close to the given one, the closest first. */
 export function nearestNames(given: string, known: Iterable<string>): string[] {
+  // Nobody misspells a name of this length, and the distance to each known one would take its time.
+  if (given.length > MAX_LENGTH) return [];
   const wanted = given.toLowerCase();
   const limit = Math.max(1, Math.floor(given.length / 3));
   return [...new Set(known)]

@@ -18,6 +18,9 @@ export interface Place {
   readonly where: string;
 }
 
+/** Every feature there is, switched by name, takes less. */
+const MAX_ARGUMENT = 16 * 1024;
+
 /** What only the host that runs the guest decides. */
 const OF_THE_HOST = new Set(['host', 'host-passthrough', 'host-model', 'maximum', 'max']);
 
@@ -43,6 +46,10 @@ export function askedOfQemu(
   place: Place,
   machine: string | null = null,
 ): Description {
+  if (cpu.length > MAX_ARGUMENT)
+    throw new QueryError(
+      `${place.where}: the CPU is ${cpu.length} characters long, which no argument of QEMU is`,
+    );
   const qemu = qemuOf(catalog, machine);
   try {
     const parsed = parseCpuString(cpu);

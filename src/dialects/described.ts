@@ -3,6 +3,7 @@ import { emptyRow } from '../core/rows.ts';
 import type { Catalog, Vendor } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
+import { asText } from './json.ts';
 
 /** A description of an x86 CPU that tells nothing but where it was read. */
 export const untold = (catalog: Catalog, dialect: string, line: number | null): Description => ({
@@ -42,7 +43,7 @@ export function vendorOf(catalog: Catalog, text: unknown): Vendor | null {
 /** A whole number in a text or a number; null where nothing is given. */
 export function wholeNumber(value: unknown, where: string, what: string): number | null {
   if (value === undefined || value === null || value === '') return null;
-  const number = typeof value === 'number' ? value : Number(String(value).trim());
+  const number = typeof value === 'number' ? value : Number(asText(value).trim());
   if (!Number.isSafeInteger(number) || number < 0)
     throw new QueryError(`${where}: ${what} ${JSON.stringify(value)} is no whole number`);
   return number;

@@ -13,6 +13,8 @@ export interface Document {
 
 /** YAML is far slower to read than JSON, and nobody writes so much of it. */
 const MAX_YAML = 64 * 1024 * 1024;
+/** An annotation of Kubernetes has 256 KB at most. */
+const MAX_YAML_LINE = 1024 * 1024;
 /** Deeper than any document of an API; beyond this a parser would run out of stack. */
 const MAX_DEPTH = 512;
 
@@ -41,6 +43,34 @@ export function decodeText({ name, bytes }: Input): string {
   }
 }
 
+/** Longer than any line of a language that is taken apart by patterns. */
+const MAX_LINE = 64 * 1024;
+
+/**
+ * The lines of a text that is written by hand or by a program of few words.
+ * @throws QueryError for one that is too long for that.
+ */
+export function shortLines(name: string, text: string, max = MAX_LINE): string[] {
+  const lines = text.split(/\r?\n/);
+  const long = lines.findIndex((line) => line.length > max);
+  if (long >= 0)
+    throw new QueryError(
+      `${name}:${long + 1}: the line is longer than ${max >> 10} KB, which none of this language is`,
+    );
+  return lines;
+}
+
+/** Whether these words stand in a text in this order. */
+export function inOrder(text: string, ...words: readonly string[]): boolean {
+  let from = 0;
+  for (const word of words) {
+    const at = text.indexOf(word, from);
+    if (at < 0) return false;
+    from = at + word.length;
+  }
+  return true;
+}
+
 /** JSON values that follow one another, with nothing but space between them. */
 export function readJsonStream(name: string, text: string): Document[] {
   const documents: Document[] = [];
@@ -56,7 +86,9 @@ export function readJsonStream(name: string, text: string): Document[] {
         `${name}:${line}: this is no JSON: ${quote(rest)} stands where it cannot`,
       );
   };
-  for (const { 0: token, index } of text.matchAll(/\n|[{}[\]]|"(?:[^"\\]|\\[\s\S])*"/g)) {
+  for (const { 0: token, index } of text.matchAll(
+    /\n|[{}[\]]|"[^"\\]*(?:\\[\s\S][^"\\]*)*(?:"|\\?$)/g,
+  )) {
     if (token === '{' || token === '[') {
       if (depth === 0) {
         between(index);
@@ -91,6 +123,7 @@ async function readYaml(name: string, text: string): Promise<Document[]> {
     throw new QueryError(
       `${name} has ${text.length >> 20} MB of YAML, too many to read; give it as JSON (-o json)`,
     );
+  shortLines(name, text, MAX_YAML_LINE);
   const { LineCounter, parseAllDocuments } = await import('./yaml.ts');
   const lines = new LineCounter();
   let parsed: ReturnType<typeof parseAllDocuments>;

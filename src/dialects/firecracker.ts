@@ -7,7 +7,7 @@ import type { Description, Note } from '../cpu/host.ts';
 import { untold } from './described.ts';
 import { type Dialect, orSkip } from './dialect.ts';
 import { at, decodeText, listOf, readJsonStream, textOf } from './documents.ts';
-import { isObject } from './json.ts';
+import { asText, isObject } from './json.ts';
 import { quote } from './lines.ts';
 import { featuresByRegister, readRegisters, registerKey, type Where } from './registers.ts';
 import { physBitsNote } from './written.ts';
@@ -105,7 +105,7 @@ function vendorWords(values: ReadonlyMap<string, bigint>): string | null {
 function hex(value: unknown, where: string, what: string): number {
   const number = typeof value === 'number' ? value : Number(textOf(value, where, what));
   if (Number.isSafeInteger(number) && number >= 0) return number;
-  throw new QueryError(`${where}: ${what} ${quote(String(value))} is no number; write it like 0x7`);
+  throw new QueryError(`${where}: ${what} ${quote(asText(value))} is no number; write it like 0x7`);
 }
 
 function parseBitmap(value: unknown, where: string, what: string): { value: bigint; mask: bigint } {

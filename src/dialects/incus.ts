@@ -7,9 +7,9 @@ import { type Processor, together } from '../cpu/processor.ts';
 import { askedOfQemu } from './asked.ts';
 import { untold, vendorOf, wholeNumber } from './described.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
-import { at, decodeText, listOf, readDocuments, textOf, textsOf } from './documents.ts';
+import { at, decodeText, inOrder, listOf, readDocuments, textOf, textsOf } from './documents.ts';
 import { readFlags } from './flags.ts';
-import { isObject, parseJson } from './json.ts';
+import { asText, isObject, parseJson } from './json.ts';
 import { definitionFor, physBitsNote, qemuSwitches } from './written.ts';
 
 const KEY = 'instances.vm.cpu.x86_64';
@@ -20,7 +20,7 @@ const COMMAND =
 export const incus: Dialect = {
   name: 'incus',
   recognises: (head) =>
-    /"?sockets"?\s*:[\s\S]*"?cores"?\s*:[\s\S]*"?flags"?\s*:/.test(head) ||
+    (/"?sockets"?\s*:/.test(head) && inOrder(head, 'sockets', 'cores', 'flags')) ||
     head.includes(STATE) ||
     head.includes(`${KEY}.baseline`) ||
     /^\s*\{\s*"version"\s*:\s*\d+\s*,\s*"cpu_type"\s*:/.test(head),
@@ -130,7 +130,7 @@ function resources(catalog: Catalog, value: unknown, where: string, line: number
   const arch = at(cpu, 'architecture') ?? 'x86_64';
   if (arch !== 'x86_64')
     throw new QueryError(
-      `${where}: this member is ${String(arch)}; the catalog describes x86 only, so give its /proc/cpuinfo`,
+      `${where}: this member is ${asText(arch)}; the catalog describes x86 only, so give its /proc/cpuinfo`,
     );
   const processors: Processor[] = [];
   for (const socket of listOf(at(cpu, 'sockets'), where, '"cpu.sockets"')) {

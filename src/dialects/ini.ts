@@ -1,5 +1,6 @@
 // Files of sections and key = value lines, as Python's configparser and QEMU read them.
 import { QueryError } from '../cpu/errors.ts';
+import { shortLines } from './documents.ts';
 import { quote } from './lines.ts';
 
 export interface Setting {
@@ -12,7 +13,7 @@ export function readIni(name: string, text: string): Map<string, Map<string, Set
   const sections = new Map<string, Map<string, Setting>>();
   let section: Map<string, Setting> | undefined;
   let last: string | undefined;
-  for (const [i, line] of text.split(/\r?\n/).entries()) {
+  for (const [i, line] of shortLines(name, text).entries()) {
     const bare = line.replace(/\s+[#;].*$/, '').trimEnd();
     if (bare.trim() === '' || /^\s*[#;]/.test(bare)) continue;
     const head = /^\[([^\]]+)\]$/.exec(bare.trim());

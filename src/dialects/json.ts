@@ -1,5 +1,6 @@
 // JSON from strangers: whatever is wrong with it becomes one sentence that says where.
 import { QueryError } from '../cpu/errors.ts';
+import { mistakeIn } from './json-mistake.ts';
 import { quote } from './lines.ts';
 
 export type JsonObject = { readonly [key: string]: unknown };
@@ -10,6 +11,10 @@ export const MAX_JSON = 256 * 1024 * 1024;
 export const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
+/** A value as text, whatever it is: an object may have a toString of its own. */
+export const asText = (value: unknown): string =>
+  typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value);
+
 /** What a value is, for a message. */
 export function kindOf(value: unknown): string {
   if (value === null) return 'null';
@@ -19,22 +24,21 @@ export function kindOf(value: unknown): string {
 }
 
 /**
- * Parses JSON that begins on a line of a file.
- * @throws QueryError with the line of the mistake.
+ * Parses JSON that begins on a line of a file, behind so many characters.
+ * @throws QueryError with the line and the column of the mistake.
  */
-export function parseJson(text: string, name: string, line = 1): unknown {
+export function parseJson(text: string, name: string, line = 1, indent = 0): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    const { message } = error as Error;
-    const at = Number(
-      /position (\d+)/.exec(message)?.[1] ?? (/end of JSON/i.test(message) ? text.length : 0),
-    );
-    const number = line + (text.slice(0, at).match(/\n/g)?.length ?? 0);
+    const at = mistakeIn(text);
+    const before = text.slice(0, at).split('\n');
+    const number = line + before.length - 1;
+    const place = before.at(-1)!.length + 1 + (before.length === 1 ? indent : 0);
     const found = text.slice(at).trim();
-    const isShort = found === '' || /Unterminated|end of data/i.test(message);
     throw new QueryError(
-      `${name}:${number}: this is no JSON: ${isShort ? 'it ends in the middle of a value, so it is cut short' : `${quote(found.split('\n')[0]!)} stands where it cannot`}`,
+      `${name}:${number}:${place}: this is no JSON: ${found === '' ? 'it ends in the middle of a value, so it is cut short' : `${quote(found.split('\n')[0]!)} stands where it cannot`}`,
+      { cause: error },
     );
   }
 }

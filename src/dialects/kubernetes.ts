@@ -9,7 +9,7 @@ import { findNfd, nfdHidden, nfdSteady } from '../cpu/products.ts';
 import { untold, vendorOf, wholeNumber } from './described.ts';
 import { type Dialect, orSkip } from './dialect.ts';
 import { at, listOf, objectOf, readDocuments, textOf } from './documents.ts';
-import { isObject } from './json.ts';
+import { asText, isObject } from './json.ts';
 import { GUEST_KINDS, readKubevirt } from './kubevirt.ts';
 import { quote } from './lines.ts';
 
@@ -66,7 +66,7 @@ function describeNode(catalog: Catalog, node: unknown, where: string, line: numb
   const host = textOf(at(node, 'metadata', 'name'), where, 'metadata.name');
   const labels: Labels = new Map(
     Object.entries(objectOf(at(node, 'metadata', 'labels'), where, 'metadata.labels')).map(
-      ([key, value]) => [key, String(value)],
+      ([key, value]) => [key, asText(value)],
     ),
   );
   const archLabel =

@@ -4,9 +4,9 @@ import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
 import { untold, vendorOf, wholeNumber } from './described.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
-import { at, decodeText, listOf, readJsonStream, textOf } from './documents.ts';
+import { at, decodeText, listOf, readJsonStream, shortLines, textOf } from './documents.ts';
 import { readFlags } from './flags.ts';
-import { isObject } from './json.ts';
+import { asText, isObject } from './json.ts';
 import { quote } from './lines.ts';
 
 /** Fields of one host, their names without the colon and in lower case. */
@@ -33,7 +33,7 @@ function hostsOf(input: Input): Fields[] {
       fields: new Map(fieldsOf(at(value, 'lscpu'), `${input.name}:${line}`)),
     }));
   const hosts: Fields[] = [];
-  for (const [i, line] of text.split(/\r?\n/).entries()) {
+  for (const [i, line] of shortLines(input.name, text).entries()) {
     const match = /^\s*([^:]+):\s*(.*)$/.exec(line);
     if (!match) {
       if (line.trim() === '') continue;
@@ -57,7 +57,7 @@ function fieldsOf(list: unknown, where: string): [string, string][] {
     return [
       ...(data === undefined || data === null
         ? []
-        : ([[field.trim().toLowerCase(), String(data)]] as [string, string][])),
+        : ([[field.trim().toLowerCase(), asText(data)]] as [string, string][])),
       ...(inner ? fieldsOf(at(entry, 'children'), where) : []),
     ];
   });

@@ -10,7 +10,7 @@ import { didYouMean } from '../cpu/suggest.ts';
 import { askedOfLibvirt, type Place } from './asked.ts';
 import { untold, vendorOf } from './described.ts';
 import { type Dialect, type Input, orSkip, type Skip } from './dialect.ts';
-import { at, decodeText, readDocuments, textOf } from './documents.ts';
+import { at, decodeText, inOrder, readDocuments, shortLines, textOf } from './documents.ts';
 import { readFlags } from './flags.ts';
 import { child, childText } from './libvirt-element.ts';
 import { quote } from './lines.ts';
@@ -30,7 +30,7 @@ export const ovirt: Dialect = {
   recognises: (head) =>
     /"cpuFlags"\s*:\s*"/.test(head) ||
     (/^\s*(?:<\?xml[^>]*>\s*)?<(?:hosts?|clusters?|vms?)[\s>]/.test(head) &&
-      /\/ovirt-engine\/api|<cpu>[\s\S]*<type>/.test(head)) ||
+      (head.includes('/ovirt-engine/api') || inOrder(head, '<cpu>', '<type>'))) ||
     /^\s*(?:ServerCPUList\s*[:=]\s*['"]?)?\d+:[^:;\n]+:[^:;\n]*model_[^:;\n]*:[^:;\n]+:\w+/m.test(
       head,
     ),
@@ -172,7 +172,7 @@ function guestPart(text: string) {
 
 function readEntries(input: Input, catalog: Catalog, text: string): Description[] {
   const guests: Description[] = [];
-  for (const [i, line] of text.split('\n').entries()) {
+  for (const [i, line] of shortLines(input.name, text).entries()) {
     const entries = line
       .replace(/^\s*ServerCPUList\s*[:=]\s*['"]?/, '')
       .replace(/\s+version:.*$/, '');

@@ -8,6 +8,7 @@ import { type Dialect, type Input, orSkip } from './dialect.ts';
 import { at, decodeText, listOf, objectOf, readJsonStream, textOf } from './documents.ts';
 import { readFlags, readSomeFlags } from './flags.ts';
 import { inferVendor } from './infer.ts';
+import { asText } from './json.ts';
 import { quote } from './lines.ts';
 
 interface Sample {
@@ -63,7 +64,7 @@ function fromApi(name: string, text: string): Sample[] {
     const where = `${name}:${line}`;
     if (at(value, 'status') === 'error')
       throw new QueryError(
-        `${where}: Prometheus answered with an error: ${quote(String(at(value, 'error') ?? at(value, 'errorType') ?? ''))}`,
+        `${where}: Prometheus answered with an error: ${quote(asText(at(value, 'error') ?? at(value, 'errorType') ?? ''))}`,
       );
     const result = listOf(at(value, 'data', 'result'), where, 'data.result');
     return result.map((entry): Sample => {
@@ -72,8 +73,8 @@ function fromApi(name: string, text: string): Sample[] {
       const pair = at(entry, 'value') ?? (at(entry, 'values') as unknown[] | undefined)?.at?.(-1);
       return {
         name: textOf(metricName, where, 'the name of a metric'),
-        labels: new Map(Object.entries(labels).map(([key, label]) => [key, String(label)])),
-        value: String(listOf(pair, where, 'the value of a result')[1]),
+        labels: new Map(Object.entries(labels).map(([key, label]) => [key, asText(label)])),
+        value: asText(listOf(pair, where, 'the value of a result')[1]),
         line,
       };
     });

@@ -10,7 +10,15 @@ import { proxmoxBuiltin, proxmoxModels } from '../cpu/products.ts';
 import { askedOfQemu } from './asked.ts';
 import { untold } from './described.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
-import { at, decodeText, listOf, readJsonStream, textOf, textsOf } from './documents.ts';
+import {
+  at,
+  decodeText,
+  listOf,
+  readJsonStream,
+  shortLines,
+  textOf,
+  textsOf,
+} from './documents.ts';
 import { inferVendor } from './infer.ts';
 import { linesOf, quote } from './lines.ts';
 import { argumentsOf } from './shell.ts';
@@ -180,7 +188,7 @@ interface Model {
 
 function readModels(input: Input, text: string): Model[] {
   const models: { name: string; line: number; options: Map<string, string> }[] = [];
-  for (const [i, line] of text.split('\n').entries()) {
+  for (const [i, line] of shortLines(input.name, text).entries()) {
     const where = `${input.name}:${i + 1}`;
     if (line.trim() === '' || line.startsWith('#')) continue;
     const section = SECTION.exec(line);
@@ -230,7 +238,7 @@ function flagWords(flags: string, where: string): string[] {
 
 /** A VM: TYPE[,flags=+a;-b][,phys-bits=N]. Sections of snapshots are not the VM as it is. */
 function readConfig(input: Input, catalog: Catalog, text: string): Description {
-  const lines = text.split('\n');
+  const lines = shortLines(input.name, text);
   const end = lines.findIndex((line) => /^\[.*\]\s*$/.test(line));
   const current = end < 0 ? lines : lines.slice(0, end);
   const field = (key: string) => {

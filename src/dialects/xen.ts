@@ -8,7 +8,7 @@ import { byBytes } from '../cpu/order.ts';
 import { xenWords } from '../cpu/products.ts';
 import { untold, vendorOf } from './described.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
-import { decodeText } from './documents.ts';
+import { decodeText, shortLines } from './documents.ts';
 import { inferVendor } from './infer.ts';
 import { quote } from './lines.ts';
 import { featuresByRegister, readRegisters, registerKey } from './registers.ts';
@@ -113,7 +113,7 @@ function readBlocks(input: Input): Block[] {
     blocks.push({ line, sets: new Map(), facts: new Map() });
     return blocks.at(-1)!;
   };
-  for (const [i, text] of decodeText(input).split(/\r?\n/).entries()) {
+  for (const [i, text] of shortLines(input.name, decodeText(input)).entries()) {
     const pairs = [
       ...text.matchAll(
         /(?:^|[;{,])\s*"?([\w][\w -]*?)"?\s*(?:\([^)]*\))?\s*[:=]\s*"?([^;"]*?)"?\s*(?=[;},]|$)/g,

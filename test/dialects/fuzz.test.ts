@@ -159,6 +159,46 @@ test('values of the wrong shape are refused with their place', async () => {
   );
 });
 
+test('text made to be slow is refused, or read, at once', async () => {
+  // Patterns that go back over what they have read would take minutes for this.
+  const long = 12_000;
+  const hostile = [
+    ' '.repeat(long),
+    'a '.repeat(long),
+    '1'.repeat(long),
+    '1:'.repeat(long),
+    'cores: '.repeat(long),
+    '<cpu>'.repeat(long / 5),
+    'sockets: cores: '.repeat(long / 10),
+    '"'.repeat(long),
+    "'".repeat(long),
+    '{"a":'.repeat(400),
+    ','.repeat(long),
+    '\\"'.repeat(long),
+  ];
+  for (const text of hostile)
+    for (const head of [
+      '',
+      '{',
+      'cpu: ',
+      '[libvirt]\n',
+      'hw_caps : ',
+      'Architecture: ',
+      '1:a:model_b:',
+      'VMName,CompatibilityForMigrationEnabled\n',
+    ])
+      for (const dialect of [...dialectNames('read')]) {
+        const start = process.cpuUsage();
+        recogniseDialect((head + text).slice(0, 65536));
+        await outcome(dialect, encode(head + text));
+        const took = process.cpuUsage(start).user / 1000;
+        assert.ok(
+          took < 3000,
+          `${dialect} took ${took} ms over ${JSON.stringify((head + text).slice(0, 40))}`,
+        );
+      }
+});
+
 test('deep nesting and bombs of aliases are refused', async () => {
   const deep = '['.repeat(100_000) + ']'.repeat(100_000);
   for (const dialect of ['kubernetes', 'nova', 'incus', 'firecracker', 'proxmox'])
