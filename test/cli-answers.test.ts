@@ -243,7 +243,7 @@ test('--no-ids counts hosts and names none', () => {
 test('a host that cannot be read stops the answer, unless told to go on', () => {
   file('broken.ndjson', `${host('fine', OLD)}\n{"host":\n`);
   const sentence =
-    'broken.ndjson:2: this is no JSON: it ends in the middle of a value, so it is cut short';
+    'broken.ndjson:2:9: this is no JSON: it ends in the middle of a value, so it is cut short';
   assert.equal(run(['baseline', 'old.json', 'broken.ndjson']), {
     status: 2,
     stdout: '',
@@ -256,7 +256,7 @@ test('a host that cannot be read stops the answer, unless told to go on', () => 
   );
   assert.match(
     run(['baseline', 'old.json', 'broken.ndjson', '--skip-unreadable']).stdout,
-    /! 1 input could not be read and took no part:\n {4}broken\.ndjson:2: /,
+    /! 1 input could not be read and took no part:\n {4}broken\.ndjson:2:9: /,
   );
   const to = run(['baseline', 'old.json', 'broken.ndjson', '--skip-unreadable', '--to', 'qemu']);
   assert.is(to.stderr, `warning: skipped: ${sentence}\n`);
@@ -350,7 +350,7 @@ const BAD: readonly (readonly [name: string, content: string | Uint8Array, sente
     /^latin1\.xml:1: .*UTF-8/,
   ],
   ['cut.xml', '<cpu>\n<arch>x86_64</arch>\n<model>Pen', /^cut\.xml:3: .*cut short$/],
-  ['cut.json', host('a', OLD).slice(0, -30), /^cut\.json:1: this is no JSON: .*cut short$/],
+  ['cut.json', host('a', OLD).slice(0, -30), /^cut\.json:1:\d+: this is no JSON: .*cut short$/],
   [
     'bomb.xml',
     `<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">${letters.map((c, i) => `<!ENTITY ${c} "${`&${'abcdefghijklm'[i]};`.repeat(10)}">`).join('')}]>\n<cpu><model>&m;</model></cpu>`,

@@ -276,7 +276,7 @@ test('says in one sentence what is wrong', () => {
     [
       'bad JSON',
       '{"return": {"model": {"name": "host", "props": {"avx2": maybe}}}}',
-      /^db-07\.qmp:1: this is no JSON/,
+      /^db-07\.qmp:1:\d+: this is no JSON/,
     ],
   ];
   for (const [what, text, expected] of table) {

@@ -237,13 +237,13 @@ test('says file, line and host, and what would work', () => {
     ['[{"features":[]},\n[]]', /:2: a host record is an object .* and this is a list$/],
     [
       '{"features":[]}\n{"features":["av',
-      /^fleet\.ndjson:2: this is no JSON: it ends in the middle of a value/,
+      /^fleet\.ndjson:2:\d+: this is no JSON: it ends in the middle of a value/,
     ],
-    ['{"features":["avx"', /:1: this is no JSON: it ends in the middle/],
-    ['{\n "features": ["avx"],\n "host": \n', /:\d: this is no JSON: it ends in the middle/],
-    ['{"features":[]},', /:1: this is no JSON: "," stands where it cannot/],
-    ["{'features':[]}", /:1: this is no JSON/],
-    ['[{"features":[]}\n{"features":[]}]', /:2: this is no JSON/],
+    ['{"features":["avx"', /:1:19: this is no JSON: it ends in the middle/],
+    ['{\n "features": ["avx"],\n "host": \n', /:\d:\d+: this is no JSON: it ends in the middle/],
+    ['{"features":[]},', /:1:16: this is no JSON: "," stands where it cannot/],
+    ["{'features':[]}", /:1:2: this is no JSON/],
+    ['[{"features":[]}\n{"features":[]}]', /:2:1: this is no JSON/],
     ['{"features":[NaN]}', /this is no JSON/],
   ];
   for (const [text, expected] of table) assert.match(refusal(text), expected, text);
@@ -291,7 +291,7 @@ test('with a way to skip them, bad records are left out one by one', () => {
       (d) => d.host,
     );
   assert.equal(left(text), ['b', 'd']);
-  assert.equal(problems, ['f:1:', 'f:3:', 'f:5:']);
+  assert.equal(problems, ['f:1:28:', 'f:3:', 'f:5:']);
   assert.equal(left('[{"host":"a","features":[]},\n{"host":"b"}]'), ['a']);
   assert.equal(problems.slice(3), ['f:2:']);
 });

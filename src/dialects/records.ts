@@ -73,7 +73,7 @@ function recordIn({ number, text, isUtf8 }: Line, name: string): Found | null {
       throw new QueryError(
         `${name}:${number}: the line is not UTF-8 text; write the file in UTF-8`,
       );
-    return parseJson(trimmed, name, number);
+    return parseJson(trimmed, name, number, text.length - text.trimStart().length);
   };
   return { line: number, text: trimmed, parse };
 }
