@@ -16,7 +16,9 @@ const file = (name: string, text: string) => {
   return path;
 };
 
-async function run(...argv: string[]) {
+const run = (...argv: string[]) => feed('', ...argv);
+
+async function feed(stdin: string, ...argv: string[]) {
   const printed = { stdout: '', stderr: '' };
   const output = (name: 'stdout' | 'stderr') => ({
     write: (text: string, done: () => void) => {
@@ -26,7 +28,9 @@ async function run(...argv: string[]) {
     on: () => {},
   });
   const status = await main(argv, {
-    stdin: (async function* () {})(),
+    stdin: (async function* () {
+      if (stdin !== '') yield stdin;
+    })(),
     stdout: output('stdout'),
     stderr: output('stderr'),
     env: {},
@@ -84,6 +88,58 @@ test('names the host, the file and the line of what libvirt refuses', async () =
     stderr:
       'error: newer#2 (newer.xml:2): libvirt@11.3 knows no CPU model "Warp-v1"; choose a libvirt that does with --stack\n',
   });
+});
+
+test('names every model and feature that this libvirt does not know, each once', async () => {
+  const path = file(
+    'newest.xml',
+    host('Warp-v1', 'Intel', 'tachyons') +
+      host('Penryn', 'Intel', 'tachyons') +
+      host('Warp-v1', 'Intel'),
+  );
+  assert.equal((await run('baseline', '--rules', 'libvirt', path)).stderr.split('\n'), [
+    'error: newest (newest.xml:1) and 1 more: libvirt@11.3 knows no CPU model "Warp-v1"; choose a libvirt that does with --stack',
+    'error: newest (newest.xml:1) and 1 more: libvirt@11.3 knows no CPU feature "tachyons"; choose a libvirt that does with --stack',
+    '',
+  ]);
+});
+
+test('says what a QEMU host leaves out of the same answer', async () => {
+  const [found, ...more] = (
+    await json(
+      'baseline',
+      '--rules',
+      'libvirt',
+      file('driver.xml', host('Penryn', 'Intel', 'osxsave', 'dca')),
+    )
+  ).findings;
+  assert.equal([found.code, more], ['driver-drops', []]);
+  assert.match(found.message, /^virsh -c qemu:\/\/\/system leaves osxsave out of this answer/);
+});
+
+test('equal hosts of a long file are read once and counted each, whichever is wrong named by its line', async () => {
+  const many = host('Penryn', 'Intel', 'dca').repeat(300);
+  const answer = await json('baseline', '--rules', 'libvirt', file('many.xml', many));
+  assert.equal([answer.hosts, answer.definitions.libvirt.name], [300, 'Penryn']);
+  const wrong = file('wrong.xml', many + host('Opteron_G3', 'AMD'));
+  assert.equal(
+    (await run('baseline', '--rules', 'libvirt', wrong)).stderr,
+    "error: wrong#301 (wrong.xml:301): its CPU is one of AMD's, that of wrong (wrong.xml:1) one of Intel's; a guest cannot have both\n",
+  );
+});
+
+test('a domain goes by its own name', async () => {
+  const domain = (name: string, model: string) =>
+    `<domain><name>${name}</name><os><type>hvm</type></os><cpu><model>${model}</model></cpu></domain>\n`;
+  const path = file('domains.xml', domain('web', 'Penryn') + domain('db', 'Nehalem'));
+  const { cpus } = await json('compare', '--rules', 'libvirt', penryn, path);
+  assert.equal(
+    cpus.map((c: { cpu: string; verdict: string }) => [c.cpu, c.verdict]),
+    [
+      ['web', 'superset'],
+      ['db', 'incompatible'],
+    ],
+  );
 });
 
 test('takes domain XML, domain capabilities and guests, where virsh takes hosts alone', async () => {
@@ -203,6 +259,22 @@ test('explains where the two decide differently', async () => {
   assert.ok((rules.get('nested') as string[]).includes('vmx'));
   assert.equal(rules.get('migration'), ['invtsc']);
   assert.ok((rules.get('accelerator') as string[]).includes('kvmclock'));
+});
+
+test('explains what comes through standard input, and what --with names', async () => {
+  const own = host('Haswell', 'Intel', 'invtsc');
+  const piped = await feed(own, 'baseline', '--explain-rules', '-', '--with', 'Penryn', '--json');
+  assert.is(piped.stderr, '');
+  const answer = JSON.parse(piped.stdout);
+  assert.equal([answer.schema, answer.libvirt.refused], ['plimsoll.explain-rules/1', null]);
+  const filed = await json(
+    'baseline',
+    '--explain-rules',
+    file('stdin.xml', own),
+    '--with',
+    'Penryn',
+  );
+  assert.equal(answer, filed);
 });
 
 // The fleets on which libvirt is known to be wrong.

@@ -94,7 +94,7 @@ export function define(command: Command, answering: Answering): void {
 }
 
 async function run(call: Call, inputs: readonly string[], options: Options): Promise<Answer> {
-  refuse(options, inputs);
+  refuse(options);
   if (options.rules === 'libvirt')
     return (await import('./libvirt-baseline.ts')).runLibvirtBaseline(call, inputs, options);
   checkTarget(options);
@@ -107,15 +107,15 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
     physBits: options.physBits,
     expand: options.expand,
   };
-  const fleet = await readHosts(catalog, call, inputs, options);
   if (options.explainRules)
     return (await import('./libvirt-explain.ts')).runExplainRules(
       call,
       inputs,
-      fleet,
+      catalog,
       how,
       options,
     );
+  const fleet = await readHosts(catalog, call, inputs, options);
   if (options.check !== undefined) return checkSaved(call, fleet, options.check, how, options);
   if (options.by !== undefined) {
     if (options.by !== 'vendor' && options.by !== 'arch') refuseUnknownKey(fleet, options.by);
@@ -138,7 +138,7 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
 }
 
 /** What cannot be asked together, said before any input is read. */
-function refuse(options: Options, inputs: readonly string[]): void {
+function refuse(options: Options): void {
   if (options.rules === 'libvirt') {
     const foreign = (['by', 'check', 'nested', 'physBits', 'explainRules'] as const).find(
       (name) => options[name] !== undefined,
@@ -153,10 +153,6 @@ function refuse(options: Options, inputs: readonly string[]): void {
     if (options.by ?? options.check ?? options.to)
       throw new QueryError(
         '--explain-rules is an answer of its own; leave --by, --check and --to out',
-      );
-    if (inputs.includes('-'))
-      throw new QueryError(
-        '--explain-rules reads its inputs twice; give files instead of standard input',
       );
   } else refuseLibvirtOptions(options);
   if (

@@ -5,9 +5,10 @@ import type { GuestCpu } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { parseStack, type Stack } from '../cpu/stack.ts';
 import { didYouMean } from '../cpu/suggest.ts';
+import type { Input } from '../dialects/dialect.ts';
 import { dialectByName, dialectNames } from '../dialects/index.ts';
 import { namedProcessor } from '../dialects/named.ts';
-import { type ReadOptions, readFleet } from '../dialects/read.ts';
+import { type Opened, type ReadOptions, readFleet, type Unreadable } from '../dialects/read.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import { readInputs } from './inputs.ts';
 import { type Call, type Io, write } from './io.ts';
@@ -56,14 +57,7 @@ export async function readHosts(
   inputs: readonly string[],
   options: HostOptions,
 ): Promise<Fleet> {
-  // A file by that name stands before a model by that name.
-  const extra = (options.with ?? []).map((name) => ({
-    name,
-    processor: existsSync(name) ? null : namedProcessor(catalog, name),
-  }));
-  const paths = [...inputs, ...extra.flatMap((e) => (e.processor ? [] : [e.name]))];
-  const processors = extra.flatMap((e) => e.processor ?? []);
-  if (paths.length === 0 && processors.length === 0) throw noInputs();
+  const { paths, processors } = asked(catalog, inputs, options);
   async function* all() {
     yield* openStreams(
       paths,
@@ -73,8 +67,35 @@ export async function readHosts(
     );
     yield* processors;
   }
-  const fleet = await readFleet(catalog, all(), readOptions(options));
+  return hostsOf(catalog, io, all(), options);
+}
+
+/** The hosts of what was opened, without those that --without and --schedulable leave out. */
+export async function hostsOf(
+  catalog: Catalog,
+  io: Io,
+  opened: AsyncIterable<Opened> | Iterable<Opened>,
+  options: HostOptions,
+): Promise<Fleet> {
+  const fleet = await readFleet(catalog, opened, readOptions(options));
   return withoutClosed(withoutHosts(fleet, options), io, options);
+}
+
+/** What is to be read: files, and processors of the catalog that --with names. */
+function asked(
+  catalog: Catalog,
+  inputs: readonly string[],
+  options: HostOptions,
+): { readonly paths: readonly string[]; readonly processors: readonly Input[] } {
+  // A file by that name stands before a model by that name.
+  const extra = (options.with ?? []).map((name) => ({
+    name,
+    processor: existsSync(name) ? null : namedProcessor(catalog, name),
+  }));
+  const paths = [...inputs, ...extra.flatMap((e) => (e.processor ? [] : [e.name]))];
+  const processors = extra.flatMap((e) => e.processor ?? []);
+  if (paths.length === 0 && processors.length === 0) throw noInputs();
+  return { paths, processors };
 }
 
 /** The hosts that take guests; who does not is named. */
@@ -101,6 +122,18 @@ export function openInputs(
 ): ReturnType<typeof readInputs> {
   if (paths.length === 0) throw noInputs();
   return readInputs(paths, io, progressOn(io.stderr, options.quiet ?? false));
+}
+
+/** The same with those of --with. */
+export async function* openAsked(
+  catalog: Catalog,
+  inputs: readonly string[],
+  io: Io,
+  options: HostOptions,
+): AsyncGenerator<Input | Unreadable> {
+  const { paths, processors } = asked(catalog, inputs, options);
+  yield* readInputs(paths, io, progressOn(io.stderr, options.quiet ?? false));
+  yield* processors;
 }
 
 const noInputs = () =>

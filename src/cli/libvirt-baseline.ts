@@ -3,7 +3,8 @@ import { QueryError } from '../cpu/errors.ts';
 import type { LibvirtCpu } from '../cpu/libvirt.ts';
 import { writeLibvirtCpu } from '../dialects/libvirt-write.ts';
 import type { Skipped } from '../fleet/fleet.ts';
-import { type LibvirtBaseline, libvirtAnswer } from '../solve/libvirt/answer.ts';
+import type { Finding } from '../solve/answer.ts';
+import { droppedByDriver, type LibvirtBaseline, libvirtAnswer } from '../solve/libvirt/answer.ts';
 import { libvirtBaseline } from '../solve/libvirt/baseline.ts';
 import { expandFeatures } from '../solve/libvirt/data.ts';
 import type { HostOptions } from './fleet.ts';
@@ -18,7 +19,7 @@ import {
 import { deliver, json } from './output.ts';
 import { painter } from './paint.ts';
 import { definitionLines, findingLines, type Page } from './render.ts';
-import { count, printable, printableAll } from './text.ts';
+import { count, listed, printable, printableAll } from './text.ts';
 
 export interface LibvirtBaselineOptions extends HostOptions, LibvirtOptions {
   readonly migratable?: true;
@@ -36,12 +37,7 @@ export async function runLibvirtBaseline(
       `--to ${options.to} is no answer of libvirt's rules; they give a <cpu> element, --to libvirt`,
     );
   const rules = await libvirtRules(call, options);
-  const { cpus, skipped } = await readRuleCpus(
-    rules,
-    call,
-    [...inputs, ...(options.with ?? [])],
-    options,
-  );
+  const { cpus, skipped } = await readRuleCpus(rules, call, inputs, options);
   const cpu = solveLibvirt(rules, withoutIds(cpus, options.without), options);
   if (options.to) {
     await deliver(call.io, writeLibvirtCpu(cpu), options.output);
@@ -92,9 +88,23 @@ const answerOf = (
   stack: [map.stack],
   ...libvirtAnswer(catalog, map, cpu),
   hosts,
-  findings: [],
+  findings: findingsOf(cpu),
   ...(skipped.length > 0 ? { skipped } : {}),
 });
+
+function findingsOf(cpu: LibvirtCpu): Finding[] {
+  const dropped = droppedByDriver(cpu);
+  if (dropped.length === 0) return [];
+  return [
+    {
+      code: 'driver-drops',
+      severity: 'info',
+      count: 0,
+      hosts: [],
+      message: `virsh -c qemu:///system leaves ${listed(dropped)} out of this answer: that is its QEMU driver's doing, not that of the rules`,
+    },
+  ];
+}
 
 function render(answer: LibvirtBaseline, page: Page): string {
   const { paint } = page;
@@ -106,7 +116,9 @@ function render(answer: LibvirtBaseline, page: Page): string {
     '',
     ...definitionLines(answer.definitions, answer.stack, page, 12),
     `  ${paint.dim(`${count(answer.features.length, 'feature')} by its map; fallback ${answer.fallback}`)}`,
-    ...(answer.skipped ? ['', ...findingLines([], answer.skipped, page)] : []),
+    ...(answer.findings.length > 0 || answer.skipped
+      ? ['', ...findingLines(answer.findings, answer.skipped ?? [], page)]
+      : []),
   ];
   return `${lines.join('\n')}\n`;
 }

@@ -1,8 +1,10 @@
 // plimsoll baseline --explain-rules: where the safe rules and libvirt's answer differently, and why.
 
 import { meet } from '../core/rows.ts';
+import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
-import type { Fleet } from '../fleet/fleet.ts';
+import type { Input } from '../dialects/dialect.ts';
+import type { Unreadable } from '../dialects/read.ts';
 import { baseline } from '../solve/baseline.ts';
 import { libvirtAnswer } from '../solve/libvirt/answer.ts';
 import { allBits } from '../solve/libvirt/data.ts';
@@ -14,10 +16,10 @@ import {
   type Step,
 } from '../solve/libvirt/explain.ts';
 import type { BaselineOptions } from '../solve/line.ts';
+import { hostsOf, openAsked } from './fleet.ts';
 import { type Answer, type Call, columnsOf } from './io.ts';
 import { type LibvirtBaselineOptions, solveLibvirt } from './libvirt-baseline.ts';
-import { type LibvirtRules, libvirtRules, type RuleCpu, readRuleCpus } from './libvirt-inputs.ts';
-
+import { type LibvirtRules, libvirtRules, type RuleCpu, ruleCpusOf } from './libvirt-inputs.ts';
 import { deliver, json } from './output.ts';
 import { painter } from './paint.ts';
 import { definitionLines, type Page } from './render.ts';
@@ -26,16 +28,20 @@ import { count, printableAll, wrap, wrapSentence } from './text.ts';
 export async function runExplainRules(
   call: Call,
   inputs: readonly string[],
-  fleet: Fleet,
+  catalog: Catalog,
   how: BaselineOptions,
   options: LibvirtBaselineOptions,
 ): Promise<Answer> {
   // --stack is of the safe rules here; libvirt's are those of its own version, or of --catalog.
   const { stack: _, ...rest } = options;
   const rules = await libvirtRules(call, rest);
-  const { cpus } = await readRuleCpus(rules, call, [...inputs, ...(options.with ?? [])], options);
+  // Both sides ask the same bytes, and standard input comes once.
+  const opened: (Input | Unreadable)[] = [];
+  for await (const input of openAsked(catalog, inputs, call.io, options)) opened.push(input);
+  const fleet = await hostsOf(catalog, call.io, opened, options);
+  const { cpus } = await ruleCpusOf(rules, opened, options);
   const left = cpus.filter((c) => !(options.without ?? []).includes(c.id));
-  const answer = explainRules(fleet.catalog, baseline(fleet, how), outcome(rules, left, options));
+  const answer = explainRules(catalog, baseline(fleet, how), outcome(rules, left, options));
   const page = { columns: columnsOf(call.io.stdout), paint: painter(call.io, options) };
   await deliver(
     call.io,

@@ -11,6 +11,7 @@ import type { Dialect, Input } from '../dialects/dialect.ts';
 import { dialectByName, dialectNames, recogniseDialect } from '../dialects/index.ts';
 import { readLearnt } from '../dialects/learnt.ts';
 import { readPlacedCpus } from '../dialects/libvirt-element.ts';
+import type { Unreadable } from '../dialects/read.ts';
 import type { Skipped } from '../fleet/fleet.ts';
 import { hostIds } from '../fleet/ids.ts';
 import {
@@ -23,7 +24,7 @@ import {
 } from '../solve/libvirt/data.ts';
 import { decode } from '../solve/libvirt/decode.ts';
 import { dataOfDescription, type Hypervisor, hypervisorOf } from '../solve/libvirt/hypervisor.ts';
-import { type HostOptions, openInputs } from './fleet.ts';
+import { type HostOptions, openAsked } from './fleet.ts';
 import { readOne } from './inputs.ts';
 import type { Call, Io } from './io.ts';
 
@@ -125,15 +126,24 @@ export async function readRuleCpus(
   paths: readonly string[],
   options: HostOptions,
 ): Promise<{ cpus: RuleCpu[]; skipped: Skipped[] }> {
-  const placed: (Read & { input: string; host: string | null })[] = [];
+  return ruleCpusOf(rules, openAsked(rules.catalog, paths, io, options), options);
+}
+
+/** The same of inputs that were opened. */
+export async function ruleCpusOf(
+  rules: LibvirtRules,
+  opened: AsyncIterable<Input | Unreadable> | Iterable<Input | Unreadable>,
+  options: HostOptions,
+): Promise<{ cpus: RuleCpu[]; skipped: Skipped[] }> {
+  const placed: (Read & { input: string })[] = [];
   const problems: Skipped[] = [];
   const alike = new Alike<readonly Read[]>();
-  for await (const input of openInputs(paths, io, options)) {
+  for await (const input of opened) {
     try {
       if ('error' in input) throw input.error;
       const make = () => read(rules.catalog, input, options.from);
-      for (const { found, line } of await alike.get(input, make))
-        placed.push({ input: input.name, host: 'host' in found ? found.host : null, found, line });
+      for (const { host, found, line } of await alike.get(input, make))
+        placed.push({ input: input.name, host, found, line });
     } catch (error) {
       if (!(error instanceof QueryError)) throw error;
       problems.push({ input: input.name, reason: error.message });
@@ -148,6 +158,7 @@ export async function readRuleCpus(
 
 /** What an input says of one CPU, and the line on which it does. */
 interface Read {
+  readonly host: string | null;
   readonly found: Description | LibvirtCpu;
   readonly line: number | null;
 }
@@ -160,9 +171,9 @@ async function read(
   const dialect = dialectOf(input, from);
   // The elements alone are a tenth of the work of what they say about features, which libvirt's rules ask otherwise.
   if (dialect.name === 'libvirt' && !headOf(input).includes('<cpudata'))
-    return (await readPlacedCpus(input)).map(({ cpu, line }) => ({ found: cpu, line }));
+    return (await readPlacedCpus(input)).map(({ host, cpu, line }) => ({ host, found: cpu, line }));
   const described = await describe(catalog, input, dialect);
-  return described.map((found) => ({ found, line: found.line }));
+  return described.map((found) => ({ host: found.host, found, line: found.line }));
 }
 
 async function describe(catalog: Catalog, input: Input, dialect: Dialect): Promise<Description[]> {

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { QueryError } from '../cpu/errors.ts';
 import { writeLibvirtCpu } from '../dialects/libvirt-write.ts';
-import { type LibvirtResolved, libvirtAnswer } from '../solve/libvirt/answer.ts';
+import { droppedByDriver, type LibvirtResolved, libvirtAnswer } from '../solve/libvirt/answer.ts';
 import { libvirtCompare, partialCheck } from '../solve/libvirt/compare.ts';
 import { withoutUnmigratable } from '../solve/libvirt/data.ts';
 import { translateCpu, updateCpu } from '../solve/libvirt/update.ts';
@@ -25,7 +25,7 @@ import {
   stackOption,
 } from './options.ts';
 import { deliver, json } from './output.ts';
-import { printable } from './text.ts';
+import { listed, printable } from './text.ts';
 
 interface Options extends HostOptions, LibvirtOptions {
   readonly to?: string;
@@ -86,6 +86,15 @@ async function run(call: Call, host: string, guest: string, options: Options): P
     );
   if (isChecked && refusals.length > 0) return 1;
   const resolved = guests.map((cpu) => ({ cpu, result: resolve(rules, own, cpu, options) }));
+  if (!options.quiet)
+    for (const { cpu, result } of resolved) {
+      const dropped = droppedByDriver(result);
+      if (dropped.length > 0)
+        await write(
+          call.io.stderr,
+          `note: ${printable(cpu.where)}: libvirt's QEMU driver leaves ${printable(listed(dropped))} out of what it starts\n`,
+        );
+    }
   const answer: LibvirtResolved = {
     schema: 'plimsoll.resolve/1',
     rules: 'libvirt',

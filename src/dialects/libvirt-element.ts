@@ -90,6 +90,8 @@ export async function readLibvirtCpus(input: Input, type: CpuType = 'auto'): Pro
 
 /** A CPU, and the line on which it stands; equal ones are one object, which says where the first of them stands. */
 export interface PlacedCpu {
+  /** The name of the domain that has it. */
+  readonly host: string | null;
   readonly cpu: LibvirtCpu;
   readonly line: number;
 }
@@ -102,7 +104,7 @@ export async function readPlacedCpus(
   const cpus = await readAlike(
     input,
     (part) => readEach(part, type),
-    ({ cpu, line }, lines) => ({ cpu, line: line + lines }),
+    (found, lines) => ({ ...found, line: found.line + lines }),
   );
   if (cpus.length === 0)
     throw new QueryError(
@@ -118,7 +120,8 @@ async function readEach(input: Input, type: CpuType): Promise<PlacedCpu[]> {
       const element = cpuElementOf(found);
       if (!element) continue;
       const cpu = parseCpu(input.name, element, type);
-      cpus.push({ cpu, line: cpu.line });
+      const host = found.kind === 'domain' ? childText(found.element, 'name') : null;
+      cpus.push({ host, cpu, line: cpu.line });
     }
   });
   return cpus;

@@ -1,6 +1,7 @@
 // libvirt's answers as data: what --json prints. Features have QEMU's names, as everywhere.
 import { clearBit, type Row, setBit } from '../../core/rows.ts';
 import type { Catalog } from '../../cpu/catalog.ts';
+import drivers from '../../cpu/data/drivers.ts';
 import type { Definition } from '../../cpu/definition.ts';
 import type { View } from '../../cpu/host.ts';
 import type { LibvirtCpu } from '../../cpu/libvirt.ts';
@@ -96,6 +97,12 @@ export const namesIn = (catalog: Catalog, map: LibvirtMap, row: Row): string[] =
     .idsIn(row)
     .map((id) => catalog.features[id]?.name ?? map.features.find((f) => f.id === id)!.name)
     .sort(byBytes);
+
+const DROPPED: ReadonlySet<string> = new Set(drivers.qemu);
+
+/** Features that the definition lists and libvirt's QEMU driver leaves out of what it answers and starts. */
+export const droppedByDriver = ({ features }: LibvirtCpu): string[] =>
+  features.map((f) => f.name).filter((name) => DROPPED.has(name));
 
 /** What the definition gives; nothing of a model that is no x86 one. */
 function rowOfCpu(map: LibvirtMap, cpu: LibvirtCpu): Row {

@@ -5,7 +5,7 @@ import type { LibvirtCpu } from '../../cpu/libvirt.ts';
 import type { LibvirtMap } from '../../cpu/libvirt-map.ts';
 import { driverOf } from './arch.ts';
 import { armBaseline } from './arm.ts';
-import { allBits, type CpuInput, guestStub, type ModelList, modelOf } from './data.ts';
+import { allBits, type CpuInput, guestStub, type ModelList, modelOf, unknownName } from './data.ts';
 import { decode } from './decode.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import { ppcBaseline } from './ppc64.ts';
@@ -62,6 +62,7 @@ function x86Baseline(
   { migratable = false, models = null, allowed = null }: Restriction,
 ): LibvirtCpu {
   const each = distinct(inputs);
+  refuseUnknown(map, inputs, each);
   const vendor = commonVendor(map, each);
   let common = commonRow(map, each);
   if (allowed) common = meet(common, map.narrow(allowed));
@@ -84,6 +85,39 @@ function x86Baseline(
     vendor: each.every(({ cpu }) => cpu.vendor !== null) ? found.vendor : null,
   };
 }
+
+/** libvirt stops at the first name that it does not know; here each is named, with the first host that has it. */
+function refuseUnknown(
+  map: LibvirtMap,
+  inputs: readonly CpuInput[],
+  each: readonly CpuInput[],
+): void {
+  if (each.every((input) => unknownIn(map, input).length === 0)) return;
+  const found = new Map<string, Unknown & { readonly first: CpuInput; count: number }>();
+  for (const first of inputs)
+    for (const unknown of unknownIn(map, first)) {
+      const key = `${unknown.kind} ${unknown.name}`;
+      const known = found.get(key);
+      if (known) known.count++;
+      else found.set(key, { ...unknown, first, count: 1 });
+    }
+  const problems = [...found.values()].map(({ kind, name, first: { where }, count }) =>
+    unknownName(map, count === 1 ? where : `${where} and ${count - 1} more`, kind, name),
+  );
+  throw new QueryError(problems.join('\n'));
+}
+
+interface Unknown {
+  readonly kind: 'model' | 'feature';
+  readonly name: string;
+}
+
+const unknownIn = (map: LibvirtMap, { cpu }: CpuInput): Unknown[] => [
+  ...(map.model(cpu.model!) ? [] : [{ kind: 'model' as const, name: cpu.model! }]),
+  ...cpu.features
+    .filter((f) => f.policy !== 'optional' && !map.feature(f.name))
+    .map(({ name }) => ({ kind: 'feature' as const, name })),
+];
 
 /** What all of them have. */
 function commonRow(map: LibvirtMap, inputs: readonly CpuInput[]): Row {

@@ -85,20 +85,23 @@ const STUB: Omit<LibvirtCpu, 'type'> = {
 /** @throws QueryError for a model that this libvirt does not know. */
 export function modelOf(map: LibvirtMap, { where, cpu }: CpuInput): MapModel {
   const model = map.model(cpu.model!);
-  if (!model)
-    throw new QueryError(
-      `${where}: ${map.stack} knows no CPU model "${cpu.model}"; choose a libvirt that does with --stack`,
-    );
+  if (!model) throw new QueryError(unknownName(map, where, 'model', cpu.model!));
   return model;
 }
+
+/** The sentence about a name that this libvirt does not know. */
+export const unknownName = (
+  { stack }: LibvirtMap,
+  where: string,
+  kind: 'model' | 'feature',
+  name: string,
+): string =>
+  `${where}: ${stack} knows no CPU ${kind} "${name}"; choose a libvirt that does with --stack`;
 
 /** @throws QueryError for a feature that this libvirt does not know. */
 export function featureOf(map: LibvirtMap, where: string, name: string): MapFeature {
   const feature = map.feature(name);
-  if (!feature)
-    throw new QueryError(
-      `${where}: ${map.stack} knows no CPU feature "${name}"; choose a libvirt that does with --stack`,
-    );
+  if (!feature) throw new QueryError(unknownName(map, where, 'feature', name));
   return feature;
 }
 
