@@ -287,12 +287,15 @@ const stream = (bytes: Uint8Array): Stream => {
 
 /** All that a fleet says of its hosts. */
 const whole = (fleet: Fleet) => ({
-  members: fleet.members.map(({ class: index, ...m }) => ({
-    ...m,
-    has: fleet.names(fleet.has(index)),
-    known: fleet.names(fleet.known(index)),
-    facts: fleet.classes[index],
-  })),
+  // Hosts without names are in no order.
+  members: fleet.members
+    .map(({ class: index, ...m }) => ({
+      ...m,
+      has: fleet.names(fleet.has(index)),
+      known: fleet.names(fleet.known(index)),
+      facts: fleet.classes[index],
+    }))
+    .sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)),
   unnamed: fleet.unnamed,
   weights: [...fleet.weights],
   skipped: fleet.skipped,
