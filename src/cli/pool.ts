@@ -31,7 +31,11 @@ function start(name: string, workerData: Task): Promise<ThreadScan> {
           { cause },
         ),
       );
-    const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData });
+    const worker = new Worker(new URL('./worker.js', import.meta.url), {
+      workerData,
+      // What a thread makes in JavaScript is little; the default lets garbage of 48 MB wait.
+      resourceLimits: { maxYoungGenerationSizeMb: 2 },
+    });
     worker.on('message', resolve);
     worker.on('error', stopped);
     worker.on('exit', () => stopped());
