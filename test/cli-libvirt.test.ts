@@ -261,6 +261,16 @@ test('explains where the two decide differently', async () => {
   assert.ok((rules.get('accelerator') as string[]).includes('kvmclock'));
 });
 
+test('explains a model that the stack of the safe rules does not know', async () => {
+  const genoa = file('genoa.xml', host('EPYC-Genoa', 'AMD'));
+  const model = async (...stack: string[]) =>
+    (await json('baseline', '--explain-rules', ...stack, genoa)).steps.find(
+      (step: { rule: string }) => step.rule === 'model',
+    )?.libvirt;
+  assert.is(await model(), 'EPYC-Genoa, which it knows itself; libvirt@9.0 does not');
+  assert.is(await model('--stack', 'newest'), undefined);
+});
+
 test('explains what comes through standard input, and what --with names', async () => {
   const own = host('Haswell', 'Intel', 'invtsc');
   const piped = await feed(own, 'baseline', '--explain-rules', '-', '--with', 'Penryn', '--json');

@@ -59,7 +59,7 @@ export function explainRules(catalog: Catalog, safe: Baseline, libvirt: LibvirtO
     steps: [
       ...refusals(safe, libvirt),
       ...(definition && own && definition.name !== own.name
-        ? [modelStep(definition, own, libvirt)]
+        ? [modelStep(catalog, safe.stack, definition, own, libvirt)]
         : []),
       ...(libvirt.answer && safe.features.length > 0
         ? featureSteps(catalog, safe, libvirt.answer)
@@ -95,7 +95,24 @@ function refusals(safe: Baseline, { refused }: LibvirtOutcome): Step[] {
   return steps;
 }
 
-function modelStep(safe: Definition, own: Definition, { names, costs }: LibvirtOutcome): Step {
+function modelStep(
+  catalog: Catalog,
+  stack: readonly string[],
+  safe: Definition,
+  own: Definition,
+  { names, costs }: LibvirtOutcome,
+): Step {
+  const stranger = stack
+    .filter((name) => name.startsWith('libvirt@'))
+    .find((name) => catalog.libvirtFeatures(own.name, name.slice('libvirt@'.length)) === null);
+  if (stranger !== undefined)
+    return {
+      rule: 'model',
+      safe: `${safe.name}, which all software of the stack knows`,
+      libvirt: `${own.name}, which it knows itself; ${stranger} does not`,
+      why: `the answer is for ${stack.join(' and ')}; where these are newer, --stack says so`,
+      features: [],
+    };
   const price = (name: string) =>
     costs.has(name) ? `${name} (cost ${costs.get(name)})` : `${name} (not among its candidates)`;
   const isOnly = names.length === 1 && names[0] === own.name;
