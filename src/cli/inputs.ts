@@ -12,7 +12,11 @@ import { type Io, reasonOf } from './io.ts';
 /** Bytes of one input: a text must fit into one string of the language, and decompressed data is text too. */
 export const MAX_BYTES = 500_000_000;
 
-export type Progress = (done: number, total: number) => void;
+export interface Progress {
+  (done: number, total: number): void;
+  /** Fetches what is drawn with, ahead of work that does not wait for anything. */
+  readonly load?: () => Promise<void>;
+}
 
 /** A file to read, or why it cannot be. */
 export type Found = { readonly name: string; readonly size?: number; readonly error?: QueryError };

@@ -8,36 +8,41 @@ import { number } from './text.ts';
 const PATIENCE = 400;
 const PACE = 100;
 
-/** What is counted on the way: files, or the bytes of large ones. */
-export type Unit = 'files' | 'bytes';
+/** What is counted on the way: files, the bytes of large ones, or what a QEMU is asked about. */
+export type Unit = 'files' | 'bytes' | 'machine types';
 
 export function progressOn(output: Output, quiet: boolean, unit: Unit = 'files'): Progress {
   if (!output.isTTY || quiet) return () => {};
   const start = Date.now();
   let next = start + PATIENCE;
   let bar: SingleBar | null = null;
-  let ended = false;
-  return (done, total) => {
-    ended = done >= total;
-    if (ended) bar?.stop();
-    if (ended || Date.now() < next) return;
-    next = Date.now() + PACE;
-    if (bar) show(bar);
-    else
-      void import('cli-progress').then(({ default: { SingleBar } }) => {
-        if (ended || bar) return;
-        // The library draws on streams of Node, and what is handed in here is one where it is a terminal.
-        const stream = output as unknown as NodeJS.WriteStream;
-        bar = new SingleBar({ stream, format, clearOnComplete: true, hideCursor: true, fps: 10 });
-        bar.start(total, done);
-        show(bar);
-      });
-
-    function show(shown: SingleBar): void {
-      shown.update(done);
-      shown.render();
+  let drawn = false;
+  let loading: Promise<void> | undefined;
+  const load = (): Promise<void> => {
+    loading ??= import('cli-progress').then(({ default: { SingleBar } }) => {
+      // The library draws on streams of Node, and what is handed in here is one where it is a terminal.
+      const stream = output as unknown as NodeJS.WriteStream;
+      bar = new SingleBar({ stream, format, clearOnComplete: true, hideCursor: true, fps: 10 });
+    });
+    return loading;
+  };
+  const report = (done: number, total: number): void => {
+    if (done >= total) {
+      if (drawn) bar!.stop();
+      drawn = false;
+    } else if (Date.now() >= next) {
+      next = Date.now() + PACE;
+      if (!bar) {
+        void load();
+        return;
+      }
+      if (!drawn) bar.start(total, done);
+      drawn = true;
+      bar.update(done);
+      bar.render();
     }
   };
+  return Object.assign(report, { load });
 
   function format(_: unknown, { value, total }: { value: number; total: number }): string {
     const seconds = (Date.now() - start) / 1000;
@@ -47,7 +52,7 @@ export function progressOn(output: Output, quiet: boolean, unit: Unit = 'files')
     const what =
       unit === 'bytes'
         ? `${number(Math.round(rate / 1e6))} MB/s`
-        : `${number(value)} of ${number(total)} files`;
-    return `reading ${Math.floor(share * 100)} %, ${what}, ${left} s left`;
+        : `${number(value)} of ${number(total)} ${unit}`;
+    return `${unit === 'machine types' ? 'asking' : 'reading'} ${Math.floor(share * 100)} %, ${what}, ${left} s left`;
   }
 }

@@ -42,6 +42,7 @@ export async function* openStreams(
   let done = 0;
   for (const file of found) {
     progress(done, total);
+    if ((file.size ?? 0) >= PARALLEL) await progress.load?.();
     const onward = (bytes: number) => progress(done + bytes, total);
     yield* openOne(file, io, threads, onward);
     done += file.size ?? 0;
