@@ -105,6 +105,7 @@ export class Fleet {
   readonly #listed: number;
   #members: Everyone | undefined;
   #firsts: readonly First[] | undefined;
+  #kindsOf: readonly (readonly number[])[] | undefined;
 
   /** @throws QueryError when more names are unknown to the catalog than a row may hold. */
   constructor(
@@ -154,12 +155,12 @@ export class Fleet {
 
   /** What guests on hosts of a class can have. */
   has(index: number): Row {
-    return this.rows.at(index).slice(0, this.bits >> 5);
+    return this.rows.at(index).subarray(0, this.bits >> 5);
   }
 
   /** What is known of a class, there or not. */
   known(index: number): Row {
-    return this.rows.at(index).slice(this.bits >> 5);
+    return this.rows.at(index).subarray(this.bits >> 5);
   }
 
   /** These features as a row that `rows` can be held against: nothing is asked of what is known. */
@@ -247,16 +248,24 @@ export class Fleet {
 
   /** The hosts of these classes. */
   membersOf(classes: Iterable<number>): HostSet {
-    const wanted = new Set(classes);
-    return this.hostsWhere((_, kind) => wanted.has(this.classOfKind[kind]!));
+    this.#kindsOf ??= this.#byClass();
+    const kinds = new Set<number>();
+    for (const index of classes) for (const kind of this.#kindsOf[index]!) kinds.add(kind);
+    return new HostSet(this, kinds);
   }
 
   /** The hosts of the kinds that a test holds for. */
   hostsWhere(keep: (kind: Kind, index: number) => boolean): HostSet {
-    return new HostSet(
-      this,
-      new Set([...this.kinds.keys()].filter((i) => keep(this.kinds[i]!, i))),
-    );
+    const kinds = new Set<number>();
+    for (const [i, kind] of this.kinds.entries()) if (keep(kind, i)) kinds.add(i);
+    return new HostSet(this, kinds);
+  }
+
+  /** The kinds of each class. */
+  #byClass(): number[][] {
+    const kinds: number[][] = this.classes.map(() => []);
+    for (const [kind, index] of this.classOfKind.entries()) kinds[index]!.push(kind);
+    return kinds;
   }
 
   #identity(): number[] {
