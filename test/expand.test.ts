@@ -187,7 +187,7 @@ test('no string does anything but expand or be refused', () => {
   const name = fc.oneof(
     fc.constantFrom(
       ...catalog.features.flatMap((f) => [f.name, ...f.aliases]),
-      ...propertiesOf('10.0').map((p) => p.name),
+      ...propertiesOf(catalog, '10.0').map((p) => p.name),
     ),
     fc.string({ maxLength: 6 }),
   );

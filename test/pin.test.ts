@@ -43,7 +43,7 @@ const VALUES: Record<string, readonly string[]> = {
   auto: ['on', 'off', 'auto'],
   string: ['GenuineIntel', 'AuthenticAMD', ''],
 };
-const properties = propertiesOf('7.2')
+const properties = propertiesOf(catalog, '7.2')
   .filter((p) => p.type !== 'fixed' && p.only === undefined)
   .flatMap((p) => (VALUES[p.type] ?? ['0', '7', '36', '45']).map((v) => `${p.name}=${v}`));
 const feature = fc

@@ -1,6 +1,6 @@
 // plimsoll drift: what a change of machine type, model version or stack does to guests on this fleet.
 import type { Command } from 'commander';
-import { type Catalog, loadCatalog } from '../cpu/catalog.ts';
+import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Guest } from '../cpu/guest.ts';
 import { parseStack, type StackEntry } from '../cpu/stack.ts';
@@ -22,7 +22,7 @@ import {
 import { deliver, json } from './output.ts';
 import { painter } from './paint.ts';
 import { progressOn } from './progress.ts';
-import { type QemuOptions, qemuOptions, qemuVersion, required } from './qemu-options.ts';
+import { catalogOf, type QemuOptions, qemuOptions, qemuVersion, required } from './qemu-options.ts';
 import { renderDrift, renderMatrix } from './render-drift.ts';
 import { printableAll } from './text.ts';
 
@@ -78,7 +78,7 @@ interface Side {
 }
 
 async function run(call: Call, inputs: readonly string[], options: DriftOptions): Promise<Answer> {
-  const catalog = await loadCatalog();
+  const catalog = await catalogOf(options, call.io);
   const changes = [options.toMachine, options.toCpu, options.toStack].some((o) => o !== undefined);
   if (!changes && !options.matrix)
     throw new QueryError(

@@ -21,7 +21,7 @@ const meaning = (m: Machine): string => MEANINGS[m.default];
 
 /** What names without a version (pc, q35) stand for in the newest QEMU. */
 const newestAliases = (catalog: Catalog): [string, string][] =>
-  Object.entries(machineAliases(catalog.versions.qemu.at(-1)!));
+  Object.entries(machineAliases(catalog, catalog.versions.qemu.at(-1)!));
 
 const covers = (ranges: readonly (readonly number[])[], index: number): boolean =>
   ranges.some(([from, to]) => index >= from! && index <= (to ?? from!));

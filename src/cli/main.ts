@@ -131,7 +131,7 @@ const COMMANDS: readonly Entry[] = [
   {
     name: 'learn',
     group: 'Catalog:',
-    summary: 'a catalog from the libvirt at hand',
+    summary: 'a catalog from the libvirt or QEMU at hand',
     load: () => import('./learn.ts'),
   },
 ];

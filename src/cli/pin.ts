@@ -1,6 +1,6 @@
 // plimsoll pin: a CPU definition that no machine type can change.
 import { type Command, Option } from 'commander';
-import { type Catalog, loadCatalog } from '../cpu/catalog.ts';
+import type { Catalog } from '../cpu/catalog.ts';
 import { edgeStack, type Stack } from '../cpu/stack.ts';
 import {
   cpuArgument,
@@ -15,7 +15,7 @@ import { type Answer, type Answering, type Call, columnsOf, type Io, write } fro
 import { type OutputOptions, outputOptions, type StackOptions, stackOption } from './options.ts';
 import { deliver, json } from './output.ts';
 import { painter } from './paint.ts';
-import { type QemuOptions, qemuOptions, qemuVersion, required } from './qemu-options.ts';
+import { catalogOf, type QemuOptions, qemuOptions, qemuVersion, required } from './qemu-options.ts';
 import { heading, type Page } from './render.ts';
 import { count, printable, wrapSentence } from './text.ts';
 
@@ -53,7 +53,7 @@ export function define(command: Command, answering: Answering): void {
 }
 
 async function run({ io }: Call, options: PinOptions): Promise<Answer> {
-  const catalog = await loadCatalog();
+  const catalog = await catalogOf(options, io);
   const cpu = required(options.cpu, '--cpu', 'Skylake-Server,+pcid');
   const machine = required(
     options.machine,

@@ -12,7 +12,7 @@ const tcgRows = new WeakMap<Catalog, Map<string, Row>>();
 export function tcgRow(catalog: Catalog, qemu: string): Row {
   const rows = tcgRows.get(catalog) ?? new Map<string, Row>();
   tcgRows.set(catalog, rows);
-  const row = rows.get(qemu) ?? catalog.row(tcgFeatures(qemu));
+  const row = rows.get(qemu) ?? catalog.row(tcgFeatures(catalog, qemu));
   rows.set(qemu, row);
   return row;
 }

@@ -10,6 +10,7 @@ import type {
   Vendor,
   VendorName,
 } from './feature.ts';
+import { type Files, habitsOf, type LearntQemu, withQemu } from './learnt.ts';
 import { byBytes } from './order.ts';
 import { RecordedFeature } from './record.ts';
 import type * as Data from './schema.ts';
@@ -36,6 +37,22 @@ export function loadCatalog(): Promise<Catalog> {
   return loading;
 }
 
+/**
+ * The catalog with further QEMUs, each beside those that it has.
+ * @throws QueryError for two of one release.
+ */
+export async function loadCatalogWith(learnt: readonly LearntQemu[]): Promise<Catalog> {
+  if (learnt.length === 0) return loadCatalog();
+  const text = await import('./data.ts');
+  const { features, libvirt, qemu, machines } = learnt.reduce<Files>(withQemu, {
+    features: JSON.parse(text.features),
+    libvirt: JSON.parse(text.libvirt),
+    qemu: JSON.parse(text.qemu),
+    machines: JSON.parse(text.machines),
+  });
+  return new Catalog(features, libvirt, qemu, () => machines, learnt);
+}
+
 export class Catalog {
   readonly features: readonly Feature[];
   /** Bits of a row that holds the catalog's features and no unknown one. */
@@ -45,6 +62,8 @@ export class Catalog {
   readonly versions: Readonly<Record<Product, readonly string[]>>;
   /** The release that stands for a version: qemu@10.0 → 10.0.13. */
   readonly patches: Readonly<Record<string, string>>;
+  /** Versions of QEMU that were learnt. */
+  readonly learnt: ReadonlyMap<string, LearntQemu>;
   readonly libvirtModels: ReadonlyMap<string, LibvirtModel>;
   readonly qemuModels: ReadonlyMap<string, QemuModel>;
   /** In QEMU's order: if none of `any` is on, all of `clears` go off. */
@@ -69,6 +88,8 @@ export class Catalog {
   readonly #qemuRecords: ReadonlyMap<string, Data.QemuModelRecord>;
   /** Expanded lists of features by record; most questions look at a few models only. */
   readonly #rows = new Map<Data.Lists, Row>();
+  /** Of learnt versions the names of models and features that they have. */
+  readonly #learntNames: ReadonlyMap<string, ReadonlySet<string>>;
   readonly #readMachines: () => Data.MachinesFile;
   #machines:
     | (Data.MachinesFile & { byModel: ReadonlyMap<string, Data.MachinesFile['changes']> })
@@ -79,7 +100,12 @@ export class Catalog {
     libvirt: Data.LibvirtFile,
     qemu: Data.QemuFile,
     machines: () => Data.MachinesFile,
+    learnt: readonly LearntQemu[] = NONE,
   ) {
+    this.learnt = new Map(learnt.map((q) => [q.version, q]));
+    this.#learntNames = new Map(
+      learnt.map((q) => [q.version, new Set([...q.models.map((m) => m.name), ...q.features])]),
+    );
     const ids = new Map(features.features.map((f, id) => [f.name, id]));
     this.features = features.features.map((record, id) => new RecordedFeature(id, record, ids));
     this.bits = this.features.length;
@@ -322,8 +348,29 @@ export class Catalog {
 
   hasQemuModel(name: string, version: string): boolean {
     const model = this.qemuModels.get(name);
+    const learnt = this.#learntNames.get(version);
+    if (learnt) return model !== undefined && learnt.has(name);
     if (!model || !this.isSince('qemu', version, model.since)) return false;
     return model.until === null || this.isSince('qemu', model.until, version);
+  }
+
+  /** Whether this QEMU knows a feature. */
+  hasQemuFeature(feature: Feature, version: string): boolean {
+    const learnt = this.#learntNames.get(version);
+    if (learnt) return learnt.has(feature.name);
+    const { qemu } = feature;
+    return qemu !== null && !this.learnt.has(qemu) && this.isSince('qemu', version, qemu);
+  }
+
+  /** The version whose habits a QEMU has, where no data tells its own. */
+  habitsOf(qemu: string): string {
+    const learnt = this.learnt.get(qemu);
+    return learnt
+      ? habitsOf(
+          learnt,
+          this.versions.qemu.filter((v) => !this.learnt.has(v)),
+        )
+      : qemu;
   }
 
   /** Machine types, oldest first within a family; ranges of the changes are positions in this list. */

@@ -189,7 +189,7 @@ class Builder {
   #tableValues(resolved: string): Record<string, PropertyValue> {
     const { qemu } = this.#where;
     const values: Record<string, PropertyValue> = {};
-    for (const p of propertiesOf(qemu))
+    for (const p of propertiesOf(this.#catalog, qemu))
       if (
         p.default !== undefined &&
         p.default !== null &&
@@ -198,7 +198,7 @@ class Builder {
       )
         values[p.name] = p.default;
     Object.assign(values, { level: AUTO, xlevel: AUTO, xlevel2: AUTO, 'level-func7': AUTO });
-    if (this.#isMax()) Object.assign(values, maxValues(qemu));
+    if (this.#isMax()) Object.assign(values, maxValues(this.#catalog, qemu));
     if (this.#catalog.qemuFeatures(resolved, qemu) === null) return values;
     const {
       level,
@@ -208,7 +208,7 @@ class Builder {
       ...rest
     } = this.#catalog.qemuModels.get(resolved)!.values;
     for (const [name, value] of Object.entries(rest))
-      if (findProperty(name, qemu)) values[name] = value;
+      if (findProperty(this.#catalog, name, qemu)) values[name] = value;
     return { ...values, 'min-level': level!, 'min-xlevel': xlevel! };
   }
 
@@ -307,16 +307,12 @@ class Builder {
 
   #findFeature(name: string): Feature | undefined {
     const feature = this.#catalog.findQemu(name);
-    return feature &&
-      feature.qemu !== null &&
-      this.#catalog.isSince('qemu', this.#where.qemu, feature.qemu)
-      ? feature
-      : undefined;
+    return feature && this.#catalog.hasQemuFeature(feature, this.#where.qemu) ? feature : undefined;
   }
 
   #findProperty(name: string): Property {
     const { qemu } = this.#where;
-    const property = findProperty(name, qemu);
+    const property = findProperty(this.#catalog, name, qemu);
     if (property && (property.of !== 'max' || this.#isMax())) {
       if (property.type === 'fixed' && name !== 'realized')
         throw new QueryError(`${name} can be read, not set`);
@@ -330,7 +326,7 @@ class Builder {
       ...this.#catalog.features
         .filter((f) => f.qemu !== null)
         .flatMap((f) => [f.name, ...f.aliases]),
-      ...propertiesOf(qemu).map((p) => p.name),
+      ...propertiesOf(this.#catalog, qemu).map((p) => p.name),
     ];
     throw new QueryError(`QEMU ${qemu} has no CPU property "${name}"${didYouMean(name, known)}`);
   }
@@ -352,7 +348,9 @@ class Builder {
   /** Clears what has lost its prerequisites, in QEMU's order; returns what of it was asked for by name. */
   #close(): Row {
     const orphaned = emptyRow(this.#catalog.bits);
-    const later = laterDependencies(this.#where.qemu).map((name) => this.#catalog.feature(name).id);
+    const later = laterDependencies(this.#catalog, this.#where.qemu).map(
+      (name) => this.#catalog.feature(name).id,
+    );
     for (const { any, clears } of this.#catalog.dependencies) {
       if (any.some((id) => hasBit(this.#features, id) || later.includes(id))) continue;
       for (const id of clears) {

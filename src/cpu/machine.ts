@@ -17,7 +17,7 @@ export interface Machine {
  * @throws QueryError for one that this QEMU does not have, with those that have it or the nearest names.
  */
 export function findMachine(catalog: Catalog, name: string, qemu: string): Machine {
-  const full = machineAliases(qemu)[name] ?? name;
+  const full = machineAliases(catalog, qemu)[name] ?? name;
   const index = catalog.machines.findIndex((m) => m.name === full);
   const machine = catalog.machines[index];
   if (machine?.qemu.includes(qemu)) return { name: full, index, cpuVersion: machine.default };

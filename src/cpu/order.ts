@@ -14,3 +14,9 @@ export function byBytes(a: string, b: string): number {
   }
   return a.length - b.length;
 }
+
+/** Major and minor by number; a patch level of the wanted version does not make it older. */
+export function compareVersions(a: string, b: string): number {
+  const [x, y] = [a, b].map((v) => v.split('.').map(Number));
+  return x![0]! - y![0]! || (x![1] ?? 0) - (y![1] ?? 0);
+}

@@ -1,35 +1,11 @@
 // The numbers, words and switches of a QEMU CPU that are no feature bits, and what QEMU makes of them.
+import type { Catalog } from './catalog.ts';
 import data from './data/properties.ts';
+import type { Property, PropertyValue } from './schema.ts';
 
-export type PropertyValue = string | number | boolean;
+export type { Property, PropertyValue } from './schema.ts';
+
 export type Properties = Readonly<Record<string, PropertyValue>>;
-
-export interface Property {
-  readonly name: string;
-  /** fixed: there to be read only. auto: on, off or auto. */
-  readonly type:
-    | 'bool'
-    | 'auto'
-    | 'string'
-    | 'uint8'
-    | 'uint16'
-    | 'uint32'
-    | 'uint64'
-    | 'int32'
-    | 'int64'
-    | 'fixed';
-  /** On the newest machine type, for a model that says nothing; null is unset. */
-  readonly default?: PropertyValue | null;
-  readonly min?: number;
-  readonly max?: number;
-  readonly mask?: number;
-  /**
-   * vcpu: the place of one virtual processor, not its kind. start: how it starts. max: only max and host have it.
-   */
-  readonly of?: 'vcpu' | 'start' | 'max';
-  /** The one QEMU of the catalog that has it; all where absent. */
-  readonly only?: string;
-}
 
 /** Properties of a CPU by name, features among them, in the order in which they are to be written. */
 export type Settings = readonly (readonly [name: string, value: PropertyValue])[];
@@ -41,18 +17,40 @@ export const valueText = (value: PropertyValue): string =>
 const known = new Map((data.properties as Property[]).map((p) => [p.name, p]));
 const aliases = new Map(Object.entries(data.aliases));
 
-/** The property of this name in this QEMU, by its own name or its alias. */
-export function findProperty(name: string, qemu: string): Property | undefined {
-  const property = known.get(aliases.get(name) ?? name);
-  return property?.only === undefined || property.only === qemu ? property : undefined;
+/** The property of this name or alias in any QEMU of the catalog's own data. */
+export const propertyOf = (name: string): Property | undefined =>
+  known.get(aliases.get(name) ?? name);
+
+const tables = new WeakMap<Catalog, Map<string, ReadonlyMap<string, Property>>>();
+
+function tableOf(catalog: Catalog, qemu: string): ReadonlyMap<string, Property> {
+  const byQemu = tables.get(catalog) ?? new Map<string, ReadonlyMap<string, Property>>();
+  tables.set(catalog, byQemu);
+  const learnt = catalog.learnt.get(qemu);
+  const table =
+    byQemu.get(qemu) ??
+    new Map(
+      // What can only be read is there whether it is listed or not.
+      (learnt
+        ? [...[...known.values()].filter((p) => p.type === 'fixed'), ...learnt.properties]
+        : [...known.values()].filter((p) => p.only === undefined || p.only === qemu)
+      ).map((p) => [p.name, p]),
+    );
+  byQemu.set(qemu, table);
+  return table;
 }
 
-export const propertiesOf = (qemu: string): Property[] =>
-  [...known.values()].filter((p) => p.only === undefined || p.only === qemu);
+/** The property of this name in this QEMU, by its own name or its alias. */
+export const findProperty = (catalog: Catalog, name: string, qemu: string): Property | undefined =>
+  tableOf(catalog, qemu).get(aliases.get(name) ?? name);
+
+export const propertiesOf = (catalog: Catalog, qemu: string): Property[] => [
+  ...tableOf(catalog, qemu).values(),
+];
 
 /** Properties that this QEMU lacks and another of the catalog has. */
-export const propertiesBeyond = (qemu: string): Property[] =>
-  [...known.values()].filter((p) => p.only !== undefined && p.only !== qemu);
+export const propertiesBeyond = (catalog: Catalog, qemu: string): Property[] =>
+  [...known.values()].filter((p) => p.only !== undefined && !tableOf(catalog, qemu).has(p.name));
 
 /** What a feature needs of the maximum CPUID leaf: the words that raise it, and leaves beyond their own. */
 export const levelRules: {
@@ -65,28 +63,31 @@ export const levelRules: {
 export const notAutomatic: readonly string[] = data.notAutomatic;
 
 /** What -cpu max says of itself under tcg. */
-export const maxValues = (qemu: string): Properties =>
-  (data.max as Record<string, Properties>)[qemu]!;
+export function maxValues(catalog: Catalog, qemu: string): Properties {
+  const ours = (data.max as Record<string, Properties>)[catalog.habitsOf(qemu)]!;
+  const learnt = catalog.learnt.get(qemu)?.cpus.find((c) => c.model === 'max')?.values;
+  return learnt ? Object.fromEntries(Object.keys(ours).map((key) => [key, learnt[key]!])) : ours;
+}
 
 /** What -cpu max has at start where it says nothing of its family. */
-export const maxStartValues = (qemu: string): Properties =>
-  (data.maxStart as Record<string, Properties>)[qemu] ?? {};
+export const maxStartValues = (catalog: Catalog, qemu: string): Properties =>
+  (data.maxStart as Record<string, Properties>)[catalog.habitsOf(qemu)] ?? {};
 
 /** Of these one makes a 32-bit CPU address 36 bits, not 32. */
-export const widerAddresses = (qemu: string): readonly string[] =>
-  (data.physBits36 as Record<string, string[]>)[qemu]!;
+export const widerAddresses = (catalog: Catalog, qemu: string): readonly string[] =>
+  (data.physBits36 as Record<string, string[]>)[catalog.habitsOf(qemu)]!;
 
 /** Features that tcg can give a guest. */
-export const tcgFeatures = (qemu: string): readonly string[] =>
-  (data.tcg as unknown as Record<string, string[]>)[qemu]!;
+export const tcgFeatures = (catalog: Catalog, qemu: string): readonly string[] =>
+  catalog.learnt.get(qemu)?.tcg ?? (data.tcg as unknown as Record<string, string[]>)[qemu]!;
 
 /** Features of which this QEMU does not know yet that others depend on them. */
-export const laterDependencies = (qemu: string): readonly string[] =>
-  (data.laterDependencies as Record<string, string[]>)[qemu] ?? [];
+export const laterDependencies = (catalog: Catalog, qemu: string): readonly string[] =>
+  (data.laterDependencies as Record<string, string[]>)[catalog.habitsOf(qemu)] ?? [];
 
 /** Switches that this QEMU takes under KVM alone. */
-export const tcgRefuses = (qemu: string): readonly string[] =>
-  (data.tcgRefuses as Record<string, string[]>)[qemu] ?? [];
+export const tcgRefuses = (catalog: Catalog, qemu: string): readonly string[] =>
+  (data.tcgRefuses as Record<string, string[]>)[catalog.habitsOf(qemu)] ?? [];
 
 /** Accelerator defaults that old machine types of a QEMU do without. */
 export const kvmKeeps: readonly {
@@ -99,5 +100,10 @@ export const kvmKeeps: readonly {
 export const forcedValues = (machine: string): Properties =>
   data.forcedValues.find((m) => m.machine === machine)?.values ?? {};
 
-export const machineAliases = (qemu: string): Readonly<Record<string, string>> =>
-  (data.machineAliases as Record<string, Record<string, string>>)[qemu] ?? {};
+export function machineAliases(catalog: Catalog, qemu: string): Readonly<Record<string, string>> {
+  const learnt = catalog.learnt.get(qemu);
+  if (!learnt) return (data.machineAliases as Record<string, Record<string, string>>)[qemu] ?? {};
+  return Object.fromEntries(
+    learnt.machines.flatMap((m) => (m.aliases ?? []).map((alias) => [alias, m.name])),
+  );
+}

@@ -61,6 +61,35 @@ export interface LibvirtFile {
   models: LibvirtModelRecord[];
 }
 
+export type PropertyValue = string | number | boolean;
+
+export interface Property {
+  readonly name: string;
+  /** fixed: there to be read only. auto: on, off or auto. */
+  readonly type:
+    | 'bool'
+    | 'auto'
+    | 'string'
+    | 'uint8'
+    | 'uint16'
+    | 'uint32'
+    | 'uint64'
+    | 'int32'
+    | 'int64'
+    | 'fixed';
+  /** On the newest machine type, for a model that says nothing; null is unset. */
+  readonly default?: PropertyValue | null;
+  readonly min?: number;
+  readonly max?: number;
+  readonly mask?: number;
+  /**
+   * vcpu: the place of one virtual processor, not its kind. start: how it starts. max: only max and host have it.
+   */
+  readonly of?: 'vcpu' | 'start' | 'max';
+  /** The one QEMU of the catalog that has it; all where absent. */
+  readonly only?: string;
+}
+
 export type Values = Record<string, string | number | boolean>;
 
 export interface QemuModelRecord extends Lists {

@@ -1,6 +1,9 @@
 // The software that must understand an answer: libvirt@11.3, qemu@10.0.
 import type { Catalog, Product } from './catalog.ts';
 import { QueryError } from './errors.ts';
+import { compareVersions } from './order.ts';
+
+export { compareVersions } from './order.ts';
 
 export interface StackEntry {
   readonly product: Product;
@@ -65,10 +68,4 @@ export function nearest(catalog: Catalog, product: Product, wanted: string): str
       `${product} ${wanted} is older than any that the catalog knows (${catalog.versions[product].join(', ')})`,
     );
   return found;
-}
-
-/** Major and minor by number; a patch level of the wanted version does not make it older. */
-export function compareVersions(a: string, b: string): number {
-  const [x, y] = [a, b].map((v) => v.split('.').map(Number));
-  return x![0]! - y![0]! || (x![1] ?? 0) - (y![1] ?? 0);
 }

@@ -68,7 +68,7 @@ function checkStart(catalog: Catalog, expansion: Expansion): void {
     throw new QueryError(
       `enforce asks for all or nothing, and tcg of QEMU ${qemu} has no ${catalog.names(tcg.unavailable).join(', ')}`,
     );
-  const refused = tcg && tcgRefuses(qemu).find((name) => p[name] === true);
+  const refused = tcg && tcgRefuses(catalog, qemu).find((name) => p[name] === true);
   if (refused) throw new QueryError(`${refused} needs KVM in QEMU ${qemu}; leave it out under tcg`);
   const physBits = Number(p['phys-bits']);
   const guestBits =
@@ -108,9 +108,12 @@ export function startedProperties(
   const p = { ...expansion.properties, ...forcedValues(expansion.machine) };
   if (!hasLongMode(catalog, exposed))
     p['phys-bits'] =
-      size(meet(exposed, catalog.row(widerAddresses(expansion.qemu)))) > 0 ? 36 : MIN_PHYS_BITS;
+      size(meet(exposed, catalog.row(widerAddresses(catalog, expansion.qemu)))) > 0
+        ? 36
+        : MIN_PHYS_BITS;
   else if (p['phys-bits'] === 0) p['phys-bits'] = DEFAULT_PHYS_BITS;
-  if (expansion.model === 'max' && p.family === 0) Object.assign(p, maxStartValues(expansion.qemu));
+  if (expansion.model === 'max' && p.family === 0)
+    Object.assign(p, maxStartValues(catalog, expansion.qemu));
   if (p['guest-phys-bits'] === AUTO) p['guest-phys-bits'] = 0;
   if (!expansion.named.has('hv-vendor-id')) p['hv-vendor-id'] = 'Microsoft Hv';
   if (p['ucode-rev'] === 0) p['ucode-rev'] = p.vendor === 'AuthenticAMD' ? 0x01000065 : 0x100000000;

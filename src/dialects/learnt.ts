@@ -1,8 +1,9 @@
-// What `learn` writes of a libvirt, so that it can be asked later and elsewhere: names and places, never ids, which
-// are the catalog's own affair.
+// What `learn` writes of a libvirt or a QEMU, so that it can be asked later and elsewhere: names and places, never ids,
+// which are the catalog's own affair.
 import { rowOf } from '../core/rows.ts';
 import { type Catalog, type Feature, type Place, parsePlace } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
+import type { LearntQemu } from '../cpu/learnt.ts';
 import { LibvirtMap, type MapFeature, type MapModel, type MapParts } from '../cpu/libvirt-map.ts';
 import type { Input } from './dialect.ts';
 
@@ -117,17 +118,46 @@ export function readLearnt(catalog: Catalog, { name, bytes }: Input): LibvirtMap
   });
 }
 
-function parse(name: string, bytes: Uint8Array): Learnt {
-  try {
-    const document = JSON.parse(new TextDecoder().decode(bytes)) as Learnt;
-    if (document.schema === 'plimsoll.learn/1' && Array.isArray(document.libvirt?.models))
-      return document;
-  } catch {
-    // Falls through to the one sentence for everything that is no such file.
-  }
+interface LearntOfQemu {
+  readonly schema: 'plimsoll.learn/1';
+  readonly stack: string;
+  readonly qemu: LearntQemu;
+}
+
+export const writeLearntQemu = (qemu: LearntQemu): LearntOfQemu => ({
+  schema: 'plimsoll.learn/1',
+  stack: `qemu@${qemu.version}`,
+  qemu,
+});
+
+const LISTS = ['features', 'properties', 'tcg', 'machines', 'models', 'all', 'cpus'] as const;
+
+/** @throws QueryError for a file that `learn` did not write of a QEMU. */
+export function readLearntQemu({ name, bytes }: Input): LearntQemu {
+  const { qemu } = documentOf(bytes) as Partial<LearntOfQemu>;
+  if (/^\d+\.\d+\.\d+$/.test(qemu?.version ?? '') && LISTS.every((l) => Array.isArray(qemu![l])))
+    return qemu!;
   throw new QueryError(
-    `${name} is no catalog that plimsoll learn wrote; make one with: plimsoll learn --libvirt /usr/share/libvirt/cpu_map`,
+    `${name} is no catalog that plimsoll learn wrote of a QEMU; make one with: plimsoll learn --qemu qemu-system-x86_64`,
   );
+}
+
+function parse(name: string, bytes: Uint8Array): Learnt {
+  const document = documentOf(bytes) as Partial<Learnt>;
+  if (Array.isArray(document.libvirt?.models)) return document as Learnt;
+  throw new QueryError(
+    `${name} is no catalog that plimsoll learn wrote of a libvirt; make one with: plimsoll learn --libvirt /usr/share/libvirt/cpu_map`,
+  );
+}
+
+/** A document that `learn` wrote; anything else is empty, so that one sentence serves for all of it. */
+function documentOf(bytes: Uint8Array): object {
+  try {
+    const document = JSON.parse(new TextDecoder().decode(bytes));
+    return document?.schema === 'plimsoll.learn/1' ? document : {};
+  } catch {
+    return {};
+  }
 }
 
 const spellPlace = (place: Place): string =>

@@ -309,7 +309,8 @@ function readProps(input: Input, catalog: Catalog, line: number, props: JsonObje
 
 /** Whether it is a property of QEMU's CPUs that is no feature. */
 const isSwitch = (catalog: Catalog, name: string): boolean =>
-  SWITCH.test(name) || catalog.versions.qemu.some((version) => findProperty(name, version));
+  SWITCH.test(name) ||
+  catalog.versions.qemu.some((version) => findProperty(catalog, name, version));
 
 /** Whether an expansion names most of what the oldest QEMU of the catalog knows: then it was not cut down by hand. */
 function isWhole(catalog: Catalog, told: Row): boolean {

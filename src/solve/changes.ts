@@ -42,7 +42,7 @@ function impliedProperties(catalog: Catalog, qemu: string): Properties {
   const properties =
     byQemu.get(qemu) ??
     Object.fromEntries(
-      propertiesBeyond(qemu)
+      propertiesBeyond(catalog, qemu)
         .filter((p) => p.type !== 'fixed' && p.of === undefined)
         .map((p) => [p.name, impliedValue(catalog, p, qemu)]),
     );
@@ -55,7 +55,8 @@ function impliedValue(catalog: Catalog, property: Property, qemu: string): Prope
   const shared = machinesOf(catalog, qemu).filter(
     (m) => m.name.startsWith('pc-q35') && catalog.machines[m.index]!.qemu.includes(there),
   );
-  const newest = shared.at(-1)!.index;
+  const newest = shared.at(-1)?.index;
+  if (newest === undefined) return property.default!;
   const change = catalog.allCpuChanges.find(
     (c) => c.qemu === there && c.machines.some(([a, b]) => newest >= a! && newest <= (b ?? a!)),
   );

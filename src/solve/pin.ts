@@ -140,7 +140,7 @@ function pinnable(catalog: Catalog, expansion: Expansion, notes: PinNote[]): Pro
       ? realizeTcg(catalog, expansion).properties
       : startedProperties(catalog, expansion, features)),
   };
-  for (const { name, of, default: unset } of propertiesOf(qemu)) {
+  for (const { name, of, default: unset } of propertiesOf(catalog, qemu)) {
     const says = of === undefined && unset !== null && (unset !== '' || p[name] !== '');
     if (!says && !named.has(name)) delete p[name];
   }
@@ -205,7 +205,7 @@ const writable = (properties: Properties, is64Bit: boolean): [string, PropertyVa
   );
 
 const knownTo = (catalog: Catalog, qemu: string): Feature[] =>
-  catalog.features.filter((f) => f.qemu !== null && catalog.isSince('qemu', qemu, f.qemu));
+  catalog.features.filter((f) => catalog.hasQemuFeature(f, qemu));
 
 /** What a versioned name needs beside it: what it lacks, what it might bring, and what machine types set. */
 function alone(catalog: Catalog, expansion: Expansion, properties: Properties): Settings {
@@ -259,8 +259,7 @@ export function pinForLibvirt(catalog: Catalog, pinned: Pin, stack: Stack): Libv
         (f) =>
           f.libvirt &&
           catalog.isSince('libvirt', oldest, f.libvirt.since) &&
-          f.qemu !== null &&
-          catalog.isSince('qemu', qemu, f.qemu),
+          catalog.hasQemuFeature(f, qemu),
       )
       .map((f) => f.id),
   );

@@ -12,7 +12,12 @@ export interface Asking {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** What it reads on its standard input, which ends then. */
   readonly input?: string;
+  /** What it reads after that, once its output holds what was waited for; one that is told to quit may drop its answers. */
+  readonly later?: { readonly after: RegExp; readonly input: string };
 }
+
+/** Enough of the output to find in it what is waited for, wherever it is cut. */
+const TAIL = 200;
 
 /**
  * What a program prints.
@@ -21,7 +26,7 @@ export interface Asking {
 export function ask(
   command: string,
   args: readonly string[],
-  { timeout, env, input }: Asking,
+  { timeout, env, input, later }: Asking,
 ): Promise<string> {
   return new Promise((resolve, reject) => {
     // A session of its own has no terminal to prompt on, and can be ended as a whole.
@@ -33,6 +38,7 @@ export function ask(
     const chunks: Buffer[] = [];
     let size = 0;
     let complaint = '';
+    let tail = '';
     let failure: string | null = null;
     const end = (why: string) => {
       failure ??= why;
@@ -50,6 +56,10 @@ export function ask(
       size += chunk.length;
       if (size > MAX_BYTES) end(`${command} prints more than ${MAX_BYTES >> 20} MB`);
       else chunks.push(chunk);
+      if (!later || child.stdin.writableEnded) return;
+      const text = tail + chunk.toString('latin1');
+      if (later.after.test(text)) child.stdin.end(later.input);
+      tail = text.slice(-TAIL);
     });
     child.stderr.on('data', (chunk: Buffer) => {
       complaint = (complaint + chunk.toString()).slice(-MAX_COMPLAINT);
@@ -72,6 +82,7 @@ export function ask(
       const said = complaint.trim().split('\n').at(-1)?.trim() || `code ${code ?? signal}`;
       reject(new QueryError(`${command} failed: ${said.replace(/^error:\s*/i, '')}`));
     });
-    child.stdin.end(input ?? '');
+    if (later) child.stdin.write(input ?? '');
+    else child.stdin.end(input ?? '');
   });
 }

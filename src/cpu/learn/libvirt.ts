@@ -1,6 +1,7 @@
 // Models of libvirt 12.8, and what 9.0 and 11.3 have otherwise.
+
+import { Deltas } from '../delta.ts';
 import type { MapModel } from './cpu-map.ts';
-import { Deltas } from './delta.ts';
 import { type Facts, given, type Json, sinceLibvirt } from './facts.ts';
 
 export function learnLibvirt(facts: Facts, ofLibvirt: ReadonlyMap<string, string>): Json[] {

@@ -1,5 +1,5 @@
 // Models of QEMU 7.2 and 10.0, their machine types, and what a machine type changes about a model.
-import { Deltas } from './delta.ts';
+import { Deltas } from '../delta.ts';
 import { type Facts, given, type Json, QEMU, vendorOf, versionsOf } from './facts.ts';
 
 export function learnQemu(facts: Facts): Json[] {
@@ -57,8 +57,8 @@ export function learnMachines({
   const order = new Map<string, number>(machines.map((m: Json, i: number) => [m.name, i]));
   const rangesOf = (names: string[]) => ranges(names.map((n) => order.get(n)!));
   const changes: Json[] = [];
+  // The first group is the definition itself.
   for (const [model, byQemu] of Object.entries<Json>(machineTypes.models))
-    // The first group is the definition itself.
     for (const [release, { groups }] of Object.entries<Json>(byQemu))
       for (const g of groups.slice(1))
         changes.push({

@@ -76,7 +76,7 @@ function featuresOf(catalog: Catalog, version: string | null): Row | null {
   return rowOf(
     catalog.bits,
     catalog.features
-      .filter((f) => f.qemu !== null && catalog.isSince('qemu', qemu, f.qemu))
+      .filter((f) => catalog.hasQemuFeature(f, qemu))
       .map((f) => f.id),
   );
 }

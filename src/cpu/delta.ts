@@ -1,6 +1,5 @@
 // Lists of features, each written as its difference from the nearest earlier list of the same file.
-import type { Lists } from '../schema.ts';
-import { given } from './facts.ts';
+import type { Lists } from './schema.ts';
 
 export class Deltas {
   readonly #earlier: { readonly name: string; readonly features: ReadonlySet<string> }[] = [];
@@ -15,7 +14,11 @@ export class Deltas {
       const minus = [...other.features].filter((f) => !set.has(f)).sort();
       if (plus.length + minus.length < cost) {
         cost = plus.length + minus.length;
-        best = given({ like: other.name, plus, minus });
+        best = {
+          like: other.name,
+          ...(plus.length > 0 ? { plus } : {}),
+          ...(minus.length > 0 ? { minus } : {}),
+        };
       }
     }
     this.#earlier.push({ name, features: set });
