@@ -101,7 +101,7 @@ const kept = (
     : kvmKeeps
         .filter(
           (k) =>
-            k.qemu === qemu &&
+            k.qemu === catalog.habitsOf(qemu) &&
             machine.name.startsWith('pc-') &&
             machine.index <= catalog.machines.findIndex((m) => m.name === k.upTo),
         )
