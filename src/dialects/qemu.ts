@@ -57,7 +57,7 @@ export const qemu: Dialect = {
       // QEMU takes the host's own number unless told otherwise for the models that say so.
       ...(physBits === null ? [] : ['host-phys-bits=off', `phys-bits=${physBits}`]),
     ];
-    // A comma within a value is written twice (QEMU's option parser).
-    return `-cpu ${shellWord(parts.map((part) => part.replaceAll(',', ',,')).join(','))}\n`;
+    // QEMU splits at every comma, doubled or not; no name or number here holds one.
+    return `-cpu ${shellWord(parts.join(','))}\n`;
   },
 };
