@@ -270,8 +270,10 @@ const wholeNeed = (e: Expansion): Row => join(e.features, e.orphaned);
 
 /** The argument that brings what is new on the old side, where any can: not every feature is one that a flag brings. */
 function takeOf(catalog: Catalog, { cpu, before, added }: Change): string | null {
-  if (isEmpty(added)) return null;
-  const text = withSwitches(cpu, catalog.names(added), true);
+  const names = catalog.names(added);
+  const isKnown = (name: string) => catalog.hasQemuFeature(catalog.feature(name), before.qemu);
+  if (isEmpty(added) || !names.every(isKnown)) return null;
+  const text = withSwitches(cpu, names, true);
   return isEqual(expandCpu(catalog, text, before).features, join(before.features, added))
     ? text
     : null;
