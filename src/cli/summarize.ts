@@ -19,8 +19,8 @@ interface Options extends ReadingOptions {
 }
 
 const HELP = `
-A summary is an input of every question. Parts are merged with plimsoll merge, in
-any order, and then answer as one run over everything would.
+A summary is an input of every question. Parts are merged with plimsoll merge,
+in any order, and then answer as one run over everything would.
 
 Examples:
   plimsoll summarize --shard 7 -o 7.summary hosts-7.ndjson
