@@ -153,6 +153,14 @@ test('a fleet is the one that reading each document makes', async () => {
   );
 });
 
+test('elements that never end are left to the library', async () => {
+  for (const open of ['<cpu>', '<capabilities>', '<hosts><cpu>']) {
+    const whole = input(open.repeat(5000));
+    assert.is(condense(whole), null);
+    assert.equal(await told(() => readLibvirtCpus(whole)), await told(() => readPlainly(whole)));
+  }
+});
+
 test('a hundred thousand elements that differ in one place each are told apart soon', () => {
   const all = Array.from(
     { length: 100_000 },

@@ -19,7 +19,7 @@ const BEGINNING = 1 << 16;
 /** Longer documents, and more text in all, are not worth remembering. */
 const MAX_DOCUMENT = 1 << 20;
 const MAX_TEXT = 16 << 20;
-/** Stretches with the same few letters that are remembered. */
+/** Texts with the same few letters that are remembered. */
 const MAX_SAME = 64;
 /** A shorter input is parsed before repetitions in it are found. */
 const MIN_LIST = 1 << 14;
@@ -32,21 +32,49 @@ function commonIn(text: string): (piece: string) => string {
     : (piece) => piece;
 }
 
+/** Values by texts, told apart by a few letters: a hash of all takes longer than comparing two that are equal. */
+class ByText<T> {
+  readonly #byCode = new Map<number, { readonly text: string; readonly value: T }[]>();
+
+  find(text: string): T | undefined {
+    const same = this.#byCode.get(code(text));
+    const at = same?.findIndex((entry) => entry.text === text) ?? -1;
+    if (at < 0) return undefined;
+    // What came last is likely to come again.
+    if (at > 0) same!.unshift(...same!.splice(at, 1));
+    return same![0]!.value;
+  }
+
+  add(text: string, value: T): void {
+    const same = this.#byCode.get(code(text));
+    // One that is forgotten is read again.
+    if (same) same.length = Math.min(same.unshift({ text, value }), MAX_SAME);
+    else this.#byCode.set(code(text), [{ text, value }]);
+  }
+}
+
+function code(text: string): number {
+  const step = 1 + (text.length >> 5);
+  let sum = text.length;
+  for (let i = 0; i < text.length; i += step) sum = Math.imul(sum ^ text.charCodeAt(i), 0x01000193);
+  return sum;
+}
+
 /** What was made of documents, by their text. */
 export class Alike<T> {
-  readonly #known = new Map<string, T>();
+  readonly #known = new ByText<T>();
   #size = 0;
 
   /** What was made of a document like this one, or what `make` makes of it; what throws is not remembered. */
   async get(input: Input, make: () => Promise<T>): Promise<T> {
     const key = keyOf(input);
     if (key === null) return make();
-    const known = this.#known.get(key);
+    const known = this.#known.find(key);
     if (known !== undefined) return known;
     const made = await make();
     if (this.#size + key.length <= MAX_TEXT) {
       this.#size += key.length;
-      this.#known.set(key, made);
+      this.#known.add(key, made);
     }
     return made;
   }
@@ -59,6 +87,7 @@ function keyOf({ bytes }: Input): string | null {
   return text === null || beginOf(text) === null ? null : commonIn(text)(text);
 }
 
+const strict = new TextDecoder('utf-8', { fatal: true });
 const EXCLAMATION = 33;
 const RETURN = 13;
 const OTHER_ENCODING = /^\s*<\?xml\s[^<>]*encoding\s*=\s*(?!["']utf-8["'])/i;
@@ -66,7 +95,7 @@ const OTHER_ENCODING = /^\s*<\?xml\s[^<>]*encoding\s*=\s*(?!["']utf-8["'])/i;
 /** UTF-8 text that hides nothing in comments, sections or declarations, and whose lines everybody counts alike. */
 function decode(bytes: Uint8Array): string | null {
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    const text = strict.decode(bytes);
     // Looking for a byte that is seldom there takes a tenth of the time of looking for text.
     if (bytes.includes(EXCLAMATION) && text.includes('<!')) return null;
     if (bytes.includes(RETURN) && /\r(?!\n)/.test(text)) return null;
@@ -126,43 +155,11 @@ export interface Condensed {
 }
 
 interface Stretch {
-  readonly key: string;
   readonly number: number;
   /** How many lines above it are left. */
   readonly line: number;
   /** How many ends of lines are in it. */
   readonly lines: number;
-}
-
-/** Stretches by a few of their letters: a hash of all would take longer than comparing two that are equal. */
-class Stretches {
-  size = 0;
-  readonly #byCode = new Map<number, Stretch[]>();
-
-  find(key: string): Stretch | null {
-    const found = this.#byCode.get(code(key));
-    const at = found?.findIndex((stretch) => stretch.key === key) ?? -1;
-    if (at < 0) return null;
-    // What came last is likely to come again.
-    const [stretch] = at === 0 ? found! : found!.splice(at, 1);
-    if (at > 0) found!.unshift(stretch!);
-    return stretch!;
-  }
-
-  add(stretch: Stretch): void {
-    const same = this.#byCode.get(code(stretch.key));
-    // One that is forgotten is parsed again.
-    if (same) same.length = Math.min(same.unshift(stretch), MAX_SAME);
-    else this.#byCode.set(code(stretch.key), [stretch]);
-    this.size++;
-  }
-}
-
-function code(key: string): number {
-  const step = 1 + (key.length >> 5);
-  let sum = key.length;
-  for (let i = 0; i < key.length; i += step) sum = Math.imul(sum ^ key.charCodeAt(i), 0x01000193);
-  return sum;
 }
 
 /**
@@ -174,7 +171,8 @@ export function condense(input: Input): Condensed | null {
   const begin = text === null ? null : beginOf(text);
   if (text === null || begin === null) return null;
   const common = commonIn(text);
-  const known = new Stretches();
+  const known = new ByText<Stretch>();
+  let distinct = 0;
   const order: { like: number; below: number }[] = [];
   const left: string[] = [text.slice(0, begin.at)];
   // Ends of lines since the first stretch: of the whole, and of what is left.
@@ -183,18 +181,19 @@ export function condense(input: Input): Condensed | null {
   let at = begin.at;
   for (let stretch = stretchAt(text, at); stretch; stretch = stretchAt(text, at)) {
     const { open, close } = stretch;
-    const end = text.indexOf(close, at) + close.length;
-    if (end < at) return null;
+    const closing = text.indexOf(close, at);
+    if (closing < 0) return null;
+    const end = closing + close.length;
     const piece = text.slice(at, end);
     const next = skip(text, end);
     const between = newlines(text, end, next);
     const key = common(piece);
     let like = known.find(key);
-    if (like === null) {
+    if (like === undefined) {
       // With neither of the two, its first end tag ends it.
       if (piece.includes('<?') || piece.indexOf(open, 1) >= 0) return null;
-      like = { key, number: known.size, line: lineLeft, lines: newlines(text, at, end) };
-      known.add(like);
+      like = { number: distinct++, line: lineLeft, lines: newlines(text, at, end) };
+      known.add(key, like);
       left.push(text.slice(at, next));
       lineLeft += like.lines + between;
     }
@@ -203,14 +202,11 @@ export function condense(input: Input): Condensed | null {
     at = next;
   }
   const rest = text.slice(at);
-  if (
-    known.size === order.length ||
-    rest.trim() !== (begin.list === null ? '' : `</${begin.list}>`)
-  )
+  if (distinct === order.length || rest.trim() !== (begin.list === null ? '' : `</${begin.list}>`))
     return null;
   left.push(rest);
   const bytes = new TextEncoder().encode(left.join(''));
-  return { input: { name: input.name, bytes }, distinct: known.size, order };
+  return { input: { name: input.name, bytes }, distinct, order };
 }
 
 function newlines(text: string, from: number, to: number): number {
