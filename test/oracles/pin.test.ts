@@ -1,5 +1,6 @@
 // Pinned CPUs, started for real on every pc machine type: the first CPU object read back is the same on all of them.
-// PLIMSOLL_QEMU names further binaries (a command line each, separated by ;).
+// What each definition means is asked on every machine type, in one process; the starts are a seeded sample of the
+// machine types, PLIMSOLL_FULL=1 takes them all. PLIMSOLL_QEMU names further binaries (a command line each, by ;).
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,9 +9,11 @@ import * as assert from 'uvu/assert';
 import { loadCatalog } from '../../src/cpu/catalog.ts';
 import { machinesOf } from '../../src/cpu/machine.ts';
 import { propertiesOf } from '../../src/cpu/properties.ts';
+import { parseCpuString } from '../../src/cpu/qemu-string.ts';
 import { cpuArgument, writeReadconfig } from '../../src/dialects/pinned.ts';
 import { pin } from '../../src/solve/pin.ts';
-import { each, qemuVersion, readCpu } from '../support/qemu.ts';
+import { askExpansions, each, qemuVersion, readCpu } from '../support/qemu.ts';
+import { pick, type Random, random } from '../support/random.ts';
 
 const catalog = await loadCatalog();
 const commands = ['qemu-system-x86_64', ...(process.env.PLIMSOLL_QEMU?.split(';') ?? [])].map((c) =>
@@ -32,6 +35,11 @@ const GUESTS = [
   ['EPYC-Genoa', 'new'],
   ['qemu64,model-id=My CPU', 'old'],
 ] as const;
+const isFull = process.env.PLIMSOLL_FULL === '1';
+const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
+/** On how many machine types each guest starts with its -readconfig, and with its -cpu. */
+const BESIDE = 24;
+const ALONE = 8;
 const test = suite('pin, live');
 const folder = mkdtempSync(join(tmpdir(), 'plimsoll-pin-'));
 test.after(() => rmSync(folder, { recursive: true }));
@@ -55,39 +63,86 @@ for (const command of commands) {
     ...catalog.features
       .filter((f) => f.qemu !== null && catalog.isSince('qemu', version, f.qemu))
       .map((f) => f.name),
-    ...propertiesOf(version)
+    ...propertiesOf(catalog, version)
       .filter((p) => p.type !== 'fixed' && p.of !== 'max' && p.of !== 'vcpu')
       .map((p) => p.name),
     'unavailable-features',
   ];
-  test(`QEMU ${version}: one guest on all ${machines.length} pc machine types`, async () => {
-    for (const [cpu, age] of GUESTS) {
-      if (!catalog.hasQemuModel(cpu.split(',')[0]!, version)) continue;
-      const pinned = pin(catalog, cpu, { machine: from[age], qemu: version, accelerator: 'tcg' });
+  test(`QEMU ${version}: one guest on all ${machines.length} pc machine types (seed ${seed})`, async () => {
+    const next = random(seed);
+    const ends = [from.old, from.middle, from.new];
+    const pins = GUESTS.filter(([cpu]) => catalog.hasQemuModel(cpu.split(',')[0]!, version)).map(
+      ([cpu, age]) => {
+        const where = { machine: from[age], qemu: version, accelerator: 'tcg' } as const;
+        return { cpu, pinned: pin(catalog, cpu, where) };
+      },
+    );
+    const asked = pins.flatMap(({ cpu, pinned }) => {
+      const { model, items } = parseCpuString(cpu);
+      const given = Object.fromEntries(
+        items.map(({ how, name, value }) => [
+          name,
+          how === 'plus' ? true : value === 'off' ? false : value,
+        ]),
+      );
+      return [
+        { how: `free ${cpu}`, name: model, props: given },
+        {
+          how: `beside ${cpu}`,
+          name: model,
+          props: { ...Object.fromEntries(pinned.beside), ...given },
+        },
+        { how: `alone ${cpu}`, name: pinned.resolved, props: Object.fromEntries(pinned.alone) },
+      ];
+    });
+    const meanings = await each(machines, async (machine) => {
+      const answers = await askExpansions(
+        command,
+        machine,
+        asked.map(({ name, props }) => ({ name, props })),
+      );
+      return new Map(
+        answers.map((live, i): [string, unknown] => {
+          const { how } = asked[i]!;
+          assert.not.ok('refused' in live, `${how} on ${machine}: ${JSON.stringify(live)}`);
+          return [how, names.map((name) => (live as Record<string, unknown>)[name])];
+        }),
+      );
+    });
+    for (const { cpu, pinned } of pins) {
       // A chroot has a file system of its own.
       const root = command[0] === 'chroot' ? command[1]! : '';
       const seen = root ? '/tmp/plimsoll-cpu.cfg' : join(folder, 'cpu.cfg');
       writeFileSync(join(root, seen), writeReadconfig(pinned.beside, 'test'));
-      const distinct = async (args: readonly string[]): Promise<Map<string, string>> => {
-        const read = await each(machines, (m) =>
+      const distinct = async (on: readonly string[], args: readonly string[]) => {
+        const read = await each(on, (m) =>
           readCpu(command, ['-machine', `${m},accel=tcg`, ...args], names),
         );
         return new Map(
           read.map((live, i): [string, string] => {
             assert.not.ok(
               'refused' in live,
-              `${cpu} on ${machines[i]}: ${JSON.stringify(live).slice(0, 300)}`,
+              `${cpu} on ${on[i]}: ${JSON.stringify(live).slice(0, 300)}`,
             );
-            return [JSON.stringify(live), machines[i]!];
+            return [JSON.stringify(live), on[i]!];
           }),
         );
       };
-      const free = await distinct(['-cpu', cpu]);
-      const beside = await distinct(['-cpu', cpu, '-readconfig', seen]);
-      const alone = await distinct(['-cpu', cpuArgument(pinned.resolved, pinned.alone)]);
+      const some = isFull ? machines : [...new Set([...ends, ...shuffled(next, machines)])];
+      const beside = await distinct(some.slice(0, isFull ? undefined : BESIDE), [
+        ...['-cpu', cpu, '-readconfig', seen],
+      ]);
+      const alone = await distinct(some.slice(0, isFull ? undefined : ALONE), [
+        ...['-cpu', cpuArgument(pinned.resolved, pinned.alone)],
+      ]);
+      const meaning = (how: 'free' | 'beside' | 'alone') =>
+        new Set(meanings.map((on) => JSON.stringify(on.get(`${how} ${cpu}`))));
+      const free = meaning('free');
       console.log(
         `pin: QEMU ${version}: ${cpu}: ${free.size} different CPUs without the pin, ${beside.size} with -readconfig, ${alone.size} with -cpu`,
       );
+      assert.is(meaning('beside').size, 1, `${cpu} beside, expanded`);
+      assert.is(meaning('alone').size, 1, `${cpu} alone, expanded`);
       assert.is(beside.size, 1, `${cpu} beside: ${difference([...beside.keys()])}`);
       assert.is(alone.size, 1, `${cpu} alone: ${difference([...alone.keys()])}`);
       assert.equal(
@@ -97,6 +152,15 @@ for (const command of commands) {
       );
       assert.ok(free.size > 1);
     }
+  });
+}
+
+function shuffled(next: Random, items: readonly string[]): string[] {
+  const left = [...items];
+  return items.map(() => {
+    const item = pick(next, left);
+    left.splice(left.indexOf(item), 1);
+    return item;
   });
 }
 
