@@ -49,7 +49,9 @@ function shortNames(inputs: readonly string[]): Map<string, string> {
     const byName = new Map<string, typeof open>();
     for (const o of open) {
       const name = o.parts.slice(-depth).join('/');
-      byName.set(name, [...(byName.get(name) ?? []), o]);
+      const same = byName.get(name);
+      if (same) same.push(o);
+      else byName.set(name, [o]);
     }
     open = [];
     for (const [name, same] of byName) {
