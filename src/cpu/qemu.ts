@@ -1,6 +1,16 @@
 // What a CPU name means in QEMU before anything is said of the one guest: table entry, accelerator defaults, machine
 // type; and what QEMU clears in silence.
-import { clearBit, emptyRow, hasBit, join, minus, type Row, rowOf, setBit } from '../core/rows.ts';
+import {
+  clearBit,
+  emptyRow,
+  hasBit,
+  isEmpty,
+  join,
+  minus,
+  type Row,
+  rowOf,
+  setBit,
+} from '../core/rows.ts';
 import type { Catalog } from './catalog.ts';
 import { type Machine, machinesOf } from './machine.ts';
 import { kvmKeeps } from './properties.ts';
@@ -126,11 +136,14 @@ function withDefaults(
 
 /** Without the features that are off only because the same change takes their prerequisite. */
 function withoutDerived(catalog: Catalog, off: Row): Row {
+  if (isEmpty(off)) return off;
   const own = off.slice();
   for (const { any, clears } of catalog.dependencies)
     if (any.every((id) => hasBit(off, id))) for (const id of clears) clearBit(own, id);
   return own;
 }
+
+const meanings = new WeakMap<Catalog, Map<string, readonly Row[]>>();
 
 /** Every distinct meaning that a name has in this QEMU over all of its machine types; first that of the newest. */
 export function qemuMeanings(
@@ -138,25 +151,55 @@ export function qemuMeanings(
   name: string,
   qemu: string,
   accelerator: Accelerator,
+): readonly Row[] {
+  const known = meanings.get(catalog) ?? new Map<string, readonly Row[]>();
+  meanings.set(catalog, known);
+  const key = `${name} ${qemu} ${accelerator}`;
+  const rows = known.get(key) ?? findMeanings(catalog, name, qemu, accelerator);
+  known.set(key, rows);
+  return rows;
+}
+
+function findMeanings(
+  catalog: Catalog,
+  name: string,
+  qemu: string,
+  accelerator: Accelerator,
 ): Row[] {
   if (!catalog.hasQemuModel(name, qemu) || name === 'max' || name === 'host') return [];
-  const meanings: Row[] = [];
+  const rows: Row[] = [];
   const seen = new Set<string>();
-  // No machine at all changes nothing, as the newest machine types do.
-  for (const machine of machinesOf(catalog, qemu).sort(
-    (a, b) => Number(b.name === 'none') - Number(a.name === 'none'),
-  )) {
-    const resolved = resolve(catalog, name, qemu, machine);
+  const byVersion = new Map<Machine['cpuVersion'], string>();
+  for (const { machine, keeps } of machinesFor(catalog, qemu, accelerator)) {
+    const resolved = byVersion.get(machine.cpuVersion) ?? resolve(catalog, name, qemu, machine);
+    byVersion.set(machine.cpuVersion, resolved);
     const change = changeOf(catalog, name, qemu, machine, resolved);
-    const key = `${resolved} ${change?.machines} ${kept(catalog, machine, qemu, accelerator)}`;
+    const key = `${resolved} ${change?.machines} ${keeps}`;
     if (seen.has(key)) continue;
     seen.add(key);
-    meanings.push(startOf(catalog, name, machine, qemu, accelerator).features);
+    rows.push(startOf(catalog, name, machine, qemu, accelerator).features);
   }
   // A machine type may mean any version of an unversioned name (microvm: the latest), now or in a later QEMU.
   if (catalog.qemuModels.get(name)!.kind === 'machine-alias')
     for (const other of catalog.qemuModels.values())
       if (other.kind === 'versioned' && other.base === name)
-        meanings.push(...qemuMeanings(catalog, other.name, qemu, accelerator));
-  return [...new Map(meanings.map((row) => [row.join(), row])).values()];
+        rows.push(...qemuMeanings(catalog, other.name, qemu, accelerator));
+  return [...new Map(rows.map((row) => [row.join(), row])).values()];
 }
+
+const machineLists = new WeakMap<Catalog, Map<string, ReturnType<typeof listMachines>>>();
+
+function machinesFor(catalog: Catalog, qemu: string, accelerator: Accelerator) {
+  const known = machineLists.get(catalog) ?? new Map<string, ReturnType<typeof listMachines>>();
+  machineLists.set(catalog, known);
+  const key = `${qemu} ${accelerator}`;
+  const list = known.get(key) ?? listMachines(catalog, qemu, accelerator);
+  known.set(key, list);
+  return list;
+}
+
+/** No machine at all comes first: it changes nothing, as the newest machine types do. */
+const listMachines = (catalog: Catalog, qemu: string, accelerator: Accelerator) =>
+  machinesOf(catalog, qemu)
+    .sort((a, b) => Number(b.name === 'none') - Number(a.name === 'none'))
+    .map((machine) => ({ machine, keeps: kept(catalog, machine, qemu, accelerator) }));

@@ -62,7 +62,7 @@ const live = noSlurm ? test.skip : test;
 live('an array job on four Slurm nodes answers as one run, and fails as a whole', async () => {
   const slurm = await Slurm.start(PORT);
   try {
-    const script = join(ROOT, 'jobs/plimsoll.slurm');
+    const script = join(ROOT, 'src/jobs/plimsoll.slurm');
     const out = join(dir, 'slurm');
     const job = run('bash', [script, shards, out], slurm.env);
     assert.equal({ ...job, stdout: '' }, { status: 0, stdout: '', stderr: '' });
@@ -89,7 +89,7 @@ const lostNode = async () => {
     const slow = join(dir, 'slow');
     writeFileSync(slow, `#!/bin/sh\nsleep 10\nexec ${PLIMSOLL} "$@"\n`, { mode: 0o755 });
     const out = join(dir, 'lost');
-    const job = spawn('bash', [join(ROOT, 'jobs/plimsoll.slurm'), shards, out], {
+    const job = spawn('bash', [join(ROOT, 'src/jobs/plimsoll.slurm'), shards, out], {
       env: { ...slurm.env, PLIMSOLL: slow },
       stdio: 'inherit',
     });
@@ -113,7 +113,7 @@ const overSsh = noSsh ? test.skip : test;
 overSsh('GNU parallel over ssh answers as one run, and fails as a whole', async () => {
   const sshd = await Sshd.start(PORT + 50);
   try {
-    const script = join(ROOT, 'jobs/plimsoll-parallel');
+    const script = join(ROOT, 'src/jobs/plimsoll-parallel');
     const out = join(dir, 'ssh');
     const job = run('bash', [script, sshd.logins, shards, out], sshd.env);
     assert.equal({ ...job, stdout: '' }, { status: 0, stdout: '', stderr: '' });
