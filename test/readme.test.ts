@@ -1,4 +1,4 @@
-// What README shows is what the commands print. UPDATE_README=1 writes the demo's output into it instead.
+// What README shows is what the commands print. UPDATE_README=1 writes their output into it instead.
 import { spawnSync } from 'node:child_process';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,13 +12,28 @@ const path = join(ROOT, 'README.md');
 const readme = readFileSync(path, 'utf8');
 const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
 
+const env = { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined, COLUMNS: undefined };
+
+/** Holds what README shows under a name against what it should, or writes it there. */
+function show(name: string, text: string): void {
+  const block = `<!-- ${name} -->\n${text}\n<!-- /${name} -->`;
+  const now = readFileSync(path, 'utf8');
+  const shown = new RegExp(`<!-- ${name} -->[\\s\\S]*<!-- /${name} -->`).exec(now)![0];
+  if (process.env.UPDATE_README === '1')
+    writeFileSync(
+      path,
+      now.replace(shown, () => block),
+    );
+  else assert.is(shown, block);
+}
+
 function run(args: readonly string[], input = ''): string {
   const { status, stdout, stderr } = spawnSync(process.execPath, args, {
     cwd: ROOT,
     input,
     encoding: 'utf8',
     timeout: 30_000,
-    env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined, COLUMNS: undefined },
+    env,
   });
   assert.equal({ status, stderr }, { status: 0, stderr: '' });
   return stdout;
@@ -27,14 +42,32 @@ function run(args: readonly string[], input = ''): string {
 test('the demo prints what README shows', () => {
   const demo: string = scripts.demo.split(' && node ').at(-1);
   const out = run(demo.split(' '));
-  const block = `<!-- demo -->\n\`\`\`\n${out}\`\`\`\n<!-- /demo -->`;
-  const shown = /<!-- demo -->[\s\S]*<!-- \/demo -->/.exec(readme)![0];
-  if (process.env.UPDATE_README === '1')
-    writeFileSync(
-      path,
-      readme.replace(shown, () => block),
-    );
-  else assert.is(shown, block);
+  show('demo', `\`\`\`\n${out}\`\`\``);
+});
+
+/** Commands of the section on pins, and how many lines of each are shown. */
+const PINS: readonly (readonly [command: string, lines: number])[] = [
+  [
+    'drift --cpu Cascadelake-Server --machine pc-q35-10.0 --to-machine microvm test/fixtures/demo-fleet.ndjson',
+    10,
+  ],
+  ['pin --cpu Cascadelake-Server --machine pc-q35-10.0 --to readconfig -q', 6],
+];
+
+test('pins and drift print what README shows', () => {
+  const shown = PINS.map(([command, lines]) => {
+    const { stdout, stderr } = spawnSync(process.execPath, ['dist/bin.js', ...command.split(' ')], {
+      cwd: ROOT,
+      encoding: 'utf8',
+      timeout: 30_000,
+      env,
+    });
+    assert.is(stderr, '');
+    const all = stdout.trimEnd().split('\n');
+    const cut = all.length > lines ? [...all.slice(0, lines), '…'] : all;
+    return [`$ plimsoll ${command}`, ...cut].join('\n');
+  });
+  show('pin', `\`\`\`console\n${shown.join('\n\n')}\n\`\`\``);
 });
 
 test('the example of the library runs', () => {
