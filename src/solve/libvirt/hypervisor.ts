@@ -75,8 +75,6 @@ function featuresOf(catalog: Catalog, version: string | null): Row | null {
   const qemu = nearest(catalog, 'qemu', version);
   return rowOf(
     catalog.bits,
-    catalog.features
-      .filter((f) => catalog.hasQemuFeature(f, qemu))
-      .map((f) => f.id),
+    catalog.features.filter((f) => catalog.hasQemuFeature(f, qemu)).map((f) => f.id),
   );
 }
