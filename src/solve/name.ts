@@ -9,6 +9,7 @@ import {
   minus,
   type Row,
   rowOf,
+  setBit,
   size,
 } from '../core/rows.ts';
 import type { Catalog, Product, QemuModel, Vendor } from '../cpu/catalog.ts';
@@ -202,13 +203,10 @@ export class Namer {
 
   /** Features that QEMU clears beside the target, whoever asks for them. */
   #withoutPrerequisite(target: Row): Row {
-    const all = this.#catalog.features.filter((f) =>
-      f.needs.some((group) => !group.some((id) => hasBit(target, id))),
-    );
-    return rowOf(
-      this.#catalog.bits,
-      all.map((f) => f.id),
-    );
+    const implied = emptyRow(this.#catalog.bits);
+    for (const { any, clears } of this.#catalog.dependencies)
+      if (!any.some((id) => hasBit(target, id))) for (const id of clears) setBit(implied, id);
+    return implied;
   }
 
   #isUsable(name: Name, disable: Row, list: ModelList): boolean {
