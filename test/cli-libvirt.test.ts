@@ -128,6 +128,20 @@ test('equal hosts of a long file are read once and counted each, whichever is wr
   );
 });
 
+test('only the first CPU is taken at its word about its vendor, however often it comes again', async () => {
+  // Found by the random fleets of the oracle: libvirt asks the models of all but the first.
+  const amd = host('EPYC-Milan', '');
+  const intel = host('Broadwell', 'Intel');
+  const verdict = async (text: string) => {
+    const { status, stderr } = await run('baseline', '--rules', 'libvirt', file('v.xml', text));
+    return [status, /its CPU is one of Intel's, that of (\S+) .* one of AMD's/.exec(stderr)?.[1]];
+  };
+  assert.equal(await verdict(amd + intel), [0, undefined]);
+  assert.equal(await verdict(amd + amd + intel), [2, 'v#2']);
+  // Long enough for equal elements to be read once.
+  assert.equal(await verdict(amd.repeat(400) + intel), [2, 'v#2']);
+});
+
 test('a domain goes by its own name', async () => {
   const domain = (name: string, model: string) =>
     `<domain><name>${name}</name><os><type>hvm</type></os><cpu><model>${model}</model></cpu></domain>\n`;

@@ -126,10 +126,11 @@ function commonRow(map: LibvirtMap, inputs: readonly CpuInput[]): Row {
   return common;
 }
 
-/** The first input of each CPU: one that was read as another changes nothing. */
-function distinct(inputs: readonly CpuInput[]): CpuInput[] {
+/** The first input, and of the others one for each CPU: what was read as another changes nothing. */
+function distinct([first, ...others]: readonly CpuInput[]): CpuInput[] {
+  // Only the first is taken at its word about its vendor, so the same CPU further on says more.
   const seen = new Set<LibvirtCpu>();
-  return inputs.filter(({ cpu }) => !seen.has(cpu) && seen.add(cpu));
+  return [first!, ...others.filter(({ cpu }) => !seen.has(cpu) && seen.add(cpu))];
 }
 
 /** The vendor of all: the first CPU is taken at its word, the others are held against their models. */
