@@ -10,7 +10,11 @@ import { loadCatalog } from '../../src/cpu/catalog.ts';
 import { QueryError } from '../../src/cpu/errors.ts';
 import type { LibvirtCpu, Policy } from '../../src/cpu/libvirt.ts';
 import { libvirt } from '../../src/dialects/libvirt.ts';
-import { readLibvirtCpus } from '../../src/dialects/libvirt-element.ts';
+import {
+  type PlacedCpu,
+  readLibvirtCpus,
+  readPlacedCpus,
+} from '../../src/dialects/libvirt-element.ts';
 import { writeLibvirtCpu } from '../../src/dialects/libvirt-write.ts';
 import { qmp } from '../../src/dialects/qmp.ts';
 import { libvirtBaseline } from '../../src/solve/libvirt/baseline.ts';
@@ -127,6 +131,38 @@ if (hasVirsh()) {
       };
     });
     assert.ok(models.size > 10, 'answers differ');
+  });
+
+  const many = Math.ceil(sample / 6);
+  test(`${many} files of a few CPUs many times over, each read once (seed ${seed})`, async () => {
+    const next = random(seed + 1);
+    const fleets = new RandomFleets(map, dumps, next);
+    const files: { cpus: LibvirtCpu[]; placed: readonly PlacedCpu[] }[] = [];
+    for (let i = 0; i < many; i++) {
+      const distinct = fleets.fleet(2 + Math.floor(next() * 6));
+      const cpus = Array.from({ length: 100 + Math.floor(next() * 150) }, () =>
+        pick(next, distinct),
+      );
+      files.push({ cpus, placed: await readPlacedCpus(given(cpus.map(writeLibvirtCpu).join(''))) });
+    }
+    let shared = 0;
+    agree('test:///default', many, (path) => {
+      const { cpus, placed } = files.pop()!;
+      if (new Set(placed.map(({ cpu }) => cpu)).size < placed.length) shared++;
+      return {
+        cpus,
+        command: `cpu-baseline ${path(cpus)}`,
+        ours: () =>
+          written(
+            libvirtBaseline(
+              map,
+              placed.map(({ cpu, line }) => ({ where: `line ${line}`, cpu })),
+            ),
+            false,
+          ),
+      };
+    });
+    assert.ok(shared > many / 2, `only ${shared} of ${many} had anything in common`);
   });
 
   const [capabilities, domainCapabilities] = virsh(embedded, [
