@@ -64,6 +64,34 @@ test('a newer machine type brings npt and nrip-save to EPYC with svm, and nothin
   assert.is('runnable' in guests[0]!, false);
 });
 
+test('a host that lists the model for the machine type itself is believed', async () => {
+  const features = namesOf('EPYC', { ...old, machine: 'pc-q35-9.2' });
+  const record = { vendor: 'AMD', features: features.filter((f) => f !== 'sha-ni') };
+  const capabilities = (machine: string, custom: string) =>
+    bytes(`<domainCapabilities><domain>kvm</domain><machine>${machine}</machine><arch>x86_64</arch>
+<cpu><mode name='host-model' supported='yes'><model fallback='forbid'>EPYC</model><vendor>AMD</vendor>
+<feature policy='require' name='sha-ni'/><feature policy='require' name='x2apic'/></mode><mode name='custom' supported='yes'>${custom}</mode></cpu>
+</domainCapabilities>`);
+  const no = `<model usable='no' vendor='AMD'>EPYC</model><blockers model='EPYC'><feature name='sha-ni'/></blockers>`;
+  const fleet = await readFleet(catalog, [
+    { name: 'lists-it', bytes: capabilities('pc-q35-9.2', `<model usable='yes'>EPYC</model>`) },
+    { name: 'blocks-it', bytes: capabilities('pc-q35-9.2', no) },
+    { name: 'of-another', bytes: capabilities('pc-i440fx-9.2', no) },
+    { name: 'no-list', bytes: bytes(JSON.stringify(record)) },
+  ]);
+  const ask = (cpu: string) => {
+    const moves = [move('g', cpu, { ...old, machine: 'pc-q35-9.1' }, { machine: 'pc-q35-9.2' })];
+    const [g] = drift(catalog, moves, fleet).guests;
+    return [g!.runnable!.before, g!.runnable!.after, g!.stranded!.hosts];
+  };
+  const [before, after, stranded] = ask('EPYC');
+  assert.equal(stranded, ['blocks-it']);
+  // The one whose list is of another machine type is held to its features, and runs it.
+  assert.equal([before, after], [3, 2]);
+  // What blocks is switched off in the definition: then the features decide.
+  assert.equal(ask('EPYC,sha-ni=off')[2], []);
+});
+
 test('hosts that lack what is new are stranded, one that cannot tell is on the safe side', async () => {
   const all = namesOf('EPYC,+svm', { ...old, machine: 'pc-q35-9.2' });
   const fleet = await fleetOf([

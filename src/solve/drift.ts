@@ -22,6 +22,7 @@ import { byBytes } from '../cpu/order.ts';
 import { withSwitches } from '../cpu/qemu-string.ts';
 import { expandCpu } from '../cpu/start.ts';
 import type { Fleet, HostList, Skipped } from '../fleet/fleet.ts';
+import type { Kind } from '../fleet/kind.ts';
 import type { Severity } from './answer.ts';
 import { guestProperties, type PropertyChange, propertyChanges } from './changes.ts';
 
@@ -221,11 +222,40 @@ class Hosts {
     return [...this.#fleet.classes.keys()].filter((i) => hasBit(bitmap, i));
   }
 
-  /** Classes on which a CPU runs for certain, or may run. Under tcg no host has a say. */
+  /**
+   * Whether hosts say themselves that they can run a CPU on its machine type; null where they do not say. One that
+   * says no is believed whatever its features.
+   */
+  #says(e: Expansion, { machine, models, notes }: Kind): boolean | null {
+    const list = models.qemu ?? models.libvirt;
+    const isTold = machine === e.machine && !notes.some((n) => n.code === 'emulated');
+    const blockers = isTold ? list?.get(e.model) : undefined;
+    if (blockers === undefined) return null;
+    if (blockers === null || blockers.some((name) => this.#asksFor(e, name))) return false;
+    // The list is of the plain name; with more said of it the features decide.
+    return blockers.length === 0 && e.string.items.length === 0 ? true : null;
+  }
+
+  #asksFor(e: Expansion, name: string): boolean {
+    const feature = this.#catalog.findQemu(name);
+    return feature === undefined || hasBit(wholeNeed(e), feature.id);
+  }
+
+  /** Kinds of hosts on which a CPU runs for certain, or may run. Under tcg no host has a say. */
   #running(e: Expansion, bitmaps: readonly Uint32Array[]): number[] {
     const need = wholeNeed(e);
-    if (e.accelerator === 'kvm') return this.#covering(bitmaps, need);
-    return isCovered(need, tcgRow(this.#catalog, e.qemu)) ? [...this.#fleet.classes.keys()] : [];
+    const kinds = [...this.#fleet.kinds.keys()];
+    if (e.accelerator === 'kvm') return this.#allow(e, this.#covering(bitmaps, need));
+    return isCovered(need, tcgRow(this.#catalog, e.qemu)) ? kinds : [];
+  }
+
+  /** The kinds that say that they run a CPU, and of those that say nothing the ones of these classes. */
+  #allow(e: Expansion, classes: readonly number[]): number[] {
+    const covering = new Set(classes);
+    const { kinds, classOfKind } = this.#fleet;
+    return [...kinds.keys()].filter(
+      (i) => this.#says(e, kinds[i]!) ?? covering.has(classOfKind[i]!),
+    );
   }
 
   get size(): number {
@@ -233,27 +263,29 @@ class Hosts {
   }
 
   count(e: Expansion): number {
-    return this.#running(e, this.#certain).reduce((n, i) => n + this.#fleet.weights[i]!, 0);
+    return this.#running(e, this.#certain).reduce((n, i) => n + this.#fleet.kindWeights[i]!, 0);
   }
 
-  /** Classes where a guest ran, or may have run, and that are not known to have what is new. */
+  /** Kinds of hosts where a guest ran, or may have run, and that are not known to have what is new. */
   stranded({ before, after, added }: Change): number[] {
     const fits = new Set(
       after.accelerator === 'kvm'
-        ? this.#covering(this.#certain, added)
+        ? this.#allow(after, this.#covering(this.#certain, added))
         : this.#running(after, this.#certain),
     );
     return this.#running(before, this.#possible).filter((i) => !fits.has(i));
   }
 
-  list(classes: readonly number[]): HostList {
-    return this.#fleet.list(this.#fleet.membersOf(classes));
+  list(kinds: readonly number[]): HostList {
+    const listed = new Set(kinds);
+    return this.#fleet.list(this.#fleet.hostsWhere((_, i) => listed.has(i)));
   }
 
-  /** Of the new features those that some of these classes are not known to have. */
-  missing(classes: readonly number[], { after, added }: Change): Row {
+  /** Of the new features those that some of these kinds are not known to have. */
+  missing(kinds: readonly number[], { after, added }: Change): Row {
     const need = minus(added, this.#ignored);
-    const lacking = classes.map((i) =>
+    const classes = new Set(kinds.map((i) => this.#fleet.classOfKind[i]!));
+    const lacking = [...classes].map((i) =>
       minus(
         need,
         after.accelerator === 'kvm'
