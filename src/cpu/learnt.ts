@@ -48,7 +48,7 @@ export interface Files {
 }
 
 /** The name of the release, for people and answers. */
-export const releaseOf = ({ version, package: by }: LearntQemu): string =>
+const releaseOf = ({ version, package: by }: LearntQemu): string =>
   `${version} (${by || 'learnt'})`;
 
 /** The version of the catalog whose habits it shares, where they cannot be asked: the newest that is not newer. */
