@@ -285,6 +285,24 @@ test('explains a model that the stack of the safe rules does not know', async ()
   assert.is(await model('--stack', 'newest'), undefined);
 });
 
+test('what is left out, and all that libvirt refuses, stands in the explanation', async () => {
+  const odd = file('odd.xml', host('Warp-v1', 'Intel', 'tachyons'));
+  const cut = file('cut.xml', '<cpu>\n<model>Haswell</cpu>');
+  const answer = await json('baseline', '--explain-rules', penryn, odd, cut, '--skip-unreadable');
+  assert.match(answer.libvirt.refused, /model "Warp-v1"; choose .*; odd .* feature "tachyons"/);
+  assert.equal(
+    answer.skipped.map((s: { line: number }) => s.line),
+    [2],
+  );
+  const { stdout } = await run('baseline', '--explain-rules', penryn, cut, '--skip-unreadable');
+  assert.match(stdout, /1 input could not be read and took no part:\n {4}cut\.xml:2: /);
+  const under = await json('baseline', '--rules', 'libvirt', penryn, cut, '--skip-unreadable');
+  assert.equal(
+    under.skipped.map((s: { line: number }) => s.line),
+    [2],
+  );
+});
+
 test('explains what comes through standard input, and what --with names', async () => {
   const own = host('Haswell', 'Intel', 'invtsc');
   const piped = await feed(own, 'baseline', '--explain-rules', '-', '--with', 'Penryn', '--json');

@@ -5,6 +5,7 @@ import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Input } from '../dialects/dialect.ts';
 import type { Unreadable } from '../dialects/read.ts';
+import type { Skipped } from '../fleet/fleet.ts';
 import { baseline } from '../solve/baseline.ts';
 import { libvirtAnswer } from '../solve/libvirt/answer.ts';
 import { allBits } from '../solve/libvirt/data.ts';
@@ -22,7 +23,7 @@ import { type LibvirtBaselineOptions, solveLibvirt } from './libvirt-baseline.ts
 import { type LibvirtRules, libvirtRules, type RuleCpu, ruleCpusOf } from './libvirt-inputs.ts';
 import { deliver, json } from './output.ts';
 import { painter } from './paint.ts';
-import { definitionLines, type Page } from './render.ts';
+import { definitionLines, findingLines, type Page } from './render.ts';
 import { count, printableAll, wrap, wrapSentence } from './text.ts';
 
 export async function runExplainRules(
@@ -39,9 +40,12 @@ export async function runExplainRules(
   const opened: (Input | Unreadable)[] = [];
   for await (const input of openAsked(catalog, inputs, call.io, options)) opened.push(input);
   const fleet = await hostsOf(catalog, call.io, opened, options);
-  const { cpus } = await ruleCpusOf(rules, opened, options);
+  const { cpus, skipped } = await ruleCpusOf(rules, opened, options);
   const left = cpus.filter((c) => !(options.without ?? []).includes(c.id));
-  const answer = explainRules(catalog, baseline(fleet, how), outcome(rules, left, options));
+  const answer = {
+    ...explainRules(catalog, baseline(fleet, how), outcome(rules, left, options)),
+    ...(skipped.length > 0 ? { skipped } : {}),
+  };
   const page = { columns: columnsOf(call.io.stdout), paint: painter(call.io, options) };
   await deliver(
     call.io,
@@ -71,11 +75,12 @@ function outcome(
     };
   } catch (error) {
     if (!(error instanceof QueryError)) throw error;
-    return { stack: map.stack, answer: null, refused: error.message, names: [], costs: new Map() };
+    const refused = error.message.replaceAll('\n', '; ');
+    return { stack: map.stack, answer: null, refused, names: [], costs: new Map() };
   }
 }
 
-function render(answer: Explained, page: Page): string {
+function render(answer: Explained & { skipped?: readonly Skipped[] }, page: Page): string {
   const { paint } = page;
   const side = (title: string, what: Explained['safe'], stack: readonly string[]): string[] => [
     paint.bold(`${title}: ${count(what.features, 'feature')}`),
@@ -91,6 +96,7 @@ function render(answer: Explained, page: Page): string {
     '',
     paint.bold(answer.steps.length === 0 ? 'They do not differ' : 'Where they differ'),
     ...answer.steps.flatMap((step) => stepLines(step, page)),
+    ...(answer.skipped ? ['', ...findingLines([], answer.skipped, page)] : []),
   ];
   return `${lines.join('\n')}\n`;
 }

@@ -11,7 +11,7 @@ import type { Dialect, Input } from '../dialects/dialect.ts';
 import { dialectByName, dialectNames, recogniseDialect } from '../dialects/index.ts';
 import { readLearnt } from '../dialects/learnt.ts';
 import { readPlacedCpus } from '../dialects/libvirt-element.ts';
-import type { Unreadable } from '../dialects/read.ts';
+import { skippedFor, type Unreadable } from '../dialects/read.ts';
 import type { Skipped } from '../fleet/fleet.ts';
 import { hostIds } from '../fleet/ids.ts';
 import {
@@ -146,7 +146,7 @@ export async function ruleCpusOf(
         placed.push({ input: input.name, host, found, line });
     } catch (error) {
       if (!(error instanceof QueryError)) throw error;
-      problems.push({ input: input.name, reason: error.message });
+      problems.push(skippedFor(input.name, error));
     }
   }
   if (problems.length > 0 && !(options.skipUnreadable && placed.length > 0))

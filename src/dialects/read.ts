@@ -91,10 +91,15 @@ class Problems {
     return this.list.sort((a, b) => byBytes(a.input, b.input));
   }
 
-  #add(input: string, { message }: QueryError): void {
-    const line = message.match(/:(\d+)(?::\d+)?: /)?.[1];
-    this.list.push({ input, ...(line ? { line: Number(line) } : {}), reason: message });
+  #add(input: string, error: QueryError): void {
+    this.list.push(skippedFor(input, error));
   }
+}
+
+/** An input that is left out, with the line that its problem names. */
+export function skippedFor(input: string, { message }: QueryError): Skipped {
+  const line = message.match(/:(\d+)(?::\d+)?: /)?.[1];
+  return { input, ...(line ? { line: Number(line) } : {}), reason: message };
 }
 
 function dialectOf(options: ReadOptions): Dialect | undefined {
