@@ -1,5 +1,5 @@
 // The public library: bytes in, answers as plain data out. It opens no files and runs in Node and in browsers.
-export { Catalog, loadCatalog } from './cpu/catalog.ts';
+export { Catalog, loadCatalog, loadCatalogWith } from './cpu/catalog.ts';
 export type { Definition, Definitions, GuestCpu } from './cpu/definition.ts';
 export { QueryError } from './cpu/errors.ts';
 export type { Expansion, Surroundings } from './cpu/expand.ts';
@@ -13,12 +13,14 @@ export type {
   Vendor,
 } from './cpu/feature.ts';
 export type { Description, View } from './cpu/host.ts';
+export type { LearntQemu } from './cpu/learnt.ts';
 export type { LibvirtCpu } from './cpu/libvirt.ts';
 export { catalogMap, type LibvirtMap } from './cpu/libvirt-map.ts';
 export { parseStack, type Stack, type StackEntry, stackNames } from './cpu/stack.ts';
 export { expandCpu, type Realized, realizeTcg } from './cpu/start.ts';
 export type { Dialect, Input, Stream } from './dialects/dialect.ts';
 export { dialectByName, dialectNames } from './dialects/index.ts';
+export { readLearntQemu } from './dialects/learnt.ts';
 export { readLibvirtCpus } from './dialects/libvirt-element.ts';
 export { type ReadFile, readLibvirtMap } from './dialects/libvirt-map.ts';
 export { writeLibvirtCpu } from './dialects/libvirt-write.ts';
