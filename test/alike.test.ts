@@ -18,7 +18,9 @@ import { readXml } from '../src/dialects/xml.ts';
 
 const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
 console.log(`alike: seed ${seed}`);
-fc.configureGlobal({ includeErrorInReport: true, seed, numRuns: 400 });
+fc.configureGlobal({ includeErrorInReport: true });
+// All test files share one process, so the runs are said where they are made.
+const RUNS = { seed, numRuns: 400 };
 
 const test = suite('alike');
 const catalog = await loadCatalog();
@@ -127,6 +129,7 @@ test('CPUs are those that the library reads from the whole, line by line, or ref
       if (typeof plain === 'string') refused++;
       assert.equal(await told(() => readLibvirtCpus(whole)), plain, JSON.stringify(text));
     }),
+    RUNS,
   );
   assert.ok(condensed > 100, `only ${condensed} of 400 had anything to take out`);
   assert.ok(refused > 50 && refused < 350, `${refused} of 400 were refused`);
@@ -149,7 +152,7 @@ test('a fleet is the one that reading each document makes', async () => {
       const plain = await outcome(`${text}${PADDING}<!-- -->`);
       assert.equal(await outcome(text + PADDING), plain, text);
     }),
-    { numRuns: 60 },
+    { ...RUNS, numRuns: 60 },
   );
 });
 

@@ -10,7 +10,9 @@ import { Gatherer } from '../src/fleet/gather.ts';
 
 const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
 console.log(`cpuinfo-scan: seed ${seed}`);
-fc.configureGlobal({ includeErrorInReport: true, seed, numRuns: 150 });
+fc.configureGlobal({ includeErrorInReport: true });
+// All test files share one process, so the runs are said where they are made.
+const RUNS = { seed, numRuns: 150 };
 
 const test = suite('cpuinfo-scan');
 const catalog = await loadCatalog();
@@ -98,6 +100,7 @@ test('the fleet is the one that reading every block makes', async () => {
       const hosts = await scanCpuinfo(catalog, gatherer, 'x', readerOf(bytes, piece));
       if (hosts !== null) scanned++;
     }),
+    RUNS,
   );
   assert.ok(scanned > 40, `only ${scanned} of 150 were plain enough`);
 });

@@ -6,7 +6,9 @@ import { mistakeIn } from '../src/dialects/json-mistake.ts';
 
 const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
 console.log(`json: seed ${seed}`);
-fc.configureGlobal({ includeErrorInReport: true, seed, numRuns: 500 });
+fc.configureGlobal({ includeErrorInReport: true });
+// All test files share one process, so the runs are said where they are made.
+const RUNS = { seed, numRuns: 500 };
 
 const test = suite('json');
 
@@ -30,6 +32,7 @@ test('the mistake is where it was put', () => {
       if (refused) assert.ok(found <= at && at - found <= 5, `${wrong}: ${found}, not ${at}`);
       else assert.is(found, wrong.length);
     }),
+    RUNS,
   );
 });
 

@@ -16,7 +16,9 @@ import type { Fleet } from '../src/fleet/fleet.ts';
 const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
 const numRuns = Number(process.env.PLIMSOLL_RUNS ?? 300);
 console.log(`scan: seed ${seed}, ${numRuns} runs of up to 30 lines`);
-fc.configureGlobal({ includeErrorInReport: true, seed, numRuns });
+fc.configureGlobal({ includeErrorInReport: true });
+// All test files share one process, so the runs are said where they are made.
+const RUNS = { seed, numRuns };
 
 const encode = (text: string) => new TextEncoder().encode(text);
 const decode = (bytes: Uint8Array) => new TextDecoder('utf-8', { fatal: true }).decode(bytes);
@@ -209,6 +211,7 @@ for (const [build, bytes] of Object.entries({ debug, release })) {
           }
         },
       ),
+      RUNS,
     );
   });
 
@@ -364,6 +367,7 @@ test('millions of records are read as each of them would be', async () => {
         lines.join('\n'),
       );
     }),
+    RUNS,
   );
 });
 

@@ -17,7 +17,9 @@ import { ROOT } from './support/places.ts';
 
 const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
 console.log(`summary: seed ${seed}`);
-fc.configureGlobal({ includeErrorInReport: true, seed, numRuns: 60 });
+fc.configureGlobal({ includeErrorInReport: true });
+// All test files share one process, so the runs are said where they are made.
+const RUNS = { seed, numRuns: 60 };
 
 const test = suite('summary');
 const catalog = await loadCatalog();
@@ -81,6 +83,7 @@ test('merging is associative and commutative, and equal to one run over everythi
       assert.equal(await merge([all]), all);
       assert.equal(body(all), body(await summarize(dealt.flat(), 'everything', ids)));
     }),
+    RUNS,
   );
 });
 
@@ -98,7 +101,7 @@ test('it answers every question as its hosts would', async () => {
       assert.equal(baseline(merged), baseline(direct));
       assert.equal(merged.members, direct.members);
     }),
-    { numRuns: 30 },
+    { ...RUNS, numRuns: 30 },
   );
 });
 
@@ -129,7 +132,7 @@ test('a part that is cut or changed anywhere is refused', async () => {
         );
       },
     ),
-    { numRuns: 200 },
+    { ...RUNS, numRuns: 200 },
   );
 });
 
@@ -155,7 +158,7 @@ test('an Arrow snapshot holds the same fleet, and any reader of Arrow sees it', 
         assert.equal(has.sort(), direct.names(direct.has(direct.members[i]!.class)));
       }
     }),
-    { numRuns: 20 },
+    { ...RUNS, numRuns: 20 },
   );
 });
 
