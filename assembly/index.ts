@@ -3,7 +3,7 @@
 //   0            heapBase()                                    64 KiB before the limit
 //   ├─ constants ─┼─ blocks: rows, bitmaps, counts, scratch ... ─┼─ never handed out ─┤
 //
-// The host owns everything from heapBase() on and tells each call where its blocks are; the module keeps no state.
+// The host owns everything from heapBase() on and tells each call where its blocks are; what the module keeps lasts for one call.
 // The last page of 4 GiB stays empty, so that the end of a block is always a pointer.
 
 export { scanBlocks } from './blocks';
