@@ -1,15 +1,8 @@
 // Made-up rows that are the same in every run.
 
-/** Numbers in [0, 1) by the generator mulberry32. */
-export function mulberry32(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+import { mulberry32 } from '../src/dialects/synth.ts';
+
+export { mulberry32 };
 
 export interface MadeUp {
   /** Rows one after another. */

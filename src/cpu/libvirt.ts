@@ -42,3 +42,23 @@ export interface LibvirtCpu {
   /** 1-based line of the element in its file. */
   readonly line: number;
 }
+
+/** A definition in which nothing is said yet. */
+export const UNSAID: LibvirtCpu = {
+  type: 'guest',
+  arch: null,
+  mode: 'custom',
+  match: 'exact',
+  check: null,
+  migratable: null,
+  model: null,
+  fallback: null,
+  vendor: null,
+  vendorId: null,
+  features: [],
+  signature: null,
+  microcode: null,
+  topology: null,
+  maxphysaddr: null,
+  line: 0,
+};

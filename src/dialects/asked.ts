@@ -4,7 +4,7 @@ import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { expandItems } from '../cpu/expand.ts';
 import type { Description } from '../cpu/host.ts';
-import type { Policy } from '../cpu/libvirt.ts';
+import { type Policy, UNSAID } from '../cpu/libvirt.ts';
 import { findMachine, machinesOf } from '../cpu/machine.ts';
 import { parseCpuString } from '../cpu/qemu-string.ts';
 import { untold } from './described.ts';
@@ -122,21 +122,11 @@ export function askedOfLibvirt(catalog: Catalog, cpu: AskedOfLibvirt, place: Pla
     ...guestDescription(
       catalog,
       {
-        type: 'guest',
-        arch: null,
-        mode: 'custom',
-        match: 'exact',
-        check: null,
-        migratable: null,
+        ...UNSAID,
         model: cpu.model,
         fallback: 'forbid',
         vendor: cpu.vendor ?? null,
-        vendorId: null,
         features: cpu.features,
-        signature: null,
-        microcode: null,
-        maxphysaddr: null,
-        topology: null,
         line: place.line ?? 1,
       },
       'x86_64',

@@ -2,7 +2,7 @@
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Guest } from '../cpu/guest.ts';
-import type { LibvirtCpu } from '../cpu/libvirt.ts';
+import { type LibvirtCpu, UNSAID } from '../cpu/libvirt.ts';
 import { byBytes } from '../cpu/order.ts';
 import type { Input } from './dialect.ts';
 import { child, childText, findCpus, parseCpu } from './libvirt-element.ts';
@@ -70,7 +70,7 @@ function readDomain(
     throw new QueryError(
       `${where}: guest ${id} is of the type ${kind}; only kvm and qemu guests are QEMU's`,
     );
-  const parsed: LibvirtCpu = cpu ?? NONE;
+  const parsed: LibvirtCpu = cpu ?? UNSAID;
   return {
     id,
     cpu: cpuArgumentOf(
@@ -84,25 +84,6 @@ function readDomain(
     element: parsed,
   };
 }
-
-const NONE: LibvirtCpu = {
-  type: 'guest',
-  arch: null,
-  mode: 'custom',
-  match: 'exact',
-  check: null,
-  migratable: null,
-  model: null,
-  fallback: null,
-  vendor: null,
-  vendorId: null,
-  features: [],
-  signature: null,
-  microcode: null,
-  maxphysaddr: null,
-  topology: null,
-  line: 0,
-};
 
 const HOST_CPU: Readonly<Record<string, string>> = {
   'host-passthrough':

@@ -209,7 +209,7 @@ function pick(bounds: readonly number[], share: number): number {
 }
 
 /** Numbers in [0, 1) by the generator mulberry32. */
-function mulberry32(seed: number): () => number {
+export function mulberry32(seed: number): () => number {
   let state = seed | 0;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

@@ -3,7 +3,7 @@ import { clearBit, emptyRow, hasBit, type Row, setBit } from '../../core/rows.ts
 import type { Vendor } from '../../cpu/catalog.ts';
 import { vendorLetters } from '../../cpu/cpuid.ts';
 import { QueryError } from '../../cpu/errors.ts';
-import type { LibvirtCpu, Policy } from '../../cpu/libvirt.ts';
+import { type LibvirtCpu, type Policy, UNSAID } from '../../cpu/libvirt.ts';
 import type { LibvirtMap, MapFeature, MapModel } from '../../cpu/libvirt-map.ts';
 import { byBytes } from '../../cpu/order.ts';
 import type { Words } from '../../cpu/words.ts';
@@ -55,32 +55,14 @@ export type CpuFeature = LibvirtCpu['features'][number];
 
 /** An empty guest definition of this architecture. */
 export const guestStub = (arch: string | null, fallback: LibvirtCpu['fallback']): LibvirtCpu => ({
-  ...STUB,
+  ...UNSAID,
   type: 'guest',
   arch,
   fallback,
 });
 
 /** An empty host definition of this architecture. */
-export const hostStub = (arch: string): LibvirtCpu => ({ ...STUB, type: 'host', arch });
-
-const STUB: Omit<LibvirtCpu, 'type'> = {
-  arch: null,
-  mode: 'custom',
-  match: 'exact',
-  check: null,
-  migratable: null,
-  model: null,
-  fallback: null,
-  vendor: null,
-  vendorId: null,
-  features: [],
-  signature: null,
-  microcode: null,
-  topology: null,
-  maxphysaddr: null,
-  line: 0,
-};
+export const hostStub = (arch: string): LibvirtCpu => ({ ...UNSAID, type: 'host', arch });
 
 /** @throws QueryError for a model that this libvirt does not know. */
 export function modelOf(map: LibvirtMap, { where, cpu }: CpuInput): MapModel {
