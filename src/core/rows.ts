@@ -59,6 +59,10 @@ export function isEqual(a: Row, b: Row): boolean {
   return true;
 }
 
+/** Each of a few rows once, in the order of first appearance; for many there is Rows.intern. */
+export const distinct = (rows: readonly Row[]): Row[] =>
+  rows.filter((row, i) => rows.findIndex((other) => isEqual(other, row)) === i);
+
 export const isEmpty = (row: Row): boolean => row.every((word) => word === 0);
 
 /** How many bits are set. */

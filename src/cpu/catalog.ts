@@ -298,15 +298,20 @@ export class Catalog {
     const key = `${version} ${name}`;
     let older = this.#libvirtOlder.get(key);
     if (!older) {
-      const ids = (names: string[]) => names.map((feature) => this.feature(feature).id);
-      older = {
-        ...model,
-        canonical: named ? model.canonical : null,
-        features: this.#adjust(model.features, was ?? {}),
-        added: was?.added ? this.#added(was.added) : model.added,
-        removed: was?.removed ? ids(was.removed) : model.removed,
-        compat: was?.compat ?? model.compat,
+      let features: Row | undefined;
+      const adjusted = () => {
+        features ??= this.#adjust(model.features, was ?? {});
+        return features;
       };
+      const added = () => (was?.added ? this.#added(was.added) : model.added);
+      // As it is now, but for what was otherwise then.
+      older = Object.create(model, {
+        canonical: { value: named ? model.canonical : null },
+        features: { get: adjusted },
+        added: { get: added },
+        removed: { value: was?.removed?.map((f) => this.feature(f).id) ?? model.removed },
+        compat: { value: was?.compat ?? model.compat },
+      }) as LibvirtModel;
       this.#libvirtOlder.set(key, older);
     }
     return older;

@@ -2,6 +2,7 @@
 // type; and what QEMU clears in silence.
 import {
   clearBit,
+  distinct,
   emptyRow,
   hasBit,
   isEmpty,
@@ -106,13 +107,12 @@ const kept = (
   qemu: string,
   accelerator: Accelerator,
 ): number[] =>
-  accelerator !== 'kvm'
+  accelerator !== 'kvm' || !machine.name.startsWith('pc-')
     ? []
     : kvmKeeps
         .filter(
           (k) =>
             k.qemu === catalog.habitsOf(qemu) &&
-            machine.name.startsWith('pc-') &&
             machine.index <= catalog.machines.findIndex((m) => m.name === k.upTo),
         )
         .map((k) => catalog.feature(k.feature).id);
@@ -160,6 +160,16 @@ export function qemuMeanings(
   return rows;
 }
 
+/** What a name means in this QEMU on its newest machine types: the first of its meanings. */
+export function qemuPlain(
+  catalog: Catalog,
+  name: string,
+  qemu: string,
+  accelerator: Accelerator,
+): Row {
+  return startOf(catalog, name, machinesFor(catalog, qemu)[0]!, qemu, accelerator).features;
+}
+
 function findMeanings(
   catalog: Catalog,
   name: string,
@@ -170,11 +180,11 @@ function findMeanings(
   const rows: Row[] = [];
   const seen = new Set<string>();
   const byVersion = new Map<Machine['cpuVersion'], string>();
-  for (const { machine, keeps } of machinesFor(catalog, qemu, accelerator)) {
+  for (const machine of machinesFor(catalog, qemu)) {
     const resolved = byVersion.get(machine.cpuVersion) ?? resolve(catalog, name, qemu, machine);
     byVersion.set(machine.cpuVersion, resolved);
     const change = changeOf(catalog, name, qemu, machine, resolved);
-    const key = `${resolved} ${change?.machines} ${keeps}`;
+    const key = `${resolved} ${change?.machines} ${kept(catalog, machine, qemu, accelerator)}`;
     if (seen.has(key)) continue;
     seen.add(key);
     rows.push(startOf(catalog, name, machine, qemu, accelerator).features);
@@ -184,22 +194,18 @@ function findMeanings(
     for (const other of catalog.qemuModels.values())
       if (other.kind === 'versioned' && other.base === name)
         rows.push(...qemuMeanings(catalog, other.name, qemu, accelerator));
-  return [...new Map(rows.map((row) => [row.join(), row])).values()];
+  return distinct(rows);
 }
 
-const machineLists = new WeakMap<Catalog, Map<string, ReturnType<typeof listMachines>>>();
-
-function machinesFor(catalog: Catalog, qemu: string, accelerator: Accelerator) {
-  const known = machineLists.get(catalog) ?? new Map<string, ReturnType<typeof listMachines>>();
-  machineLists.set(catalog, known);
-  const key = `${qemu} ${accelerator}`;
-  const list = known.get(key) ?? listMachines(catalog, qemu, accelerator);
-  known.set(key, list);
-  return list;
-}
+const machineLists = new WeakMap<Catalog, Map<string, readonly Machine[]>>();
 
 /** No machine at all comes first: it changes nothing, as the newest machine types do. */
-const listMachines = (catalog: Catalog, qemu: string, accelerator: Accelerator) =>
-  machinesOf(catalog, qemu)
-    .sort((a, b) => Number(b.name === 'none') - Number(a.name === 'none'))
-    .map((machine) => ({ machine, keeps: kept(catalog, machine, qemu, accelerator) }));
+function machinesFor(catalog: Catalog, qemu: string): readonly Machine[] {
+  const known = machineLists.get(catalog) ?? new Map<string, readonly Machine[]>();
+  machineLists.set(catalog, known);
+  const list =
+    known.get(qemu) ??
+    machinesOf(catalog, qemu).sort((a, b) => Number(b.name === 'none') - Number(a.name === 'none'));
+  known.set(qemu, list);
+  return list;
+}

@@ -1,5 +1,5 @@
 // plimsoll baseline: the most capable CPU that every guest can have on all hosts of a fleet, and what holds it down.
-import { hasBit, isEmpty, type Row, size } from '../core/rows.ts';
+import { distinct, hasBit, isEmpty, type Row, size } from '../core/rows.ts';
 import type { Definition } from '../cpu/definition.ts';
 import { byBytes } from '../cpu/order.ts';
 import { type Stack, stackNames } from '../cpu/stack.ts';
@@ -136,9 +136,8 @@ function define(line: Line, options: BaselineOptions) {
 
 /** Hosts on which every one of these CPUs runs, counted from the rows themselves. */
 function runsOn(fleet: Fleet, cpus: readonly Row[]): number {
-  const distinct = new Map(cpus.map((row) => [row.join(), row]));
   let hosts = 0;
-  const each = [...distinct.values()].map((row) => fleet.rows.covers(fleet.needs(row)).bitmap);
+  const each = distinct(cpus).map((row) => fleet.rows.covers(fleet.needs(row)).bitmap);
   for (const [index, weight] of fleet.weights.entries())
     if (each.length > 0 && each.every((bitmap) => hasBit(bitmap, index))) hosts += weight;
   return hosts;

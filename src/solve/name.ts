@@ -1,6 +1,7 @@
 // How a set of features is called in a stack: the model that needs the fewest words, and those words.
 // A name can mean several CPUs (by version of the software, by machine type); a definition makes them all one.
 import {
+  distinct,
   emptyRow,
   hasBit,
   isEqual,
@@ -15,7 +16,7 @@ import {
 import type { Catalog, Product, QemuModel, Vendor } from '../cpu/catalog.ts';
 import type { Definition } from '../cpu/definition.ts';
 import { byBytes } from '../cpu/order.ts';
-import { closeDependencies, qemuMeanings } from '../cpu/qemu.ts';
+import { closeDependencies, qemuMeanings, qemuPlain } from '../cpu/qemu.ts';
 import { type Stack, stackNames } from '../cpu/stack.ts';
 import type { ModelList } from '../fleet/fleet.ts';
 
@@ -100,18 +101,28 @@ export class Namer {
   /** The cheapest definition that gives exactly these features, or null where no name can be made to. */
   define(product: Product, target: Row, naming: Naming): Definition | null {
     const implied = this.#withoutPrerequisite(target);
-    const candidates = this.#candidates(product, naming)
-      .map((name) => ({ name, ...this.#words(name, target, implied) }))
-      .filter(
-        (c) => c.possible && naming.lists.every((list) => this.#isUsable(c.name, c.disable, list)),
-      );
-    for (const { name, require, disable } of ranked(candidates)) {
-      const definition = {
-        name: name.name,
-        require: this.#catalog.names(require),
-        disable: this.#catalog.names(disable),
-      };
-      if (this.expand(product, definition).every((row) => isEqual(row, target))) return definition;
+    const names = this.#candidates(product, naming).map((name) => ({
+      name,
+      cost: cost(name, target),
+    }));
+    // What a name costs is cheap to tell, and all that it can mean is not: that is looked at of the cheapest first.
+    for (const price of new Set(names.map((n) => n.cost).sort((a, b) => a - b))) {
+      const candidates = names
+        .filter((n) => n.cost === price)
+        .map((n) => ({ ...n, ...this.#words(n.name, target, implied) }))
+        .filter(
+          (c) =>
+            c.possible && naming.lists.every((list) => this.#isUsable(c.name, c.disable, list)),
+        );
+      for (const { name, require, disable } of ranked(candidates)) {
+        const definition = {
+          name: name.name,
+          require: this.#catalog.names(require),
+          disable: this.#catalog.names(disable),
+        };
+        if (this.expand(product, definition).every((row) => isEqual(row, target)))
+          return definition;
+      }
     }
     return null;
   }
@@ -180,23 +191,14 @@ export class Namer {
   }
 
   /** The words that make every meaning of the name equal to the target; `implied`: off with a prerequisite. */
-  #words(
-    name: Name,
-    target: Row,
-    implied: Row,
-  ): { require: Row; disable: Row; cost: number; possible: boolean } {
+  #words(name: Name, target: Row, implied: Row): { require: Row; disable: Row; possible: boolean } {
     const require = minus(target, name.always);
     const surplus = minus(name.ever, target);
     // What goes off with its prerequisite needs no word of its own, unless libvirt checks it itself.
     const disable = join(minus(surplus, implied), meet(surplus, name.held));
-    // A name is judged by what it says of itself; the words that tell its meanings apart come on top.
-    const cost = Math.max(
-      ...name.plain.map((row) => size(minus(target, row)) + 2 * size(minus(row, target))),
-    );
     return {
       require,
       disable,
-      cost,
       possible: size(minus(join(require, disable), this.nameable(name.product))) === 0,
     };
   }
@@ -236,10 +238,11 @@ export class Namer {
   #qemuName(model: QemuModel): Name | null {
     const versions = this.#versions('qemu');
     if (!versions.every((v) => this.#catalog.hasQemuModel(model.name, v))) return null;
-    const meanings = versions.map((v) => qemuMeanings(this.#catalog, model.name, v, 'kvm'));
-    // The first meaning is that of the newest machine types.
-    const plain = meanings.map(([first]) => first!);
-    return this.#name('qemu', model, { plain, meanings: meanings.flat(), held: [] });
+    return new ModelName(this.#catalog, this.#ignored, 'qemu', model, {
+      plain: () => versions.map((v) => qemuPlain(this.#catalog, model.name, v, 'kvm')),
+      meanings: () => versions.flatMap((v) => qemuMeanings(this.#catalog, model.name, v, 'kvm')),
+      held: () => [],
+    });
   }
 
   #libvirtName(model: QemuModel): Name | null {
@@ -251,49 +254,98 @@ export class Namer {
       !qemu.every((v) => this.#catalog.hasQemuModel(model.name, v))
     )
       return null;
-    // libvirt has no word for what KVM adds unasked: it is there whatever the map says.
-    const unasked = minus(
-      rowOf(this.#catalog.bits, this.#catalog.accelerators.kvm.on),
-      this.nameable('libvirt'),
-    );
-    const maps = own.map((m) => join(m.features, unasked));
-    return this.#name('libvirt', model, {
-      plain: maps.map((row) => this.#withAccelerator(row)),
-      meanings: [
-        ...maps,
+    const maps = () => own.map((m) => join(m.features, this.#unasked()));
+    return new ModelName(this.#catalog, this.#ignored, 'libvirt', model, {
+      plain: () => maps().map((row) => this.#withAccelerator(row)),
+      meanings: () => [
+        ...maps(),
         ...qemu.flatMap((v) => qemuMeanings(this.#catalog, model.name, v, 'kvm')),
       ],
-      held: maps.filter((_, i) => own[i]!.compat),
+      held: () => maps().filter((_, i) => own[i]!.compat),
     });
+  }
+
+  /** What KVM adds unasked and libvirt has no word for: it is there whatever the map says. */
+  #unasked(): Row {
+    const { bits, accelerators } = this.#catalog;
+    return minus(rowOf(bits, accelerators.kvm.on), this.nameable('libvirt'));
   }
 
   #withAccelerator(row: Row): Row {
     const { on, off } = this.#catalog.accelerators.kvm;
     return minus(join(row, rowOf(this.#catalog.bits, on)), rowOf(this.#catalog.bits, off));
   }
+}
 
-  #name(
+/** A name whose rows are made when somebody asks for them: most are told from their price alone. */
+class ModelName implements Name {
+  readonly name: string;
+  readonly product: Product;
+  readonly vendor: Vendor | null;
+  readonly base: string;
+  readonly version: number;
+  readonly release: number;
+  readonly #catalog: Catalog;
+  readonly #ignored: Row;
+  readonly #rows: Readonly<Record<'plain' | 'meanings' | 'held', () => readonly Row[]>>;
+  #plain: readonly Row[] | undefined;
+  #meanings: readonly Row[] | undefined;
+  #always: Row | undefined;
+  #ever: Row | undefined;
+  #held: Row | undefined;
+
+  constructor(
+    catalog: Catalog,
+    ignored: Row,
     product: Product,
     { name, vendor, base, version }: QemuModel,
-    rows: { plain: readonly Row[]; meanings: readonly Row[]; held: readonly Row[] },
-  ): Name {
-    const meanings = [...new Map(rows.meanings.map((row) => [row.join(), row])).values()];
-    const visible = meanings.map((row) => this.#visible(row));
-    return {
-      name,
-      product,
-      vendor,
-      base,
-      version: version ?? 0,
-      meanings,
-      release: this.#catalog.libvirtModels.get(base)?.order ?? -1,
-      plain: rows.plain.map((row) => closeDependencies(this.#catalog, this.#visible(row))),
-      always: visible.reduce(meet),
-      ever: visible.reduce(join),
-      held: rows.held.map((row) => this.#visible(row)).reduce(join, emptyRow(this.#catalog.bits)),
-    };
+    rows: Readonly<Record<'plain' | 'meanings' | 'held', () => readonly Row[]>>,
+  ) {
+    this.name = name;
+    this.product = product;
+    this.vendor = vendor;
+    this.base = base;
+    this.version = version ?? 0;
+    this.release = catalog.libvirtModels.get(base)?.order ?? -1;
+    this.#catalog = catalog;
+    this.#ignored = ignored;
+    this.#rows = rows;
+  }
+
+  get plain(): readonly Row[] {
+    this.#plain ??= this.#rows
+      .plain()
+      .map((row) => closeDependencies(this.#catalog, minus(row, this.#ignored)));
+    return this.#plain;
+  }
+
+  get meanings(): readonly Row[] {
+    this.#meanings ??= distinct(this.#rows.meanings());
+    return this.#meanings;
+  }
+
+  get always(): Row {
+    this.#always ??= minus(this.meanings.reduce(meet), this.#ignored);
+    return this.#always;
+  }
+
+  get ever(): Row {
+    this.#ever ??= minus(this.meanings.reduce(join), this.#ignored);
+    return this.#ever;
+  }
+
+  get held(): Row {
+    this.#held ??= minus(
+      this.#rows.held().reduce(join, emptyRow(this.#catalog.bits)),
+      this.#ignored,
+    );
+    return this.#held;
   }
 }
+
+/** A name is judged by what it says of itself; the words that tell its meanings apart come on top. */
+const cost = (name: Name, target: Row): number =>
+  Math.max(...name.plain.map((row) => size(minus(target, row)) + 2 * size(minus(row, target))));
 
 const namers = new WeakMap<Catalog, Map<string, Namer>>();
 
