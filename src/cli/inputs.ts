@@ -1,6 +1,14 @@
 // Files, directories and standard input as inputs, one in memory at a time. Their order depends on their names
 // alone, and each path is read once however often it is given.
-import { type Dirent, promises as fs, readFileSync, type Stats, statSync } from 'node:fs';
+import {
+  type Dirent,
+  promises as fs,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  type Stats,
+  statSync,
+} from 'node:fs';
 import { resolve } from 'node:path';
 import { QueryError } from '../cpu/errors.ts';
 import { byBytes } from '../cpu/order.ts';
@@ -27,7 +35,7 @@ export async function* readInputs(
   io: Io,
   progress: Progress = () => {},
 ): AsyncGenerator<Input | Unreadable> {
-  const found = await findInputs(paths);
+  const found = findInputs(paths);
   for (const [done, file] of found.entries()) {
     progress(done, found.length);
     yield await read(file, io);
@@ -36,9 +44,9 @@ export async function* readInputs(
 }
 
 /** The files below the paths, each once, in the order of their names. */
-export async function findInputs(paths: readonly string[]): Promise<Found[]> {
+export function findInputs(paths: readonly string[]): Found[] {
   const found = new Map<string, Found>();
-  const all = (await Promise.all(paths.map((path) => findFiles(path)))).flat();
+  const all = paths.flatMap((path) => findFiles(path));
   for (const file of all.sort((a, b) => byBytes(a.name, b.name))) {
     const key = file.name === '-' ? '-' : resolve(file.name);
     if (!found.has(key)) found.set(key, file);
@@ -48,7 +56,7 @@ export async function findInputs(paths: readonly string[]): Promise<Found[]> {
 
 /** One file or standard input, decompressed. */
 export async function readOne(path: string, io: Io): Promise<Input> {
-  const [file] = await findFiles(path, 'file');
+  const [file] = findFiles(path, 'file');
   const input = await read(file!, io);
   if ('error' in input) throw input.error;
   return input;
@@ -110,17 +118,17 @@ async function readStream(stream: Io['stdin']): Promise<Uint8Array> {
 }
 
 /** The files that a path stands for; a problem takes the place of what cannot be read. */
-async function findFiles(path: string, only?: 'file'): Promise<Found[]> {
+function findFiles(path: string, only?: 'file'): Found[] {
   if (path === '-') return [{ name: path }];
   let stat: Stats;
   try {
-    stat = await fs.stat(path);
+    stat = statSync(path);
   } catch (error) {
     return [{ name: path, error: cannotRead(path, error) }];
   }
   if (!stat.isDirectory()) return [check(path, stat)];
   if (only) return [{ name: path, error: new QueryError(`${path} is a directory; give one file`) }];
-  const files = await walk(path, []);
+  const files = walk(path, []);
   if (files.length > 0) return files;
   const error = new QueryError(
     `${path} holds no files (dot files are not read); put host descriptions into it`,
@@ -128,14 +136,14 @@ async function findFiles(path: string, only?: 'file'): Promise<Found[]> {
   return [{ name: path, error }];
 }
 
-async function walk(directory: string, above: readonly string[]): Promise<Found[]> {
+function walk(directory: string, above: readonly string[]): Found[] {
   let entries: Dirent[];
   let real: string;
   try {
-    real = await fs.realpath(directory);
+    real = realpathSync(directory);
     // A link to a directory above it leads nowhere new.
     if (above.includes(real)) return [];
-    entries = await fs.readdir(directory, { withFileTypes: true });
+    entries = readdirSync(directory, { withFileTypes: true });
   } catch (error) {
     return [{ name: directory, error: cannotRead(directory, error) }];
   }
@@ -145,7 +153,7 @@ async function walk(directory: string, above: readonly string[]): Promise<Found[
     const path = `${directory.replace(/\/+$/, '')}/${entry.name}`;
     try {
       const stat = statSync(path);
-      if (stat.isDirectory()) found.push(...(await walk(path, [...above, real])));
+      if (stat.isDirectory()) found.push(...walk(path, [...above, real]));
       else found.push(check(path, stat));
     } catch (error) {
       found.push({ name: path, error: cannotRead(path, error) });

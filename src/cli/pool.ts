@@ -1,4 +1,5 @@
 // Threads over one file: this one works too, the others are started for it and end with it.
+import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { QueryError } from '../cpu/errors.ts';
 import type { ThreadScan } from '../dialects/dialect.ts';
@@ -31,7 +32,7 @@ function start(name: string, workerData: Task): Promise<ThreadScan> {
           { cause },
         ),
       );
-    const worker = new Worker(new URL('./worker.js', import.meta.url), {
+    const worker = new Worker(join(import.meta.dirname, 'worker.js'), {
       workerData,
       // What a thread makes in JavaScript is little; the default lets garbage of 48 MB wait.
       resourceLimits: { maxYoungGenerationSizeMb: 2 },

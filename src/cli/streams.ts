@@ -22,7 +22,6 @@ import {
   tooBig,
 } from './inputs.ts';
 import { type Io, reasonOf } from './io.ts';
-import { scanFile } from './pool.ts';
 
 /** Smaller files are read as a whole. */
 const LARGE = 1024 * 1024;
@@ -37,7 +36,7 @@ export async function* openStreams(
   threads: number,
   progress: Progress,
 ): AsyncGenerator<Opened> {
-  const found = await findInputs(paths);
+  const found = findInputs(paths);
   const total = found.reduce((sum, file) => sum + (file.size ?? 0), 0);
   let done = 0;
   for (const file of found) {
@@ -121,8 +120,10 @@ function plain(
     },
     ...(threads > 1 && size >= PARALLEL
       ? {
-          scan: (keys, ids) =>
-            scanFile(name, { fd, size, keys, ids, maxLine: MAX_LINE }, threads, progress),
+          scan: async (keys, ids) => {
+            const { scanFile } = await import('./pool.ts');
+            return scanFile(name, { fd, size, keys, ids, maxLine: MAX_LINE }, threads, progress);
+          },
         }
       : {}),
   };
