@@ -12,7 +12,6 @@ import {
   MAX_KEY,
   MAX_NAME,
   NONE,
-  nameOf,
   OTHER,
   ROLE_HOST,
   ROLE_LEFT_OUT,
@@ -23,6 +22,7 @@ import {
   stopAt,
 } from './kinds';
 import { LANE } from './memory';
+import { nameOf } from './names';
 
 /** Scans blocks from `p` to `end`, which is behind a blank line. Answers why it stopped, at the block at LINE. */
 export function scanBlocks(

@@ -1,9 +1,9 @@
 // What text is sorted into: names and kinds, interned in a block that the host owns, and the hosts that were found.
 // The hash only finds candidates; what is said to be equal is equal byte by byte.
 //
-//   header │ masks │ scratch: marks, row, key │ by name: roles, stamps, seen │ names │ rows │ lists │ kinds │ output
-import { QUOTE, special } from './json';
+//   header │ scratch: row, key │ by name: roles, seen, stamps, expected, entries │ tables │ rows │ lists │ kinds │ output
 import { isBlock, LANE } from './memory';
+import { BLOCK, isSame, textCode } from './text';
 
 /** Everything up to the end is consumed. */
 export const DONE: u32 = 0;
@@ -21,7 +21,7 @@ export const LINES: usize = 8;
 const HOSTS: usize = 12;
 const ID_BYTES: usize = 16;
 const SLOT: usize = 20;
-const NAMES: usize = 24;
+export const NAMES: usize = 24;
 const ASCENDING: usize = 28;
 const WANTS_IDS: usize = 32;
 export const ROWS: usize = 36;
@@ -38,12 +38,13 @@ export const ID_AT: usize = 76;
 export const ID_SIZE: usize = 80;
 const HEADER: usize = 128;
 
+/** Names are numbered from 1 on, and a row has a bit for each number. */
 export const MAX_NAMES: u32 = 1024;
-const NAME_SLOTS: u32 = 4096;
-const NAME_ENTRY: usize = 64;
+/** So many that hardly any two names meet. */
+export const NAME_SLOTS: u32 = 16384;
+export const NAME_ENTRY: usize = 64;
 export const MAX_NAME: usize = 48;
-export const NAME_ID: usize = 48;
-export const NAME_SIZE: usize = 50;
+export const NAME_SIZE: usize = 48;
 export const ROW: usize = <usize>MAX_NAMES >> 3;
 export const MAX_ROWS: u32 = 16384;
 export const MAX_LISTS: u32 = 8192;
@@ -56,17 +57,15 @@ export const MAX_KEY: usize = 8192;
 /** So many keys of a record are looked for where the record before had them. */
 export const EXPECTED: usize = 32;
 
-const MASKS_AT: usize = HEADER;
-export const MARKS_AT: usize = MASKS_AT + 17 * LANE;
-export const ROW_AT: usize = MARKS_AT + <usize>MAX_NAMES;
+export const ROW_AT: usize = HEADER;
 export const KEY_AT: usize = ROW_AT + ROW;
-export const ROLES_AT: usize = KEY_AT + MAX_KEY + 4 * LANE;
+export const ROLES_AT: usize = KEY_AT + MAX_KEY + BLOCK;
 export const SEEN_AT: usize = ROLES_AT + <usize>MAX_NAMES;
 export const STAMPS_AT: usize = SEEN_AT + <usize>MAX_NAMES;
-export const ENTRIES_AT: usize = STAMPS_AT + 4 * <usize>MAX_NAMES;
-export const EXPECTED_AT: usize = ENTRIES_AT + 4 * <usize>MAX_NAMES;
-const NAMES_AT: usize = EXPECTED_AT + 4 * EXPECTED;
-export const ROW_TABLE_AT: usize = NAMES_AT + <usize>NAME_SLOTS * NAME_ENTRY;
+export const EXPECTED_AT: usize = STAMPS_AT + 4 * <usize>MAX_NAMES;
+export const NAMES_AT: usize = EXPECTED_AT + 4 * EXPECTED;
+export const NAME_TABLE_AT: usize = NAMES_AT + <usize>MAX_NAMES * NAME_ENTRY;
+export const ROW_TABLE_AT: usize = NAME_TABLE_AT + 2 * <usize>NAME_SLOTS;
 export const LIST_TABLE_AT: usize = ROW_TABLE_AT + 8 * <usize>MAX_ROWS;
 const KIND_TABLE_AT: usize = LIST_TABLE_AT + 8 * <usize>MAX_LISTS;
 /** Up to here a new block is zero. */
@@ -98,9 +97,6 @@ export const LEFT_OUT: u32 = 0xffffffff;
 /** A kind without a number; one above it marks kinds whose records the host reads one by one. */
 const NEW: u32 = 0xfffffffe;
 
-const MIX: u64 = (0x9e3779b9 << 32) | 0x7f4a7c15;
-const MIX_HIGH: u64 = (0xd6e8feb8 << 32) | 0x6659fd93;
-
 /** Bytes of the block of a scanner that takes up to `window` bytes at once. */
 export function scanSize(window: u32): u32 {
   return <u32>OUTPUT_AT + (window / SHORTEST + 1) * 8 + window + <u32>LANE;
@@ -116,7 +112,8 @@ export function scanOutput(window: u32, part: u32): u32 {
 export function scanStart(state: usize, wantsIds: bool): void {
   assert(isBlock(state, OUTPUT_AT));
   memory.fill(state, 0, TABLES_END);
-  for (let n: usize = 0; n <= LANE; n++) memory.fill(state + MASKS_AT + n * LANE, 0xff, n);
+  // No name has such bytes, so that what is not found, at number 0, equals none.
+  memory.fill(state + NAMES_AT, 0xff, NAME_ENTRY);
   store<u32>(state, <u32>wantsIds, WANTS_IDS);
   store<u32>(state, 1, ASCENDING);
 }
@@ -129,20 +126,6 @@ export function scanForget(state: usize): void {
   store<u32>(state, 0, LIST_BYTES);
   store<u32>(state, 0, KINDS);
   store<u32>(state, 0, KIND_BYTES);
-}
-
-/** The number of a name, with this role from now on; the names' order of first mention numbers them. */
-export function scanName(state: usize, at: usize, role: u8): u32 {
-  const found = <u32>named(state, at);
-  if (found !== NONE) store<u8>(state + ROLES_AT + <usize>found, role);
-  return found;
-}
-
-/** Where the spelling of a name lies, whose key was seen with a plain value; 0 where it was not. */
-export function scanSeen(state: usize, slot: u32): usize {
-  const entry = state + NAMES_AT + <usize>slot * NAME_ENTRY;
-  const id = <u32>load<u16>(entry, NAME_ID);
-  return id !== 0 && load<u8>(state + SEEN_AT + <usize>(id - 1)) !== 0 ? entry : 0;
 }
 
 export function stopAt(state: usize, p: usize, why: u32): u32 {
@@ -174,147 +157,11 @@ function putId(state: usize, ends: usize, ids: usize, host: u32): void {
     store<u32>(state, 0, ASCENDING);
 }
 
-/** The name from behind its quote: where it ends behind its closing quote (high half) and its number, or NONE. */
-export function named(state: usize, p: usize): u64 {
-  let marks = special(p);
-  let size: usize = 0;
-  while (marks === 0) {
-    size += LANE;
-    if (size === MAX_NAME) return <u64>NONE;
-    marks = special(p + size);
-  }
-  size += <usize>ctz(marks);
-  if (load<u8>(p + size) !== QUOTE) return <u64>NONE;
-  const id = nameOf(state, p, size);
-  return id === NONE ? <u64>NONE : ((<u64>(p + size + 1)) << 32) | <u64>id;
-}
-
-/**
- * The entry of a name of less than two lanes that is where its hash points, as most are; 0 for any other. Without a
- * branch on the size, which nobody can predict in a list without an order.
- */
-export function shortName(state: usize, p: usize): usize {
-  const marks = special(p) | (special(p + LANE) << 16);
-  if (marks === 0) return 0;
-  const size = <usize>ctz(marks);
-  const masks = state + MASKS_AT;
-  const over = select<usize>(size - LANE, 0, size > LANE);
-  const a = v128.and(v128.load(p), v128.load(masks + min(size, LANE) * LANE));
-  const b = v128.and(v128.load(p, 16), v128.load(masks + over * LANE));
-  const entry = state + NAMES_AT + slotOf((halves(a) + <u64>size) ^ (halves(b) * 3)) * NAME_ENTRY;
-  const gap = v128.or(v128.xor(a, v128.load(entry)), v128.xor(b, v128.load(entry, 16)));
-  if (v128.any_true(gap) || load<u8>(p + size) !== QUOTE) return 0;
-  return <usize>load<u16>(entry, NAME_SIZE) === size && load<u16>(entry, NAME_ID) !== 0 ? entry : 0;
-}
-
-function slotOf(code: u64): usize {
-  return <usize>(code >> 52);
-}
-
-/** The number of a name of at most 48 bytes, or NONE where no more names fit. */
-export function nameOf(state: usize, p: usize, size: usize): u32 {
-  const entry = nameEntry(state, p, size);
-  let id = <u32>load<u16>(entry, NAME_ID);
-  if (id === 0) {
-    id = load<u32>(state, NAMES) + 1;
-    if (id > MAX_NAMES) return NONE;
-    store<u32>(state, id, NAMES);
-    for (let i: usize = 0; i < MAX_NAME; i += LANE)
-      v128.store(entry + i, part(state, p + i, size > i ? size - i : 0));
-    store<u16>(entry, <u16>id, NAME_ID);
-    store<u32>(state + ENTRIES_AT + ((<usize>id - 1) << 2), <u32>entry);
-    store<u16>(entry, <u16>size, NAME_SIZE);
-  }
-  return id - 1;
-}
-
-/** The first `size` bytes of a lane, the others zero. */
-export function part(state: usize, p: usize, size: usize): v128 {
-  return v128.and(v128.load(p), v128.load(state + MASKS_AT + min(size, LANE) * LANE));
-}
-
-/** The entry of a name, or the empty one where it belongs. */
-export function nameEntry(state: usize, p: usize, size: usize): usize {
-  const a = part(state, p, size);
-  let code = halves(a) + <u64>size;
-  if (size > LANE) code ^= halves(part(state, p + LANE, size - LANE)) * 3;
-  let i = <u32>slotOf(code);
-  while (true) {
-    const entry = state + NAMES_AT + <usize>i * NAME_ENTRY;
-    if (load<u16>(entry, NAME_ID) === 0) return entry;
-    if (<usize>load<u16>(entry, NAME_SIZE) === size) {
-      let gap = v128.xor(v128.load(entry), a);
-      for (let n = LANE; n < size; n += LANE)
-        gap = v128.or(gap, v128.xor(v128.load(entry + n), part(state, p + n, size - n)));
-      if (!v128.any_true(gap)) return entry;
-    }
-    i = (i + 1) & (NAME_SLOTS - 1);
-  }
-}
-
-// extract_lane is signed: as u64 at once, or a shift would drag the sign in.
-function halves(a: v128): u64 {
-  return <u64>i64x2.extract_lane(a, 0) * MIX + <u64>i64x2.extract_lane(a, 1) * MIX_HIGH;
-}
-
-function finish(code: u64): u64 {
-  code ^= code >> 32;
-  code *= MIX_HIGH;
-  return code ^ (code >> 29);
-}
-
-/** A hash of text: four lanes side by side, so that no step waits for the one before. */
-export function textCode(state: usize, p: usize, size: usize): u64 {
-  let a = i32x4.splat(1);
-  let b = i32x4.splat(2);
-  let c = i32x4.splat(3);
-  let d = i32x4.splat(4);
-  const end = p + size;
-  for (; p + 4 * LANE <= end; p += 4 * LANE) {
-    a = i32x4.add(i32x4.add(i32x4.shl(a, 5), a), v128.load(p));
-    b = i32x4.add(i32x4.add(i32x4.shl(b, 5), b), v128.load(p, 16));
-    c = i32x4.add(i32x4.add(i32x4.shl(c, 5), c), v128.load(p, 32));
-    d = i32x4.add(i32x4.add(i32x4.shl(d, 5), d), v128.load(p, 48));
-  }
-  for (; p < end; p += LANE) {
-    a = i32x4.add(i32x4.add(i32x4.shl(b, 5), b), part(state, p, end - p));
-    b = i32x4.add(i32x4.shl(a, 7), c);
-  }
-  const x = v128.xor(v128.xor(a, i32x4.shl(b, 7)), v128.xor(i32x4.shl(c, 13), i32x4.shl(d, 19)));
-  const y = v128.xor(v128.xor(a, i32x4.shl(b, 3)), v128.xor(i32x4.shl(c, 9), d));
-  return finish(halves(x) ^ rotl(halves(y), 32) ^ <u64>size);
-}
-
-/** What four lanes differ in, all in one. */
-function difference(a: usize, b: usize): v128 {
-  return v128.or(
-    v128.or(v128.xor(v128.load(a), v128.load(b)), v128.xor(v128.load(a, 16), v128.load(b, 16))),
-    v128.or(
-      v128.xor(v128.load(a, 32), v128.load(b, 32)),
-      v128.xor(v128.load(a, 48), v128.load(b, 48)),
-    ),
-  );
-}
-
-export function isSame(a: usize, b: usize, size: usize): bool {
-  const end = a + size;
-  for (; a + 4 * LANE <= end; a += 4 * LANE, b += 4 * LANE)
-    if (v128.any_true(difference(a, b))) return false;
-  if (size >= 4 * LANE) {
-    // What is left overlaps what was seen: quicker than byte by byte.
-    b -= a - (end - 4 * LANE);
-    a = end - 4 * LANE;
-    return !v128.any_true(difference(a, b));
-  }
-  for (; a < end; a++, b++) if (load<u8>(a) !== load<u8>(b)) return false;
-  return true;
-}
-
 /** The entry of the kind whose key is in the scratch, made if there was none; 0 where no more fit. */
 function kindEntry(state: usize): usize {
   const key = state + KEY_AT;
   const size = <usize>load<u32>(state, KEY_SIZE);
-  const code = textCode(state, key, size);
+  const code = textCode(key, size);
   const slots = MAX_KINDS * 2;
   let i = <u32>code & (slots - 1);
   let slot = state + KIND_TABLE_AT + ((<usize>i) << 2);

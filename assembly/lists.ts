@@ -4,7 +4,6 @@ import {
   ASKED,
   ASLEEP,
   FOUND,
-  isSame,
   KEY_AT,
   LIST_BYTES,
   LIST_ENTRY,
@@ -13,24 +12,19 @@ import {
   LIST_TEXT_AT,
   LISTS,
   LISTS_AT,
-  MARKS_AT,
   MAX_LISTS,
-  MAX_NAMES,
   MAX_ROWS,
-  NAME_ID,
-  NAME_SIZE,
   NONE,
-  named,
   ROW,
   ROW_AT,
   ROW_HASHES_AT,
   ROW_TABLE_AT,
   ROWS,
   ROWS_AT,
-  shortName,
-  textCode,
 } from './kinds';
 import { LANE } from './memory';
+import { mark, markKnown, named } from './names';
+import { BLOCK, isSame, textCode } from './text';
 
 // The memo of lists sleeps where fewer than one list in four was met before, and tries again later.
 const WINDOW: u32 = 1024;
@@ -45,7 +39,7 @@ export function list(state: usize, p: usize): usize {
     return readList(state, p);
   }
   const size = listSize(p);
-  const code = textCode(state, p, size);
+  const code = textCode(p, size);
   const slots = MAX_LISTS * 2;
   let i = <u32>code & (slots - 1);
   let slot = state + LIST_TABLE_AT + ((<usize>i) << 2);
@@ -84,7 +78,7 @@ function rate(state: usize): void {
 function remember(state: usize, slot: usize, code: u64, p: usize, size: usize, row: u32): void {
   const n = load<u32>(state, LISTS);
   const used = <usize>load<u32>(state, LIST_BYTES);
-  const room = (size + 4 * LANE - 1) & ~(4 * LANE - 1);
+  const room = (size + BLOCK - 1) & ~(BLOCK - 1);
   if (n === MAX_LISTS || used + room > LIST_ROOM) {
     // Full of lists that do not come again, perhaps: begin anew.
     memory.fill(state + LIST_TABLE_AT, 0, 8 * <usize>MAX_LISTS);
@@ -124,33 +118,23 @@ function listSize(p: usize): usize {
 
 function readList(state: usize, p: usize): usize {
   const end = markList(state, p);
-  if (end === 0) memory.fill(state + MARKS_AT, 0, <usize>MAX_NAMES);
-  else store<u32>(state + KEY_AT, internRow(state));
+  if (end !== 0) store<u32>(state + KEY_AT, internRow(state));
+  memory.fill(state + ROW_AT, 0, ROW);
   return end;
 }
 
-/** Marks every name of a list. */
+/** Sets the bit of every name of a list. */
 function markList(state: usize, p: usize): usize {
   p = blank(p + 1);
   if (load<u8>(p) === CLOSE_LIST) return p + 1;
   while (true) {
     if (load<u8>(p++) !== QUOTE) return 0;
-    const known = shortName(state, p);
-    if (known !== 0) {
-      store<u8>(state + MARKS_AT + <usize>load<u16>(known, NAME_ID) - 1, 0xff);
-      p += <usize>load<u16>(known, NAME_SIZE) + 1;
-    } else {
-      const found = named(state, p);
-      if (<u32>found === NONE) return 0;
-      store<u8>(state + MARKS_AT + <usize>(<u32>found), 0xff);
-      p = <usize>(found >> 32);
-    }
-    // Most names follow each other like this.
-    if (load<u16>(p) === 0x222c) {
-      p++;
-      continue;
-    }
-    p = blank(p);
+    p = markKnown(state, p);
+    const found = named(state, p);
+    const name = <u32>found;
+    if (name === NONE) return 0;
+    mark(state, name);
+    p = blank(<usize>(found >> 32));
     const c = load<u8>(p++);
     if (c === CLOSE_LIST) return p;
     if (c !== COMMA) return 0;
@@ -158,14 +142,10 @@ function markList(state: usize, p: usize): usize {
   }
 }
 
-/** The marks as a row, interned; NONE where no more rows fit. The marks are gone afterwards. */
+/** The row in the scratch, interned; NONE where no more rows fit. */
 function internRow(state: usize): u32 {
   const row = state + ROW_AT;
-  const marks = state + MARKS_AT;
-  for (let i: usize = 0; i < ROW; i += 2)
-    store<u16>(row + i, <u16>i8x16.bitmask(v128.load(marks + i * 8)));
-  memory.fill(marks, 0, <usize>MAX_NAMES);
-  const code = textCode(state, row, ROW);
+  const code = textCode(row, ROW);
   const slots = MAX_ROWS * 2;
   let i = <u32>code & (slots - 1);
   let slot = state + ROW_TABLE_AT + ((<usize>i) << 2);

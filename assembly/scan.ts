@@ -16,7 +16,6 @@ import {
 } from './json';
 import {
   DONE,
-  ENTRIES_AT,
   EXPECTED,
   EXPECTED_AT,
   FULL,
@@ -28,13 +27,9 @@ import {
   LINE,
   LINES,
   MAX_KEY,
-  NAME_ID,
   NAME_SIZE,
   NONE,
-  named,
-  nameEntry,
   OTHER,
-  part,
   ROLE_APART,
   ROLE_HOST,
   ROLE_LIST,
@@ -48,6 +43,8 @@ import {
 } from './kinds';
 import { list } from './lists';
 import { LANE } from './memory';
+import { knownName, nameAt, named } from './names';
+import { part } from './text';
 
 // How a record names its host, as a part of its kind.
 const NAMELESS: u8 = 0;
@@ -69,8 +66,8 @@ export function scan(
   limit: usize,
 ): u32 {
   assert(p <= end && end <= limit && (p === end || load<u8>(end - 1) === NEWLINE));
-  // Whoever looks for the end of a list finds one.
-  for (let i: usize = 0; i < 4; i++) v128.store(limit + i * LANE, i8x16.splat(0x5d));
+  // Whoever looks for a comma or the end of a list finds one.
+  for (let i: usize = 0; i < 4; i++) v128.store(limit + i * LANE, i16x8.splat(0x2c5d));
   while (p < end) {
     store<u32>(state, <u32>p, LINE);
     let stop = blank(p);
@@ -159,19 +156,17 @@ function record(state: usize, p: usize): usize {
 /** The same of a key; most records have the keys of the one before, in its order. */
 function keyAt(state: usize, p: usize, order: usize): u64 {
   const expected = state + EXPECTED_AT + ((order & (EXPECTED - 1)) << 2);
-  const entry = <usize>load<u32>(expected);
-  if (entry !== 0) {
-    const size = <usize>load<u16>(entry, NAME_SIZE);
-    if (
-      size < LANE &&
-      load<u8>(p + size) === QUOTE &&
-      !v128.any_true(v128.xor(part(state, p, size), v128.load(entry)))
-    )
-      return ((<u64>(p + size + 1)) << 32) | <u64>(load<u16>(entry, NAME_ID) - 1);
-  }
+  const name = load<u32>(expected);
+  const entry = nameAt(state, name);
+  const size = <usize>load<u16>(entry, NAME_SIZE);
+  if (
+    size <= LANE &&
+    load<u8>(p + size) === QUOTE &&
+    !v128.any_true(v128.xor(part(p, size, 0), v128.load(entry)))
+  )
+    return ((<u64>(p + size + 1)) << 32) | <u64>name;
   const found = named(state, p);
-  if (<u32>found !== NONE)
-    store<u32>(expected, load<u32>(state + ENTRIES_AT + ((<usize>(<u32>found)) << 2)));
+  if (<u32>found !== NONE) store<u32>(expected, <u32>found);
   return found;
 }
 
@@ -188,9 +183,8 @@ function hostName(state: usize, p: usize): usize {
   }
   if (load<u8>(p) !== QUOTE || p === start) return 0;
   if (p - start < LANE) {
-    const entry = nameEntry(state, start, p - start);
-    const id = <u32>load<u16>(entry, NAME_ID);
-    if (id !== 0 && load<u8>(state + ROLES_AT + <usize>(id - 1)) === ROLE_APART) return 0;
+    const name = knownName(state, start, p - start);
+    if (load<u8>(state + ROLES_AT + <usize>name) === ROLE_APART) return 0;
   }
   return p + 1;
 }

@@ -10,7 +10,8 @@ const WINDOW = 2 * CHUNK;
 const BEYOND = 128;
 /** The value that makes the core hand over every record of a kind. */
 const EACH = 0xffffffff;
-const NAME_SLOTS = 4096;
+/** Names are numbered from 1 to below this. */
+const MAX_NAMES = 1024;
 const MAX_NAME = 48;
 
 /** Why the core stopped. */
@@ -173,10 +174,10 @@ export class Scanner {
     if (keys.unit === 'blocks') return [];
     const told = new Set([keys.host, keys.list, ...keys.parts]);
     const names: string[] = [];
-    for (let slot = 0; slot < NAME_SLOTS; slot++) {
-      const at = core.scanSeen(this.#block.at, slot) >>> 0;
+    for (let number = 1; number < MAX_NAMES; number++) {
+      const at = core.scanSeen(this.#block.at, number) >>> 0;
       if (at === 0) continue;
-      const [size] = new Uint16Array(core.memory.buffer, at + MAX_NAME + 2, 1);
+      const [size] = new Uint16Array(core.memory.buffer, at + MAX_NAME, 1);
       const name = new TextDecoder().decode(this.#bytes(at, size!));
       if (!told.has(name)) names.push(name);
     }

@@ -63,7 +63,7 @@ export interface Core {
   scanStart(state: number, wantsIds: boolean): void;
   scanForget(state: number): void;
   scanName(state: number, at: number, role: number): number;
-  scanSeen(state: number, slot: number): number;
+  scanSeen(state: number, name: number): number;
   scan(
     state: number,
     kinds: number,
