@@ -226,6 +226,103 @@ test('resolves a definition, and refuses one that the host cannot run once it kn
   );
 });
 
+/** What QEMU answers when it is asked for the words of a guest. */
+const words = (...list: [leaf: number, register: string, value: number][]) =>
+  JSON.stringify({
+    return: list.map(([leaf, register, features]) => ({
+      'cpuid-register': register,
+      'cpuid-input-eax': leaf,
+      features,
+    })),
+  });
+
+test('writes down what a guest that runs has, from the words of QEMU or from a dump', async () => {
+  const guest = file('guest.xml', "<cpu><model>486</model><feature name='vmx'/></cpu>");
+  // fpu, vme and pse are what a 486 has; QEMU withheld vmx and gave de as well.
+  const enabled = file('enabled.json', words([1, 'EDX', 0b1111]));
+  const disabled = file('disabled.json', words([1, 'ECX', 1 << 5]));
+  const started = await run('resolve', penryn, guest, '--enabled', enabled, '--disabled', disabled);
+  assert.equal(started, {
+    status: 0,
+    stdout:
+      "<cpu mode='custom' match='exact' check='full'>\n  <model fallback='allow'>486</model>\n  <feature policy='disable' name='vmx'/>\n  <feature policy='require' name='de'/>\n</cpu>\n",
+    stderr: '',
+  });
+  const dump = file(
+    'dump.xml',
+    "<cpudata arch='x86'><cpuid eax_in='0x1' ecx_in='0x0' eax='0x0' ebx='0x0' ecx='0x0' edx='0xf'/></cpudata>",
+  );
+  assert.equal(await run('resolve', penryn, guest, '--enabled', dump), started);
+});
+
+test('a full check names what differs, and words that are none are refused with their line', async () => {
+  const guest = file('full.xml', "<cpu check='full'><model>486</model></cpu>");
+  const refused = async (text: string, ...argv: string[]) => {
+    const { status, stdout, stderr } = await run(
+      'resolve',
+      penryn,
+      guest,
+      ...['--enabled', file('enabled.json', text)],
+      ...argv,
+    );
+    assert.equal([status, stdout], [2, '']);
+    return stderr;
+  };
+  assert.is(
+    await refused(words([1, 'EDX', 0b1111])),
+    "error: full (full.xml:1): the guest's CPU is not what check='full' asks for; more than it: de\n",
+  );
+  assert.match(
+    await refused('\n{"return": [{"cpuid-register": "EFX", "cpuid-input-eax": 1, "features": 3}]}'),
+    /^error: enabled\.json:2: "\{.*EFX.*" is no feature word/,
+  );
+  assert.match(
+    await refused(`${words([1, 'EDX', 1])}${words([1, 'EDX', 1])}`),
+    /enabled\.json describes 2 CPUs; the guest is one/,
+  );
+  const twice = file('twice.xml', '<cpu><model>486</model></cpu><cpu><model>486</model></cpu>');
+  for (const [argv, message] of [
+    [[guest, '--disabled', 'x.json'], /--disabled says what was withheld from a guest; --enabled/],
+    [[twice, '--enabled', file('e.json', words([1, 'EDX', 3]))], /--enabled is of one guest, and/],
+  ] as const) {
+    const { status, stderr } = await run('resolve', penryn, ...argv);
+    assert.is(status, 2);
+    assert.match(stderr, message);
+  }
+});
+
+test('decodes a POWER host by its version register', async () => {
+  const processor = (number: number, pvr: string) =>
+    `processor\t: ${number}\ncpu\t\t: POWER9, altivec supported\nclock\t\t: 2300.000000MHz\nrevision\t: 2.2 (pvr ${pvr})\n\n`;
+  const power = file(
+    'power',
+    `${processor(0, '004e 1202')}${processor(4, '004e 1202')}timebase\t: 512000000\nplatform\t: PowerNV\n`,
+  );
+  assert.equal(await run('decode', '--as', 'host', '--to', 'libvirt', power), {
+    status: 0,
+    stdout:
+      '<cpu>\n  <arch>ppc64</arch>\n  <model>POWER9</model>\n  <vendor>IBM</vendor>\n</cpu>\n',
+    stderr: '',
+  });
+  const [own] = (await json('decode', '--as', 'guest', power)).hosts;
+  assert.equal(
+    [own.arch, own.definitions.libvirt.name, own.fallback, own.signature, own.candidates],
+    ['ppc64', 'POWER9', 'forbid', null, []],
+  );
+  const offered = await run('decode', '--as', 'guest', power, '--models', 'POWER8');
+  assert.equal(
+    [offered.status, offered.stderr],
+    [2, 'error: power (power:1): the hypervisor does not offer CPU model "POWER9"\n'],
+  );
+  const mixed = file('mixed', processor(0, '004e 1202') + processor(1, '004b 0201'));
+  assert.match((await run('decode', mixed)).stderr, /^error: mixed:6: processor 1 has another/);
+  const strange = file('strange', processor(0, '0001 0001'));
+  assert.match(
+    (await run('decode', '--as', 'host', strange)).stderr,
+    /knows no POWER processor with PVR 0x00010001\n$/,
+  );
+});
+
 test('decodes a definition as a host and as a guest', async () => {
   const [as] = (await json('decode', '--as', 'guest', penryn)).hosts;
   assert.equal(

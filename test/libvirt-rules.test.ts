@@ -337,6 +337,47 @@ test("a host-model is the host's CPU with the guest's own words on top", () => {
   );
 });
 
+test('an ARM host-model is the host itself, without the words of the guest', () => {
+  const own = at({ ...host('Neoverse-N1', 'ARM', 'sve'), arch: 'aarch64' });
+  const resolved = updateCpu(map, at(guest(null, { pmu: 'disable' }, { mode: 'host-model' })), own);
+  assert.equal(
+    [resolved.mode, resolved.model, resolved.vendor, words(resolved)],
+    ['custom', 'Neoverse-N1', 'ARM', ['require sve']],
+  );
+  const custom = guest('cortex-a57', { pmu: 'optional' }, { match: 'minimum' });
+  assert.equal(updateCpu(map, at(custom), own), custom);
+});
+
+test('an s390x guest keeps its words on a host-model, and nothing of it may be optional', () => {
+  const own = at({ ...host('gen15a', 'IBM', 'vx', 'edat'), arch: 's390x' });
+  const update = (cpu: LibvirtCpu) => updateCpu(map, at(cpu), own);
+  const resolved = update(guest(null, { edat: 'disable', te: 'require' }, { mode: 'host-model' }));
+  assert.equal(
+    [resolved.model, words(resolved)],
+    ['gen15a', ['require vx', 'disable edat', 'require te']],
+  );
+  assert.throws(() => update(guest('z13', {}, { match: 'minimum' })), /match='minimum'/);
+  assert.throws(() => update(guest('z13', { te: 'optional' })), /feature "te" is optional/);
+  assert.is(update(guest('z13', { te: 'disable' })).model, 'z13');
+});
+
+test('a definition that follows the host needs a host that this libvirt knows, any other does not', () => {
+  const odd = at(host('Penryn', 'Intel', 'tachyons'));
+  assert.throws(
+    () => updateCpu(map, at(guest(null, {}, { mode: 'host-model' })), odd),
+    /knows no CPU feature "tachyons"/,
+  );
+  assert.is(updateCpu(map, at(guest('Penryn')), odd).model, 'Penryn');
+});
+
+test('an early POWER stepping goes by its generation where models are chosen, and by no other name', () => {
+  const models = new Map([['POWER7', []]]);
+  const translate = (name: string) => translateCpu(map, at(guest(name)), models, 'ppc64').model;
+  assert.is(translate('POWER7+_v2.1'), 'POWER7');
+  assert.throws(() => translate('POWER8_v1.0'), /puts no other in its place on ppc64/);
+  assert.is(translateCpu(map, at(guest('POWER7_v2.1')), null, 'ppc64').model, 'POWER7_v2.1');
+});
+
 test('a model that is not offered becomes one that is, unless fallback forbids', () => {
   const models = new Map([['Nehalem', []]]);
   const free = translateCpu(map, at(guest('Westmere', { pcid: 'disable' })), models);
@@ -369,6 +410,19 @@ test('a started guest is rewritten as it is, and check=full refuses a difference
   assert.throws(
     () => updateLiveCpu(map, at(strict), enabled, row('vmx')),
     /enabled and disabled at once: vmx/,
+  );
+});
+
+test('of a guest that passes its host through only a full check looks at what it got', () => {
+  const row = rowOf(map.bits, [map.feature('vmx')!.id]);
+  const none = emptyRow(map.bits);
+  const through = guest(null, { dca: 'require' }, { mode: 'host-passthrough' });
+  assert.equal(updateLiveCpu(map, at(through), row, none), through);
+  const strict: LibvirtCpu = { ...through, check: 'full' };
+  assert.throws(() => updateLiveCpu(map, at(strict), row, none), /without it: dca/);
+  assert.throws(
+    () => updateLiveCpu(map, at({ ...strict, features: [] }), none, row),
+    /without it: vmx/,
   );
 });
 

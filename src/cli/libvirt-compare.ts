@@ -51,21 +51,32 @@ export async function libvirtComparison(
   };
 }
 
+/** The CPU of an input that may describe one only, called what it is in the message. */
+export async function oneCpu(
+  rules: LibvirtRules,
+  call: Call,
+  path: string,
+  options: HostOptions,
+  what = 'the host',
+): Promise<RuleCpu> {
+  const { skipUnreadable: _, ...reading } = options;
+  const { cpus } = await readRuleCpus(rules, call, [path], reading);
+  if (cpus.length !== 1)
+    throw new QueryError(`${path} describes ${cpus.length} CPUs; ${what} is one`);
+  return cpus[0]!;
+}
+
 export async function oneHost(
   rules: LibvirtRules,
   call: Call,
   path: string,
   options: HostOptions,
 ): Promise<RuleCpu> {
-  const { skipUnreadable: _, ...reading } = options;
-  const { cpus } = await readRuleCpus(rules, call, [path], reading);
-  if (cpus.length !== 1)
-    throw new QueryError(`${path} describes ${cpus.length} CPUs; the host is one`);
-  const [host] = cpus;
+  const host = await oneCpu(rules, call, path, options);
   // The host-model of domain capabilities is the host as its hypervisor shows it.
-  return host!.cpu.type === 'host' || host!.view !== 'hypervisor'
-    ? host!
-    : withCpu(host!, { ...host!.cpu, arch: host!.cpu.arch ?? 'x86_64' });
+  return host.cpu.type === 'host' || host.view !== 'hypervisor'
+    ? host
+    : withCpu(host, { ...host.cpu, arch: host.cpu.arch ?? 'x86_64' });
 }
 
 function verdictOn({ map, hypervisor }: LibvirtRules, host: RuleCpu, cpu: RuleCpu): LibvirtVerdict {

@@ -5,8 +5,10 @@ import type { LibvirtCpu } from '../cpu/libvirt.ts';
 import { writeLibvirtCpu } from '../dialects/libvirt-write.ts';
 import type { Skipped } from '../fleet/fleet.ts';
 import { type LibvirtDecoded, libvirtAnswer, namesIn } from '../solve/libvirt/answer.ts';
+import { findDriver } from '../solve/libvirt/arch.ts';
 import { guestStub, hostStub, type ModelList } from '../solve/libvirt/data.ts';
 import { candidates, decode } from '../solve/libvirt/decode.ts';
+import { ppcGuest } from '../solve/libvirt/ppc64.ts';
 import type { HostOptions } from './fleet.ts';
 import { type Answer, type Call, columnsOf, write } from './io.ts';
 import {
@@ -83,21 +85,30 @@ interface Decoding {
 function decodeAll(rules: LibvirtRules, cpus: readonly RuleCpu[], as: 'host' | 'guest') {
   const decoded: Decoding[] = [];
   const problems: Skipped[] = [];
-  const stub = as === 'host' ? hostStub('x86_64') : guestStub(null, 'forbid');
   for (const cpu of cpus) {
     const models = modelsFor(rules, cpu, as);
     try {
-      decoded.push({
-        cpu,
-        models,
-        found: decode(rules.map, cpu.where, stub, cpu.data(), { models }),
-      });
+      decoded.push({ cpu, models, found: decodeOne(rules, cpu, as, models) });
     } catch (error) {
       if (!(error instanceof QueryError)) throw error;
       problems.push({ input: cpu.id, reason: error.message });
     }
   }
   return { decoded, problems };
+}
+
+function decodeOne(
+  { map }: LibvirtRules,
+  cpu: RuleCpu,
+  as: 'host' | 'guest',
+  models: ModelList | null,
+): LibvirtCpu {
+  const { where, arch } = cpu;
+  // The version register says what a POWER processor is, and there is nothing to choose.
+  if (findDriver(arch) === 'ppc64')
+    return as === 'host' ? cpu.cpu : ppcGuest(where, cpu.cpu, models);
+  const stub = as === 'host' ? hostStub(arch) : guestStub(null, 'forbid');
+  return decode(map, where, stub, cpu.data(), { models });
 }
 
 /** A guest is decoded for a hypervisor where one is known: the one of --hypervisor, else the host's own. */
@@ -119,20 +130,22 @@ function describe(
   models: ModelList | null,
   found: LibvirtCpu,
 ): LibvirtDecoded['hosts'][number] {
-  const data = cpu.data();
+  const data = findDriver(cpu.arch) === 'x86' ? cpu.data() : null;
   return {
     host: cpu.id,
     view: cpu.view,
     as,
-    signature: data.signature,
-    canonical: map.model(found.model!)!.canonical,
+    signature: data?.signature ?? null,
+    canonical: map.model(found.model!)?.canonical ?? null,
     ...libvirtAnswer(catalog, map, found),
-    arch: 'x86_64',
-    candidates: candidates(map, as, data, models).map((c) => ({
-      name: c.model.name,
-      cost: c.cost,
-      lacks: namesIn(catalog, map, minus(c.model.features, map.narrow(data.row))),
-    })),
+    arch: cpu.arch,
+    candidates: data
+      ? candidates(map, as, data, models).map((c) => ({
+          name: c.model.name,
+          cost: c.cost,
+          lacks: namesIn(catalog, map, minus(c.model.features, map.narrow(data.row))),
+        }))
+      : [],
   };
 }
 

@@ -24,6 +24,7 @@ import {
 } from '../solve/libvirt/data.ts';
 import { decode } from '../solve/libvirt/decode.ts';
 import { dataOfDescription, type Hypervisor, hypervisorOf } from '../solve/libvirt/hypervisor.ts';
+import { ppcDecode } from '../solve/libvirt/ppc64.ts';
 import { type HostOptions, openAsked } from './fleet.ts';
 import { readOne } from './inputs.ts';
 import type { Call, Io } from './io.ts';
@@ -52,6 +53,7 @@ export interface LibvirtRules {
 export interface RuleCpu extends CpuInput {
   readonly id: string;
   readonly view: View;
+  readonly arch: string;
   /** What its features amount to. */
   data(): CpuData;
   /** The models of its own hypervisor, where the document lists them. */
@@ -205,7 +207,8 @@ function ruleCpu(
   if (found.element)
     return new WrittenCpu(map, id, input, line, found.element, found.view, found.models);
   const where = whereOf(id, input, line);
-  const { view, models, words, told, arch } = found;
+  const { view, models, words, told, arch, pvr } = found;
+  if (!X86.has(arch)) return otherCpu(map, { id, where, view, arch }, pvr);
   const data = words ? dataOfWords(map, words) : dataOfDescription(map, found);
   // Intel's CPUID hides SYSCALL from the 32-bit programs that took many dumps; libvirt is a 64-bit one.
   const syscall = catalog.feature('syscall').id;
@@ -215,6 +218,7 @@ function ruleCpu(
     id,
     where,
     view,
+    arch,
     data: () => data,
     models,
     // Decoded when it is asked for: what cannot be may yet be decoded as the other type.
@@ -225,6 +229,24 @@ function ruleCpu(
       return cpu;
     },
   };
+}
+
+/** Of other processors libvirt knows no features; one of POWER has a register that tells its name. */
+const otherCpu = (
+  map: LibvirtMap,
+  own: Pick<RuleCpu, 'id' | 'where' | 'view' | 'arch'>,
+  pvr: number | undefined,
+): RuleCpu => ({
+  ...own,
+  models: null,
+  data: () => refuseData(own),
+  get cpu() {
+    return pvr === undefined ? refuseData(own) : ppcDecode(map, own.where, pvr);
+  },
+});
+
+function refuseData({ where, arch }: Pick<RuleCpu, 'where' | 'arch'>): never {
+  throw new QueryError(`${where}: libvirt decodes no features of ${arch}`);
 }
 
 const whereOf = (id: string, input: string, line: number | null): string =>
@@ -266,10 +288,13 @@ class WrittenCpu implements RuleCpu {
     return whereOf(this.id, this.#input, this.#line);
   }
 
+  get arch(): string {
+    return this.cpu.arch ?? 'x86_64';
+  }
+
   data(): CpuData {
     const { where, cpu } = this;
-    if (cpu.arch !== null && !X86.has(cpu.arch))
-      throw new QueryError(`${where}: libvirt decodes no features of ${cpu.arch}`);
+    if (!X86.has(this.arch)) refuseData(this);
     const vendor =
       cpu.vendor ?? (cpu.model === null ? null : (this.#map.model(cpu.model)?.vendor ?? null));
     return { row: allBits(this.#map, { where, cpu }), vendor, signature: cpu.signature };
@@ -281,6 +306,7 @@ export const withCpu = (host: RuleCpu, cpu: LibvirtCpu): RuleCpu => ({
   id: host.id,
   where: host.where,
   view: host.view,
+  arch: host.arch,
   models: host.models,
   cpu,
   data: () => host.data(),

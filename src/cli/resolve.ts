@@ -1,14 +1,16 @@
 // plimsoll resolve: the CPU that a guest definition gets on a host, as libvirt rewrites it.
 import type { Command } from 'commander';
+import { emptyRow, type Row } from '../core/rows.ts';
 import { QueryError } from '../cpu/errors.ts';
+import type { LibvirtCpu } from '../cpu/libvirt.ts';
 import { writeLibvirtCpu } from '../dialects/libvirt-write.ts';
 import { droppedByDriver, type LibvirtResolved, libvirtAnswer } from '../solve/libvirt/answer.ts';
 import { libvirtCompare, partialCheck } from '../solve/libvirt/compare.ts';
 import { withoutUnmigratable } from '../solve/libvirt/data.ts';
-import { translateCpu, updateCpu } from '../solve/libvirt/update.ts';
+import { translateCpu, updateCpu, updateLiveCpu } from '../solve/libvirt/update.ts';
 import type { HostOptions } from './fleet.ts';
 import { type Answer, type Answering, type Call, write } from './io.ts';
-import { oneHost } from './libvirt-compare.ts';
+import { oneCpu, oneHost } from './libvirt-compare.ts';
 import {
   type LibvirtOptions,
   type LibvirtRules,
@@ -30,15 +32,22 @@ import { listed, printable } from './text.ts';
 interface Options extends HostOptions, LibvirtOptions {
   readonly to?: string;
   readonly removed?: 'disable' | 'require';
+  readonly enabled?: string;
+  readonly disabled?: string;
 }
 
 const HELP = `
 The models of a hypervisor are what the definition is translated to; a CPU that
-the host cannot run is then refused.
+the host cannot run is then refused. With --enabled the guest has started: the
+definition is then what libvirt writes down of it, and with check='full' whatever
+differs is an error. QEMU says what it did, by virsh qemu-monitor-command GUEST:
+  {"execute":"qom-get","arguments":{"path":"/machine/unattached/device[0]",
+   "property":"feature-words"}}         the other one is "filtered-features"
 
 Examples:
   virsh capabilities > host.xml; plimsoll resolve host.xml guest.xml
   plimsoll resolve host.xml guest.xml --hypervisor domcapabilities.xml
+  plimsoll resolve host.xml guest.xml --enabled words.json --disabled filtered.json
 
 Exit code: 0 an answer; 1 the host cannot run it; 2 could not answer.
 `;
@@ -52,7 +61,12 @@ export function define(command: Command, answering: Answering): void {
     .option(
       '--removed <policy>',
       'write out what a model lost: disable as at a fresh start, require as after a migration',
-    );
+    )
+    .option(
+      '--enabled <file>',
+      'the guest runs, with this CPU: its feature-words, or any dump of its CPUID',
+    )
+    .option('--disabled <file>', 'what was withheld from it: its filtered-features, or a dump');
   stackOption(command.optionsGroup('Rules:')).option(
     '--models <list>',
     'the models that the hypervisor offers',
@@ -74,10 +88,18 @@ async function run(call: Call, host: string, guest: string, options: Options): P
     options.removed !== 'require'
   )
     throw new QueryError(`--removed "${options.removed}" is neither disable nor require`);
+  if (options.disabled !== undefined && options.enabled === undefined)
+    throw new QueryError('--disabled says what was withheld from a guest; --enabled what it has');
   const rules = await libvirtRules(call, options);
   const own = await oneHost(rules, call, host, options);
   const { cpus: guests } = await readRuleCpus(rules, call, [guest], options);
-  const refusals = guests.flatMap((cpu) => refusal(rules, own, cpu) ?? []);
+  const live = await readLive(rules, call, options);
+  if (live && guests.length !== 1)
+    throw new QueryError(
+      `--enabled is of one guest, and ${guest} describes ${guests.length}; give the one that runs`,
+    );
+  // One that runs need not be asked whether it can.
+  const refusals = live ? [] : guests.flatMap((cpu) => refusal(rules, own, cpu) ?? []);
   const isChecked = rules.hypervisor !== null || rules.models !== null;
   if (!options.quiet || isChecked)
     await write(
@@ -85,7 +107,7 @@ async function run(call: Call, host: string, guest: string, options: Options): P
       refusals.map((line) => `${isChecked ? 'no' : 'warning'}: ${printable(line)}\n`).join(''),
     );
   if (isChecked && refusals.length > 0) return 1;
-  const resolved = guests.map((cpu) => ({ cpu, result: resolve(rules, own, cpu, options) }));
+  const resolved = guests.map((cpu) => ({ cpu, result: resolve(rules, own, cpu, options, live) }));
   if (!options.quiet)
     for (const { cpu, result } of resolved) {
       const dropped = droppedByDriver(result);
@@ -130,13 +152,33 @@ function refusal(
   }
 }
 
+/** What a guest that runs was given, and what was withheld from it. */
+interface Live {
+  readonly enabled: Row;
+  readonly disabled: Row;
+}
+
+async function readLive(rules: LibvirtRules, call: Call, options: Options): Promise<Live | null> {
+  const { enabled, disabled } = options;
+  if (enabled === undefined) return null;
+  const rowOf = async (path: string) =>
+    (await oneCpu(rules, call, path, options, 'the guest')).data().row;
+  return {
+    enabled: await rowOf(enabled),
+    disabled: disabled === undefined ? emptyRow(rules.map.bits) : await rowOf(disabled),
+  };
+}
+
 function resolve(
   { map, hypervisor, models }: LibvirtRules,
   host: RuleCpu,
-  guest: RuleCpu,
+  { where, cpu: asked }: RuleCpu,
   { removed }: Options,
-) {
+  live: Live | null,
+): LibvirtCpu {
   const migratable = withCpu(host, withoutUnmigratable(map, host.cpu));
-  const cpu = updateCpu(map, guest, migratable, removed ?? null);
-  return translateCpu(map, { where: guest.where, cpu }, hypervisor?.models ?? models);
+  const cpu = updateCpu(map, { where, cpu: asked }, migratable, removed ?? null);
+  const offered = hypervisor?.models ?? models;
+  const started = translateCpu(map, { where, cpu }, offered, host.cpu.arch ?? 'x86_64');
+  return live ? updateLiveCpu(map, { where, cpu: started }, live.enabled, live.disabled) : started;
 }

@@ -61,6 +61,8 @@ export interface Description {
   readonly element: LibvirtCpu | null;
   /** The words of its first processor, where it is a dump. */
   readonly words?: Words;
+  /** The processor version register, where it is a POWER processor. */
+  readonly pvr?: number;
   /** The features that a hypervisor lists, whatever it says of them; others it does not know at all. */
   readonly told?: Row;
   /** Other keys of a host record. */

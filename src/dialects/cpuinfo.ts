@@ -1,10 +1,11 @@
-// /proc/cpuinfo: what the kernel says of the processors it runs on, on x86 and on arm64. It knows fewer features
+// /proc/cpuinfo: what the kernel says of the processors it runs on, on x86, arm64 and POWER. It knows fewer features
 // than the processor has, hides some, and calls a few by names of its own.
 import { emptyRow, rowOf } from '../core/rows.ts';
 import type { Catalog, Vendor } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Signature } from '../cpu/host.ts';
 import { type Processor, together } from '../cpu/processor.ts';
+import { describePower, pvrOf } from './cpuinfo-power.ts';
 import { untold } from './described.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
 import { readFlags } from './flags.ts';
@@ -22,7 +23,7 @@ export const cpuinfo: Dialect = {
   name: 'cpuinfo',
   recognises: (head) =>
     /^processor\s*:\s*\d/m.test(head) &&
-    /^(?:vendor_id|flags|Features|CPU implementer)\s*:/m.test(head),
+    /^(?:vendor_id|flags|Features|CPU implementer|revision)\s*:/m.test(head),
   read: (input, catalog, skip) =>
     hostsOf(readBlocks(input)).flatMap((blocks) =>
       orSkip(skip, () => describe(input, catalog, blocks)),
@@ -79,11 +80,12 @@ export function describe(input: Input, catalog: Catalog, blocks: readonly Block[
   const first = blocks[0]!;
   const where = (block: Block) =>
     `${input.name}:${block.line}: processor ${block.fields.get('processor')}`;
+  if (pvrOf(first) !== null) return describePower(catalog, blank(catalog, first), blocks, where);
   const flagsKey = blocks.some((b) => b.fields.has('flags')) ? 'flags' : 'Features';
   for (const block of blocks) {
     if (!block.fields.has(flagsKey))
       throw new QueryError(
-        `${where(block)} has no flags line; the file is cut short, or it is not /proc/cpuinfo of an x86 or arm64 host`,
+        `${where(block)} has no flags line; the file is cut short, or it is not /proc/cpuinfo of an x86, arm64 or POWER host`,
       );
     const missing = [...first.fields.keys()].find((key) => !block.fields.has(key));
     if (block.cut === flagsKey || (block === blocks.at(-1) && missing !== undefined))
@@ -179,7 +181,7 @@ function describeArm(catalog: Catalog, blocks: readonly Block[], where: string):
   const architecture = blocks[0]!.fields.get('CPU architecture');
   if (!blocks[0]!.fields.has('CPU implementer'))
     throw new QueryError(
-      `${where} is neither of x86 nor of arm64; /proc/cpuinfo of these two can be read`,
+      `${where} is neither of x86 nor of arm64 nor of POWER; /proc/cpuinfo of these can be read`,
     );
   const has = emptyRow(catalog.bits);
   const known = rowOf(catalog.bits, catalog.features.keys());

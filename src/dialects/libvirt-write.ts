@@ -28,7 +28,9 @@ function hostLines(cpu: LibvirtCpu): string[] {
   ];
 }
 
-function guestLines({ model, fallback, vendor, vendorId }: LibvirtCpu): string[] {
+function guestLines({ mode, model, fallback, vendor, vendorId }: LibvirtCpu): string[] {
+  // What a guest that passes its host through is called besides means nothing to libvirt.
+  if (mode === 'host-passthrough' || mode === 'maximum') return [];
   return [
     ...(model === null
       ? []

@@ -7,6 +7,7 @@ import type { Description, Note } from '../cpu/host.ts';
 import { findProperty } from '../cpu/properties.ts';
 import { untold } from './described.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
+import { areFeatureWords, readFeatureWords } from './feature-words.ts';
 import { isObject, type JsonObject, kindOf, MAX_JSON, parseJson } from './json.ts';
 import { quote } from './lines.ts';
 import { writeModelInfo } from './pinned.ts';
@@ -17,6 +18,12 @@ import { definitionFor } from './written.ts';
 const SWITCH = /^(?:hv|x|xen)-/;
 /** Of a model that needs another accelerator, or that cannot be made at all. */
 const NO_FEATURE = new Set(['kvm', 'type']);
+/** The property of a guest that says what it was asked for and did not get. */
+const WITHHELD = 'filtered-features';
+const withheldNote: Note = {
+  code: 'withheld',
+  message: `these are ${WITHHELD}: what was asked for a guest and withheld from it, not what it has`,
+};
 /** Models whose expansion is what the hypervisor offers; `base` is the name that every static expansion bears. */
 const OFFERS = new Set(['host', 'max', 'base']);
 
@@ -28,10 +35,18 @@ interface Expansion {
   readonly props: JsonObject;
 }
 
+/** The words of a guest that runs, and the property of it that was asked for. */
+interface Started {
+  readonly line: number;
+  readonly words: readonly JsonObject[];
+  readonly property: string | null;
+}
+
 /** What one QEMU said, until it was greeted again or repeated itself. */
 class Session {
   readonly line: number;
   readonly expansions: Expansion[] = [];
+  readonly started: Started[] = [];
   definitions: readonly JsonObject[] | null = null;
   qemu: string | null = null;
   machine: string | null = null;
@@ -43,7 +58,7 @@ class Session {
   }
 
   get isEmpty(): boolean {
-    return this.expansions.length === 0 && this.definitions === null;
+    return this.expansions.length === 0 && this.started.length === 0 && this.definitions === null;
   }
 }
 
@@ -155,6 +170,13 @@ function takeReply(
       line,
       expansions.some((e) => e.name === expansion.name && e.asked === expansion.asked),
     ).expansions.push(expansion);
+  } else if (areFeatureWords(reply)) {
+    const property = isObject(asked?.arguments) ? asked.arguments.property : null;
+    session(line, false).started.push({
+      line,
+      words: reply,
+      property: typeof property === 'string' ? property : null,
+    });
   } else if (
     Array.isArray(reply) &&
     reply.length > 0 &&
@@ -187,7 +209,8 @@ function versionOf(version: unknown): string | null {
 
 /**
  * One CPU a host: expansions of host or max are what the hypervisor offers (view hypervisor), and a static and a full
- * one of the same session are one host; an expansion of a named model is a guest's CPU (view guest) of its own.
+ * one of the same session are one host; an expansion of a named model is a guest's CPU (view guest) of its own, and so
+ * are the feature words of a guest that runs.
  */
 function describe(input: Input, catalog: Catalog, session: Session): Description[] {
   const isOffer = (e: Expansion) => OFFERS.has(e.asked ?? e.name);
@@ -197,6 +220,13 @@ function describe(input: Input, catalog: Catalog, session: Session): Description
   if (offers.length > 0 || session.definitions !== null)
     out.push(describeHost(input, catalog, session, offers));
   for (const expansion of guests) out.push(describeGuest(input, catalog, session, expansion));
+  for (const { line, words, property } of session.started)
+    out.push({
+      ...blank(catalog, session, line),
+      ...readFeatureWords(catalog, input.name, line, words),
+      view: 'guest',
+      notes: property === WITHHELD ? [withheldNote] : [],
+    });
   return out;
 }
 

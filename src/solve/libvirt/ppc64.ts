@@ -2,7 +2,7 @@
 import { QueryError } from '../../cpu/errors.ts';
 import type { LibvirtCpu } from '../../cpu/libvirt.ts';
 import type { LibvirtMap, Ppc64Parts } from '../../cpu/libvirt-map.ts';
-import { type CpuInput, guestStub, hostStub } from './data.ts';
+import { type CpuInput, guestStub, hostStub, type ModelList } from './data.ts';
 import { type LibvirtVerdict, refuse } from './verdict.ts';
 
 type Ppc64Model = Ppc64Parts['models'][number];
@@ -12,7 +12,8 @@ const LEGACY = new Set(['POWER7_v2.1', 'POWER7_v2.3', 'POWER7+_v2.1', 'POWER8_v1
 const COMPAT_MODE = /^power(\d+)$/;
 const GENERATION = /^POWER(\d+)$/;
 
-const currentName = (name: string): string =>
+/** The name that libvirt puts in the place of an early stepping's. */
+export const currentPpcName = (name: string): string =>
   LEGACY.has(name) ? name.replace(/\+?_v.*$/, '') : name;
 
 function ppcModelOf(map: LibvirtMap, where: string, name: string): Ppc64Model {
@@ -34,6 +35,14 @@ export function ppcDecode(map: LibvirtMap, where: string, pvr: number): LibvirtC
       `${where}: ${map.stack} knows no POWER processor with PVR 0x${pvr.toString(16).padStart(8, '0')}`,
     );
   return { ...hostStub('ppc64'), model: model.name, vendor: model.vendor };
+}
+
+/** The CPU of a guest that is to be just this host, in the models that the hypervisor offers; null offers all. */
+export function ppcGuest(where: string, host: LibvirtCpu, models: ModelList | null): LibvirtCpu {
+  if (models && !models.has(host.model!))
+    throw new QueryError(`${where}: the hypervisor does not offer CPU model "${host.model}"`);
+  const { arch, model, vendor } = host;
+  return { ...guestStub(arch, 'forbid'), model, vendor };
 }
 
 export function ppcBaseline(
@@ -78,7 +87,7 @@ export function ppcCompare(
   if (cpu.type === 'guest' && cpu.mode === 'host-model')
     return compareMode(where, own.name, cpu.model);
   if (cpu.type === 'guest' && cpu.mode !== 'custom') return { verdict: 'identical' };
-  const asked = ppcModelOf(map, where, currentName(cpu.model ?? ''));
+  const asked = ppcModelOf(map, where, currentPpcName(cpu.model ?? ''));
   return asked.name === own.name
     ? { verdict: 'identical' }
     : refuse('model', `the host is a ${own.name}, not the ${asked.name} that is required`);

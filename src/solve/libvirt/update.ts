@@ -17,7 +17,7 @@ import {
   withFeature,
 } from './data.ts';
 import { decode } from './decode.ts';
-import { ppcUpdate } from './ppc64.ts';
+import { currentPpcName, ppcUpdate } from './ppc64.ts';
 
 /**
  * The guest's definition on this host: optional features settled, host-model and minimum match taken from the host.
@@ -33,10 +33,11 @@ export function updateCpu(
   const driver = driverOf(where, host?.cpu.arch ?? cpu.arch ?? 'x86_64');
   if (cpu.mode === 'host-passthrough' || cpu.mode === 'maximum') return cpu;
   if (driver === 'ppc64') return ppcUpdate(cpu);
-  if (driver !== 'x86') return cpu;
+  if (driver === 's390x') return s390xUpdate(guest, host);
+  if (driver !== 'x86') return cpu.mode === 'host-model' ? asHost(cpu, hostOf(where, host)) : cpu;
   const settled = { ...cpu, features: settleOptional(map, guest, host) };
   const isRelative = cpu.mode === 'host-model' || cpu.match === 'minimum';
-  const updated = isRelative ? onHostModel(settled, hostOf(where, host)) : settled;
+  const updated = isRelative ? onHostModel(settled, knownHost(map, where, host)) : settled;
   if (removed === null || updated.model === null) return updated;
   const model = modelOf(map, { where, cpu: updated });
   return {
@@ -64,19 +65,40 @@ function settleOptional(
 }
 
 /** The host's model and features, with the guest's own words on top. */
-function onHostModel(guest: LibvirtCpu, { cpu: host }: CpuInput): LibvirtCpu {
-  const own = host.features.map(
-    ({ name, policy }): CpuFeature => ({ name, policy: policy ?? 'require' }),
-  );
+function onHostModel(guest: LibvirtCpu, host: CpuInput): LibvirtCpu {
+  const own = asHost(guest, host);
   return {
-    ...guest,
-    mode: 'custom',
-    match: 'exact',
-    fallback: guest.fallback ?? 'allow',
-    model: host.model,
-    vendor: guest.mode === 'host-model' ? host.vendor : guest.vendor,
-    features: guest.features.reduce((list, f) => withFeature(list, f.name, f.policy), own),
+    ...own,
+    vendor: guest.mode === 'host-model' ? own.vendor : guest.vendor,
+    features: guest.features.reduce(
+      (list, f) => withFeature(list, f.name, f.policy),
+      [...own.features],
+    ),
   };
+}
+
+/** The host's model, vendor and features in the place of the guest's own. */
+const asHost = (guest: LibvirtCpu, { cpu: host }: CpuInput): LibvirtCpu => ({
+  ...guest,
+  mode: 'custom',
+  match: 'exact',
+  fallback: guest.fallback ?? 'allow',
+  model: host.model,
+  vendor: host.vendor,
+  features: host.features.map(({ name, policy }) => ({ name, policy: policy ?? 'require' })),
+});
+
+function s390xUpdate(guest: CpuInput, host: CpuInput | null): LibvirtCpu {
+  const { cpu, where } = guest;
+  if (cpu.mode === 'host-model') return onHostModel(cpu, hostOf(where, host));
+  if (cpu.match === 'minimum')
+    throw new QueryError(`${where}: match='minimum' is nothing that libvirt gives an s390x guest`);
+  const optional = cpu.features.find((f) => f.policy === 'optional');
+  if (optional)
+    throw new QueryError(
+      `${where}: feature "${optional.name}" is optional, and libvirt gives an s390x guest only what is required or disabled`,
+    );
+  return cpu;
 }
 
 /**
@@ -87,17 +109,19 @@ export function translateCpu(
   map: LibvirtMap,
   input: CpuInput,
   models: ModelList | null,
+  arch = 'x86_64',
 ): LibvirtCpu {
-  const { cpu, where } = input;
-  if (cpu.mode !== 'custom' || cpu.model === null || models === null || models.has(cpu.model))
-    return cpu;
+  const { where } = input;
+  if (input.cpu.mode !== 'custom' || input.cpu.model === null || models === null) return input.cpu;
+  const cpu = { ...input.cpu, model: currentPpcName(input.cpu.model) };
+  if (models.has(cpu.model)) return cpu;
   if (cpu.fallback === 'forbid')
     throw new QueryError(
       `${where}: the hypervisor does not offer CPU model "${cpu.model}", and fallback='forbid' allows no other`,
     );
-  if (driverOf(where, cpu.arch ?? 'x86_64') !== 'x86')
+  if (driverOf(where, arch) !== 'x86')
     throw new QueryError(
-      `${where}: the hypervisor does not offer CPU model "${cpu.model}", and libvirt puts no other in its place on ${cpu.arch}`,
+      `${where}: the hypervisor does not offer CPU model "${cpu.model}", and libvirt puts no other in its place on ${arch}`,
     );
   const model = modelOf(map, input);
   const [signature] = model.signatures;
@@ -134,6 +158,8 @@ export function updateLiveCpu(
   disabledRow: Row,
 ): LibvirtCpu {
   const { cpu, where } = input;
+  // What the host settles is only looked at where the definition says that it must be the same.
+  if (cpu.mode !== 'custom' && cpu.check !== 'full') return cpu;
   const enabled = map.narrow(enabledRow);
   const disabled = map.narrow(disabledRow);
   const both = featuresIn(map, meet(enabled, disabled));
@@ -170,6 +196,13 @@ export function updateLiveCpu(
 
 const list = (what: string, names: readonly string[]): string =>
   names.length > 0 ? `; ${what} it: ${names.join(', ')}` : '';
+
+/** A host whose model and features this libvirt has names for. */
+function knownHost(map: LibvirtMap, where: string, host: CpuInput | null): CpuInput {
+  const known = hostOf(where, host);
+  allBits(map, known);
+  return known;
+}
 
 function hostOf(where: string, host: CpuInput | null): CpuInput {
   if (host === null || host.cpu.model === null)

@@ -1,0 +1,47 @@
+// /proc/cpuinfo of a POWER host: it lists no features; the version register of its processors says what they are.
+import { rowOf } from '../core/rows.ts';
+import type { Catalog } from '../cpu/catalog.ts';
+import { QueryError } from '../cpu/errors.ts';
+import type { Description } from '../cpu/host.ts';
+import type { Block } from './cpuinfo.ts';
+
+const VERSION = /\(pvr ([0-9a-f]{4}) ([0-9a-f]{4})\)$/i;
+
+/** The processor version register of a processor, or null where it is none of POWER. */
+export function pvrOf({ fields }: Block): number | null {
+  const found = VERSION.exec(fields.get('revision') ?? '');
+  return found && Number.parseInt(`${found[1]}${found[2]}`, 16);
+}
+
+/** One host from what its processors say; `blank` is a description in which nothing is said yet. */
+export function describePower(
+  catalog: Catalog,
+  blank: Description,
+  blocks: readonly Block[],
+  where: (block: Block) => string,
+): Description {
+  const pvr = pvrOf(blocks[0]!)!;
+  for (const block of blocks) {
+    const other = pvrOf(block);
+    if (other === null)
+      throw new QueryError(`${where(block)} is cut short: it has no "revision" line`);
+    if (other !== pvr)
+      throw new QueryError(
+        `${where(block)} has another version register than its fellows; give each host a file of its own`,
+      );
+  }
+  return {
+    ...blank,
+    arch: 'ppc64',
+    // None of the catalog's features is one of POWER.
+    known: rowOf(catalog.bits, catalog.features.keys()),
+    pvr,
+    notes: [
+      {
+        code: 'no-catalog',
+        message:
+          'the catalog describes x86 only, and a POWER kernel lists no features; decode --as host names the processor',
+      },
+    ],
+  };
+}

@@ -1,0 +1,41 @@
+// The CPUID words of a guest that runs, as QEMU answers when it is asked for feature-words or filtered-features.
+import type { Catalog } from '../cpu/catalog.ts';
+import { QueryError } from '../cpu/errors.ts';
+import type { Told } from './flags.ts';
+import { isObject, type JsonObject } from './json.ts';
+import { quote } from './lines.ts';
+import { readRegisters, registerKey } from './registers.ts';
+
+const REGISTERS = ['eax', 'ebx', 'ecx', 'edx'] as const;
+const WHOLE = 0xffffffffn;
+
+/** Whether a reply is a list of such words. */
+export const areFeatureWords = (reply: unknown): reply is readonly JsonObject[] =>
+  Array.isArray(reply) &&
+  reply.length > 0 &&
+  reply.every((word) => isObject(word) && 'cpuid-register' in word);
+
+/** The features that the words tell of; what no word tells of is unknown. */
+export function readFeatureWords(
+  catalog: Catalog,
+  name: string,
+  line: number,
+  words: readonly JsonObject[],
+): Told {
+  const values = new Map<string, bigint>();
+  for (const word of words) {
+    const register = REGISTERS.find((r) => r.toUpperCase() === word['cpuid-register']);
+    const numbers = [word['cpuid-input-eax'], word['cpuid-input-ecx'] ?? 0, word.features];
+    if (!register || !numbers.every(isWord))
+      throw new QueryError(
+        `${name}:${line}: ${quote(JSON.stringify(word))} is no feature word; give QEMU's answer to qom-get as it is`,
+      );
+    const [leaf, subleaf, value] = numbers as [number, number, number];
+    values.set(registerKey({ kind: 'cpuid', leaf, subleaf, register }), BigInt(value));
+  }
+  const masks = new Map([...values.keys()].map((key) => [key, WHOLE]));
+  return readRegisters(catalog, { values, masks });
+}
+
+const isWord = (n: unknown): boolean =>
+  Number.isInteger(n) && (n as number) >= 0 && (n as number) <= 0xffffffff;
