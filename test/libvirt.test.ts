@@ -10,6 +10,7 @@ import type { Description } from '../src/cpu/host.ts';
 import { recogniseDialect } from '../src/dialects/index.ts';
 import { libvirt } from '../src/dialects/libvirt.ts';
 import { readLibvirtCpus } from '../src/dialects/libvirt-element.ts';
+import { writeLibvirtCpu } from '../src/dialects/libvirt-write.ts';
 import { SHARED, sayMissing } from './support/places.ts';
 
 fc.configureGlobal({ includeErrorInReport: true });
@@ -427,6 +428,19 @@ test('what libvirt refuses to parse is refused, with file, line and a sentence',
       /a <signature> needs a family above 0/,
     ],
     [host(`${model}<microcode version='0x1'/>`), /version "0x1" of <microcode> is no whole number/],
+    [
+      guest(`${model}<topology sockets='4294967296' cores='1' threads='1'/>`),
+      /sockets "4294967296" of <topology> is no whole number of 32 bits/,
+    ],
+    [
+      `<cpu>\n<arch>x86-64</arch>${model}</cpu>`,
+      /^f\.xml:2: <arch>x86-64<\/arch> is no architecture that libvirt knows/,
+    ],
+    [host(`${model}<counter name='tsc'/>`), /a <counter> of the TSC needs a frequency in Hz/],
+    [
+      host(`${model}<counter name='tsc' frequency='1' scaling='maybe'/>`),
+      /scaling "maybe" of <counter> is none of yes, no/,
+    ],
     ['<network><name>n</name></network>', /^f\.xml holds no <cpu> element/],
   ];
   for (const [text, sentence] of table) {
@@ -477,6 +491,26 @@ test('elements are read as written', async () => {
     [guest!.mode, guest!.migratable, guest!.check, guest!.model],
     ['host-passthrough', false, 'none', null],
   );
+});
+
+test('what libvirt reads past is read past, and written as libvirt writes it', async () => {
+  const written = async (text: string) => writeLibvirtCpu((await readLibvirtCpus(input(text)))[0]!);
+  const model = '<model>Penryn</model>';
+  for (const [text, expected] of [
+    [
+      `<cpu><arch>x86_64</arch>${model}<microcode/><counter name='tsx'/></cpu>`,
+      /^<cpu>\n.*Penryn/s,
+    ],
+    [`<cpu><model fallback='' vendor_id=''>Penryn</model></cpu>`, /fallback='allow'>Penryn/],
+    [`<cpu>${model}<counter name='tsc' frequency='x'/></cpu>`, /Penryn/],
+    // A host that is passed through has no other name, and a custom CPU without one is none.
+    [`<cpu mode='maximum'>${model}<vendor>Intel</vendor></cpu>`, /^<cpu mode='maximum'\/>\n$/],
+    [
+      "<cpu match='minimum' check='none'><topology sockets='1' cores='2' threads='1'/></cpu>",
+      /^<cpu check='none'>\n {2}<topology sockets='1' dies='1' clusters='1' cores='2' threads='1'\/>\n<\/cpu>\n$/,
+    ],
+  ] as const)
+    assert.match(await written(text), expected);
 });
 
 test('libvirt is recognised by its first letters, in any encoding', () => {

@@ -50,6 +50,9 @@ export interface Ppc64Parts {
 /** Features that libvirt lets an ARM guest name. */
 export const ARM_FEATURES: ReadonlySet<string> = new Set(archs.arm.features);
 
+/** Architectures that libvirt has a name for. */
+export const ARCHITECTURES: ReadonlySet<string> = new Set(archs.names);
+
 const PPC64: Ppc64Parts = {
   vendors: archs.ppc64.vendors,
   models: archs.ppc64.models.map(({ name, vendor, pvr }) => ({

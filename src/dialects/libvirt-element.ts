@@ -2,6 +2,7 @@
 // refuses to parse is refused here.
 import { QueryError } from '../cpu/errors.ts';
 import type { CpuCheck, CpuMatch, CpuMode, LibvirtCpu, Policy } from '../cpu/libvirt.ts';
+import { ARCHITECTURES } from '../cpu/libvirt-map.ts';
 import { readAlike } from './alike.ts';
 import type { Input } from './dialect.ts';
 import { readXml, type XmlElement } from './xml.ts';
@@ -19,6 +20,9 @@ const MODES: readonly CpuMode[] = ['custom', 'host-model', 'host-passthrough', '
 const MATCHES: readonly CpuMatch[] = ['minimum', 'exact', 'strict'];
 const CHECKS: readonly CpuCheck[] = ['none', 'partial', 'full'];
 const POLICIES: readonly Policy[] = ['force', 'require', 'optional', 'disable', 'forbid'];
+
+/** libvirt reads numbers into 32 bits. */
+const MAX_NUMBER = 0xffffffff;
 
 /** Copies of a CPU that is described elsewhere in the document, and what other programs keep in one. */
 const ASIDE = new Set(['inactiveDomain', 'cookie', 'metadata']);
@@ -167,6 +171,7 @@ class CpuReader {
       this.#fail(cpu, 'features without the <model> that they are relative to; name the model too');
     const topology = this.#topology();
     this.#checkCache();
+    if (isHost) this.#checkCounter();
     const named = !isHost && (mode === 'custom' || mode === 'host-model') ? model : undefined;
     const check = isHost ? null : this.#choice(cpu, 'check', ['default', ...CHECKS]);
     return {
@@ -177,7 +182,9 @@ class CpuReader {
       check: check === 'default' ? null : check,
       migratable: this.#migratable(mode),
       model: name,
-      fallback: named ? this.#choice(named, 'fallback', ['allow', 'forbid']) : null,
+      fallback: named?.attributes.fallback
+        ? this.#choice(named, 'fallback', ['allow', 'forbid'])
+        : null,
       vendor,
       vendorId: named ? this.#vendorId(named) : null,
       features,
@@ -193,6 +200,11 @@ class CpuReader {
     const arch = childText(this.#cpu, 'arch');
     if (arch === null)
       this.#fail(this.#cpu, 'a host <cpu> must have an <arch>, as virsh capabilities writes it');
+    if (!ARCHITECTURES.has(arch))
+      this.#fail(
+        child(this.#cpu, 'arch')!,
+        `<arch>${arch}</arch> is no architecture that libvirt knows`,
+      );
     return arch;
   }
 
@@ -217,7 +229,7 @@ class CpuReader {
 
   #vendorId(model: XmlElement): string | null {
     const id = model.attributes.vendor_id;
-    if (id === undefined) return null;
+    if (!id) return null;
     if (new TextEncoder().encode(id).length !== 12)
       this.#fail(model, `vendor_id "${id}" has not exactly 12 characters`);
     if (id.includes(','))
@@ -254,10 +266,9 @@ class CpuReader {
 
   #microcode(): string | null {
     const microcode = child(this.#cpu, 'microcode');
-    if (!microcode) return null;
-    if (this.#number(microcode, 'version') === null)
-      this.#fail(microcode, 'a <microcode> without a version');
-    return microcode.attributes.version!;
+    return microcode && this.#number(microcode, 'version') !== null
+      ? microcode.attributes.version!
+      : null;
   }
 
   #maxphysaddr(): LibvirtCpu['maxphysaddr'] {
@@ -301,6 +312,15 @@ class CpuReader {
     }
   }
 
+  #checkCounter(): void {
+    const counter = children(this.#cpu, 'counter').find(({ attributes: a }) => a.name === 'tsc');
+    if (!counter) return;
+    const { frequency } = counter.attributes;
+    if (frequency === undefined || !/^\d{1,19}$/.test(frequency))
+      this.#fail(counter, 'a <counter> of the TSC needs a frequency in Hz');
+    this.#choice(counter, 'scaling', ['yes', 'no']);
+  }
+
   /** The value of an attribute that has a few, or null where it is absent. */
   #choice<T extends string>(
     element: XmlElement,
@@ -321,8 +341,11 @@ class CpuReader {
   #number(element: XmlElement, attribute: string): number | null {
     const value = element.attributes[attribute];
     if (value === undefined) return null;
-    if (!/^\d{1,10}$/.test(value))
-      this.#fail(element, `${attribute} "${value}" of <${element.name}> is no whole number`);
+    if (!/^\d{1,10}$/.test(value) || Number(value) > MAX_NUMBER)
+      this.#fail(
+        element,
+        `${attribute} "${value}" of <${element.name}> is no whole number of 32 bits`,
+      );
     return Number(value);
   }
 

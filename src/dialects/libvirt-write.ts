@@ -4,13 +4,22 @@ import type { LibvirtCpu } from '../cpu/libvirt.ts';
 /** One element, ending in a newline. */
 export function writeLibvirtCpu(cpu: LibvirtCpu): string {
   const isHost = cpu.type === 'host';
-  const open = isHost
-    ? '<cpu'
-    : `<cpu${attribute('mode', cpu.mode)}${cpu.mode === 'custom' ? attribute('match', cpu.match) : ''}${attribute('check', cpu.check)}${attribute('migratable', cpu.migratable === null ? null : cpu.migratable ? 'on' : 'off')}`;
+  const open = isHost ? '<cpu' : `<cpu${guestAttributes(cpu)}`;
   const lines = [...(isHost ? hostLines(cpu) : guestLines(cpu)), ...commonLines(cpu)];
   return lines.length === 0
     ? `${open}/>\n`
     : `${open}>\n${lines.map((l) => `  ${l}\n`).join('')}</cpu>\n`;
+}
+
+function guestAttributes({ mode, match, check, migratable, model }: LibvirtCpu): string {
+  // Without a model a custom CPU asks for nothing, and is not called so.
+  const isCustom = mode === 'custom';
+  return [
+    attribute('mode', isCustom && model === null ? null : mode),
+    attribute('match', isCustom && model !== null ? match : null),
+    attribute('check', check),
+    attribute('migratable', migratable === null ? null : migratable ? 'on' : 'off'),
+  ].join('');
 }
 
 function hostLines(cpu: LibvirtCpu): string[] {
