@@ -1,42 +1,36 @@
 #!/usr/bin/env node
 // Starts the command, from V8's compiled form of it where there is one: a short answer would spend half of its time
 // on compiling.
-import { readFileSync } from 'node:fs';
 import Module, { createRequire } from 'node:module';
-import process from 'node:process';
-import { fileURLToPath } from 'node:url';
-import { Script } from 'node:vm';
+import type { main } from './cli/main.ts';
 
-const require = createRequire(import.meta.url);
-const directory = fileURLToPath(new URL('.', import.meta.url));
-const file = `${directory}command.cjs`;
-
-/** What .ci/compile.mjs made for this V8, which takes no other's. */
-function compiled(): Buffer | null {
-  try {
-    return readFileSync(`${directory}command.${process.versions.v8}-${process.arch}.v8`);
-  } catch {
-    return null;
-  }
+interface Command {
+  readonly main: typeof main;
 }
 
-function load(): typeof import('./cli/main.ts') {
-  const cachedData = compiled();
-  if (cachedData === null) {
+const { process } = globalThis;
+const require = createRequire(import.meta.url);
+const { dirname } = import.meta;
+const file = `${dirname}/command.cjs`;
+
+function load(): Command {
+  const fs: typeof import('node:fs') = require('node:fs');
+  let cachedData: Buffer;
+  try {
+    // What .ci/compile.mjs made; another V8 could not take it.
+    cachedData = fs.readFileSync(`${dirname}/command.${process.versions.v8}-${process.arch}.v8`);
+  } catch {
     // Newer Nodes keep a compiled form by themselves.
     (Module as { enableCompileCache?: () => void }).enableCompileCache?.();
     return require(file);
   }
-  const source = Module.wrap(readFileSync(file, 'latin1'));
+  const { Script }: typeof import('node:vm') = require('node:vm');
+  const source = Module.wrap(fs.readFileSync(file, 'latin1'));
   const module = { exports: {} };
-  new Script(source, { filename: file, cachedData }).runInThisContext()(
-    module.exports,
-    require,
-    module,
-    file,
-    directory,
-  );
-  return module.exports as typeof import('./cli/main.ts');
+  const run = new Script(source, { filename: file, cachedData }).runInThisContext();
+  run(module.exports, require, module, file, dirname);
+  return module.exports as Command;
 }
 
-process.exitCode = await load().main(process.argv.slice(2), process);
+// All is written when it comes back; what V8 still compiles in the background is not waited for.
+process.exit(await load().main(process.argv.slice(2), process));

@@ -10,6 +10,7 @@ import { QueryError } from '../src/cpu/errors.ts';
 import { expandModel } from '../src/cpu/expand.ts';
 import { machinesOf } from '../src/cpu/machine.ts';
 import { propertiesOf } from '../src/cpu/properties.ts';
+import { qemuMeanings, qemuPlain } from '../src/cpu/qemu.ts';
 import { parseCpuString } from '../src/cpu/qemu-string.ts';
 import { expandCpu, realizeTcg } from '../src/cpu/start.ts';
 
@@ -100,6 +101,19 @@ test('an unversioned name means what the machine type says', () => {
   assert.is(resolved('EPYC-IBPB', 'microvm'), 'EPYC-v2');
   assert.is(resolved('EPYC-v3', 'isapc'), 'EPYC-v3');
   assert.is(resolved('base', 'q35'), 'base');
+});
+
+test('what a name means on the newest machine types is the first of its meanings', () => {
+  let names = 0;
+  for (const version of catalog.versions.qemu)
+    for (const { name, kind } of catalog.qemuModels.values())
+      if (kind === 'versioned' && catalog.hasQemuModel(name, version))
+        for (const accelerator of ['kvm', 'tcg'] as const) {
+          names++;
+          const [first] = qemuMeanings(catalog, name, version, accelerator);
+          assert.equal(qemuPlain(catalog, name, version, accelerator), first, name);
+        }
+  assert.ok(names > 300, `${names}`);
 });
 
 test('a machine type changes exactly the name it lists', () => {

@@ -68,8 +68,21 @@ export const isEmpty = (row: Row): boolean => row.every((word) => word === 0);
 /** How many bits are set. */
 export function size(row: Row): number {
   let n = 0;
-  for (const word of row) for (let rest = word; rest !== 0; rest &= rest - 1) n++;
+  for (let i = 0; i < row.length; i++) n += ones(row[i]!);
   return n;
+}
+
+/** How much of `a` is not in `b`. */
+export function sizeWithout(a: Row, b: Row): number {
+  let n = 0;
+  for (let i = 0; i < a.length; i++) n += ones(a[i]! & ~b[i]!);
+  return n;
+}
+
+function ones(word: number): number {
+  const pairs = word - ((word >>> 1) & 0x55555555);
+  const fours = (pairs & 0x33333333) + ((pairs >>> 2) & 0x33333333);
+  return Math.imul((fours + (fours >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
 
 /** The set bits, lowest first. */

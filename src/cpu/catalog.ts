@@ -71,9 +71,8 @@ export class Catalog {
     readonly any: readonly number[];
     readonly clears: readonly number[];
   }[];
-  readonly accelerators: Readonly<
-    Record<'kvm' | 'tcg', { readonly on: readonly number[]; readonly off: readonly number[] }>
-  >;
+  /** What each accelerator switches on and off about every CPU. */
+  readonly accelerators: Readonly<Record<'kvm' | 'tcg', { readonly on: Row; readonly off: Row }>>;
 
   readonly #bySpelling = new Map<string, Feature>();
   readonly #byLibvirt = new Map<string, Feature>();
@@ -188,8 +187,8 @@ export class Catalog {
       }),
     );
     const accelerator = (a: { on: string[]; off: string[] }) => ({
-      on: a.on.map((name) => ids.get(name)!),
-      off: a.off.map((name) => ids.get(name)!),
+      on: this.row(a.on),
+      off: this.row(a.off),
     });
     this.accelerators = {
       kvm: accelerator(qemu.accelerators.kvm),

@@ -7,6 +7,7 @@ import {
   hasBit,
   isEmpty,
   join,
+  meet,
   minus,
   type Row,
   rowOf,
@@ -25,9 +26,9 @@ export type Accelerator = 'kvm' | 'tcg';
  */
 export function closeDependencies(catalog: Catalog, row: Row): Row {
   const closed = row.slice();
-  for (const { any, clears } of catalog.dependencies) {
-    if (any.some((id) => hasBit(closed, id))) continue;
-    for (const id of clears) closed[id >> 5]! &= ~(1 << (id & 31));
+  next: for (const { any, clears } of catalog.dependencies) {
+    for (const id of any) if (hasBit(closed, id)) continue next;
+    for (const id of clears) clearBit(closed, id);
   }
   return closed;
 }
@@ -124,12 +125,9 @@ function withDefaults(
   kept: readonly number[],
 ): Row {
   const { on, off } = catalog.accelerators[accelerator];
-  const row = (ids: readonly number[]) =>
-    rowOf(
-      catalog.bits,
-      ids.filter((id) => !kept.includes(id)),
-    );
-  const features = minus(join(table, row(on)), row(off));
+  const changed = minus(join(table, on), off);
+  const alone = rowOf(catalog.bits, kept);
+  const features = join(minus(changed, alone), meet(table, alone));
   setBit(features, catalog.feature('hypervisor').id);
   return features;
 }
@@ -167,7 +165,8 @@ export function qemuPlain(
   qemu: string,
   accelerator: Accelerator,
 ): Row {
-  return startOf(catalog, name, machinesFor(catalog, qemu)[0]!, qemu, accelerator).features;
+  const resolved = resolve(catalog, name, qemu, { cpuVersion: 'latest' });
+  return withDefaults(catalog, catalog.qemuFeatures(resolved, qemu)!, accelerator, []);
 }
 
 function findMeanings(

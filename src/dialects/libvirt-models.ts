@@ -73,7 +73,7 @@ function anyMeaning(catalog: Catalog, name: string, accelerator: Accelerator): R
   if (!row) {
     const rows = catalog.versions.qemu.flatMap((v) => qemuMeanings(catalog, name, v, accelerator));
     const all = rows.map((r) => closeDependencies(catalog, r)).reduce(join, catalog.row([]));
-    row = minus(all, rowOf(catalog.bits, catalog.accelerators[accelerator].on));
+    row = minus(all, catalog.accelerators[accelerator].on);
     known.set(key, row);
   }
   return row;

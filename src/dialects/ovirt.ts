@@ -31,9 +31,10 @@ export const ovirt: Dialect = {
     /"cpuFlags"\s*:\s*"/.test(head) ||
     (/^\s*(?:<\?xml[^>]*>\s*)?<(?:hosts?|clusters?|vms?)[\s>]/.test(head) &&
       (head.includes('/ovirt-engine/api') || inOrder(head, '<cpu>', '<type>'))) ||
-    /^\s*(?:ServerCPUList\s*[:=]\s*['"]?)?\d+:[^:;\n]+:[^:;\n]*model_[^:;\n]*:[^:;\n]+:\w+/m.test(
-      head,
-    ),
+    (head.includes(MODEL) &&
+      /^\s*(?:ServerCPUList\s*[:=]\s*['"]?)?\d+:[^:;\n]+:[^:;\n]*model_[^:;\n]*:[^:;\n]+:\w+/m.test(
+        head,
+      )),
   async read(input, catalog, skip) {
     const text = decodeText(input);
     if (/^\s*</.test(text)) return readApi(input, catalog, skip);

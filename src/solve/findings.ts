@@ -210,18 +210,26 @@ function physBits(say: Sayer, limits: Baseline['limits']): void {
 function xsave(say: Sayer): void {
   const { fleet } = say;
   const { catalog, classes } = fleet;
-  // Only where a guest of a host could have what lies there: Rome reserves a place for the pku that it lacks.
-  const components = new Set(catalog.features.flatMap((f) => f.xsave));
-  for (const component of [...components].sort((a, b) => a - b)) {
-    const exposing = catalog.features.filter((f) => f.xsave.includes(component));
-    const places = new Map<string, number[]>();
-    for (const [i, c] of classes.entries()) {
-      const at = c.xsave?.find((x) => x.component === component);
-      const has = fleet.has(i);
-      if (!at || !exposing.some((f) => hasBit(has, f.id))) continue;
-      const place = `${at.size} bytes at ${at.offset}`;
+  const components = new Map<number, Map<string, number[]>>();
+  for (const [i, c] of classes.entries())
+    for (const { component, size, offset } of c.xsave ?? []) {
+      const places = components.get(component) ?? new Map<string, number[]>();
+      components.set(component, places);
+      const place = `${size} bytes at ${offset}`;
       places.set(place, [...(places.get(place) ?? []), i]);
     }
+  for (const [component, all] of [...components].sort(([a], [b]) => a - b)) {
+    if (all.size < 2) continue;
+    // Only where a guest of a host could have what lies there: Rome reserves a place for the pku that it lacks.
+    const exposing = catalog.row(
+      catalog.features.filter((f) => f.xsave.includes(component)).map((f) => f.name),
+    );
+    const exposes = (i: number) => !isEmpty(meet(fleet.has(i), exposing));
+    const places = new Map(
+      [...all]
+        .map(([place, at]) => [place, at.filter(exposes)] as const)
+        .filter(([, at]) => at.length > 0),
+    );
     if (places.size > 1)
       say.say(
         'warning',

@@ -12,6 +12,7 @@ import {
   rowOf,
   setBit,
   size,
+  sizeWithout,
 } from '../core/rows.ts';
 import type { Catalog, Product, QemuModel, Vendor } from '../cpu/catalog.ts';
 import type { Definition } from '../cpu/definition.ts';
@@ -73,15 +74,13 @@ export class Namer {
   nameable(product: Product): Row {
     let row = this.#nameable.get(product);
     if (!row) {
-      const oldest = this.#versions(product)[0]!;
-      const since = (f: Catalog['features'][number]) =>
-        product === 'qemu' ? f.qemu : (f.libvirt?.since ?? null);
-      row = rowOf(
-        this.#catalog.bits,
-        this.#catalog.features
-          .filter((f) => since(f) !== null && this.#catalog.isSince(product, oldest, since(f)!))
-          .map((f) => f.id),
-      );
+      const versions = this.#catalog.versions[product];
+      const upTo = new Set(versions.slice(0, versions.indexOf(this.#versions(product)[0]!) + 1));
+      row = emptyRow(this.#catalog.bits);
+      for (const f of this.#catalog.features) {
+        const since = product === 'qemu' ? f.qemu : f.libvirt?.since;
+        if (since && upTo.has(since)) setBit(row, f.id);
+      }
       this.#nameable.set(product, row);
     }
     return row;
@@ -92,10 +91,7 @@ export class Namer {
    * the accelerator gives to every guest unasked.
    */
   expressible(product: Product): Row {
-    return join(
-      this.nameable(product),
-      rowOf(this.#catalog.bits, this.#catalog.accelerators.kvm.on),
-    );
+    return join(this.nameable(product), this.#catalog.accelerators.kvm.on);
   }
 
   /** The cheapest definition that gives exactly these features, or null where no name can be made to. */
@@ -267,13 +263,12 @@ export class Namer {
 
   /** What KVM adds unasked and libvirt has no word for: it is there whatever the map says. */
   #unasked(): Row {
-    const { bits, accelerators } = this.#catalog;
-    return minus(rowOf(bits, accelerators.kvm.on), this.nameable('libvirt'));
+    return minus(this.#catalog.accelerators.kvm.on, this.nameable('libvirt'));
   }
 
   #withAccelerator(row: Row): Row {
     const { on, off } = this.#catalog.accelerators.kvm;
-    return minus(join(row, rowOf(this.#catalog.bits, on)), rowOf(this.#catalog.bits, off));
+    return minus(join(row, on), off);
   }
 }
 
@@ -345,7 +340,7 @@ class ModelName implements Name {
 
 /** A name is judged by what it says of itself; the words that tell its meanings apart come on top. */
 const cost = (name: Name, target: Row): number =>
-  Math.max(...name.plain.map((row) => size(minus(target, row)) + 2 * size(minus(row, target))));
+  Math.max(...name.plain.map((row) => sizeWithout(target, row) + 2 * sizeWithout(row, target)));
 
 const namers = new WeakMap<Catalog, Map<string, Namer>>();
 

@@ -216,7 +216,7 @@ function alone(catalog: Catalog, expansion: Expansion, properties: Properties): 
   const might = isTable
     ? join(
         qemuMeanings(catalog, resolved, qemu, accelerator).reduce(join),
-        rowOf(catalog.bits, [...catalog.accelerators.kvm.on, ...catalog.accelerators.kvm.off]),
+        join(catalog.accelerators.kvm.on, catalog.accelerators.kvm.off),
       )
     : rowOf(
         catalog.bits,
@@ -264,7 +264,7 @@ export function pinForLibvirt(catalog: Catalog, pinned: Pin, stack: Stack): Libv
       .map((f) => f.id),
   );
   const on = catalog.row(pinned.features);
-  const given = rowOf(catalog.bits, catalog.accelerators[pinned.accel].on);
+  const given = catalog.accelerators[pinned.accel].on;
   const might = [
     ...libvirts.map((v) => catalog.libvirtFeatures(name, v)!),
     ...qemuMeanings(catalog, name, qemu, pinned.accel),

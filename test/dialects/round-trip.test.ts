@@ -38,7 +38,7 @@ function drawn(
 ): GuestCpu {
   const { name, vendor, until } = MODELS[model % MODELS.length]!;
   const own = catalog.qemuFeatures(name, until ?? catalog.versions.qemu.at(-1)!)!;
-  const kvm = rowOf(catalog.bits, catalog.accelerators.kvm.on);
+  const kvm = catalog.accelerators.kvm.on;
   const extra = rowOf(
     catalog.bits,
     more.map((i) => OFFERED[i % OFFERED.length]!.id),
@@ -97,7 +97,7 @@ const open = (cpu: GuestCpu, d: Description, tells: Row): string[] =>
 
 const ALL = rowOf(catalog.bits, catalog.features.keys());
 /** KVM gives its own features to every guest, so libvirt's words leave them out. */
-const UNASKED = rowOf(catalog.bits, catalog.accelerators.kvm.on);
+const UNASKED = catalog.accelerators.kvm.on;
 
 /** Who reads what is written, and the features that the language can carry. */
 const READERS: Readonly<

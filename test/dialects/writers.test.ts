@@ -31,7 +31,7 @@ const notes = (dialect: string, cpu: GuestCpu) =>
 function cpuOf(model: string, more = '', physBits = 46, stack = 'newest'): GuestCpu {
   const vendor = catalog.qemuModels.get(model)!.vendor;
   const own = catalog.names(catalog.qemuFeatures(model, catalog.versions.qemu.at(-1)!)!);
-  const kvm = catalog.accelerators.kvm.on.map((id) => catalog.features[id]!.name);
+  const kvm = catalog.names(catalog.accelerators.kvm.on);
   const features = [...new Set([...own, ...kvm, ...more.split(' ').filter(Boolean)])];
   const fleet = fleetOf(catalog, [{ id: 'a', features, facts: { vendor, limits: { physBits } } }]);
   const answer = baseline(fleet, { stack: parseStack(catalog, stack) });
@@ -181,7 +181,7 @@ test('address bits that a product cannot be told are a finding, not silence', ()
 
 test('the fleet of the demo leaves in every language with the features that it has', async () => {
   const fleet = await readFleet(catalog, [FLEET]);
-  const kvm = rowOf(catalog.bits, catalog.accelerators.kvm.on);
+  const kvm = catalog.accelerators.kvm.on;
   const aside = rowOf(
     catalog.bits,
     catalog.features.filter((f) => f.merge === 'never' || f.merge === 'equal').map((f) => f.id),

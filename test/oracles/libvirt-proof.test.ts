@@ -129,14 +129,14 @@ live(
     const tcg = tcgRow(catalog, QEMU!);
     const { kvm } = catalog.accelerators;
     const left = new Set([
-      ...kvm.on,
-      ...kvm.off,
-      ...catalog.accelerators.tcg.off,
+      ...bitsOf(kvm.on),
+      ...bitsOf(kvm.off),
+      ...bitsOf(catalog.accelerators.tcg.off),
       ...catalog.features
         .filter((f) => f.merge === 'never' || f.merge === 'equal')
         .map((f) => f.id),
       ...catalog.features
-        .filter((f) => f.needs.some((group) => group.every((id) => kvm.off.includes(id))))
+        .filter((f) => f.needs.some((group) => group.every((id) => hasBit(kvm.off, id))))
         .map((f) => f.id),
     ]);
     let whole = 0;

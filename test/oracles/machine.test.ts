@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { minus, type Row, size } from '../../src/core/rows.ts';
+import { bitsOf, minus, type Row, size } from '../../src/core/rows.ts';
 import { loadCatalog } from '../../src/cpu/catalog.ts';
 import type { Description } from '../../src/cpu/host.ts';
 import { dialectByName } from '../../src/dialects/index.ts';
@@ -182,7 +182,7 @@ given('qmp')('what tcg offers starts on tcg as it is, strictly', async () => {
 given('domcapabilities')('what libvirt offers on tcg starts as a domain as it is', async () => {
   // libvirt has no word for what kvm adds unasked, so the host of this definition must have that too.
   const offered = catalog.names((await describe('domcapabilities')).has);
-  const unasked = catalog.accelerators.kvm.on.map((id) => catalog.features[id]!);
+  const unasked = bitsOf(catalog.accelerators.kvm.on).map((id) => catalog.features[id]!);
   const features = [...offered, ...unasked.filter((f) => !f.libvirt).map((f) => f.name)];
   const record = JSON.stringify({ host: 'tcg', vendor: 'AMD', features, limits: { physBits: 40 } });
   const cpu = await written('libvirt', 'tcg.ndjson', record);

@@ -39,7 +39,7 @@ function same(found: Row, expected: Row, where: string): void {
 // What differs between tcg and kvm: the accelerators' own switches, and what goes with them.
 const switched = (() => {
   const { kvm, tcg } = catalog.accelerators;
-  const ids = new Set([...kvm.on, ...kvm.off, ...tcg.on, ...tcg.off]);
+  const ids = new Set([kvm.on, kvm.off, tcg.on, tcg.off].flatMap(bitsOf));
   const kvmWord = catalog.features.filter((f) =>
     f.places.some((p) => p.kind === 'cpuid' && p.leaf === 0x40000001),
   );

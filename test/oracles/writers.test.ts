@@ -32,7 +32,7 @@ const FEWER = ['aes', 'sse4.2'];
 
 function cpuOf(model: string) {
   const own = catalog.names(catalog.qemuFeatures(model, '7.2')!);
-  const kvm = catalog.accelerators.kvm.on.map((id) => catalog.features[id]!.name);
+  const kvm = catalog.names(catalog.accelerators.kvm.on);
   const features = [...new Set([...own, ...kvm, ...MORE])].filter((name) => !FEWER.includes(name));
   const { vendor } = catalog.qemuModels.get(model)!;
   const fleet = fleetOf(catalog, [{ id: 'a', features, facts: { vendor } }]);

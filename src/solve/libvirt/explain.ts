@@ -1,5 +1,6 @@
 // The safe rules and libvirt's beside each other: for every difference in the answers, which rule makes it, about
 // which features, because of which hosts, and why the safe rules decide so.
+import { hasBit } from '../../core/rows.ts';
 import type { Catalog, Feature } from '../../cpu/catalog.ts';
 import type { Definition } from '../../cpu/definition.ts';
 import type { HostList } from '../../fleet/fleet.ts';
@@ -207,7 +208,7 @@ function whyAdded(catalog: Catalog, feature: Feature | undefined): Reason {
       rule: 'unknown name',
       why: 'every host lists it, and libvirt has no name for it',
     };
-  if (catalog.accelerators.kvm.on.includes(feature.id) || feature.name === 'hypervisor')
+  if (hasBit(catalog.accelerators.kvm.on, feature.id) || feature.name === 'hypervisor')
     return {
       ...in_,
       rule: 'accelerator',
