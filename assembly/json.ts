@@ -16,10 +16,12 @@ export const OPEN: u8 = 0x7b;
 export const CLOSE: u8 = 0x7d;
 
 const PLUS: u8 = 0x2b;
-const MINUS: u8 = 0x2d;
+export const MINUS: u8 = 0x2d;
 const POINT: u8 = 0x2e;
 const ZERO: u8 = 0x30;
 const SMALL_E: u8 = 0x65;
+/** null, where a value begins. */
+export const SMALL_N: u8 = 0x6e;
 const SMALL_U: u8 = 0x75;
 /** A bit a level. */
 const MAX_DEPTH: u32 = 64;
@@ -33,7 +35,9 @@ const FALS: u32 = 0x736c6166;
 
 /** Past blanks within a line. */
 export function blank(p: usize): usize {
-  for (let c = load<u8>(p); c === SPACE || c === TAB || c === RETURN; c = load<u8>(p)) p++;
+  let c = load<u8>(p);
+  // Most often one comparison tells that there is none.
+  while (c <= SPACE && (c === SPACE || c === TAB || c === RETURN)) c = load<u8>(++p);
   return p;
 }
 
@@ -73,7 +77,7 @@ function escaped(p: usize): usize {
   }
   // " / \ b f n r t
   const known =
-    c === QUOTE || c === BACKSLASH || c === 0x2f || c === 0x62 || c === 0x66 || c === 0x6e;
+    c === QUOTE || c === BACKSLASH || c === 0x2f || c === 0x62 || c === 0x66 || c === SMALL_N;
   return known || c === 0x72 || c === 0x74 ? p + 2 : 0;
 }
 
@@ -128,7 +132,7 @@ function number(p: usize): usize {
   return p;
 }
 
-function scalar(p: usize): usize {
+export function scalar(p: usize): usize {
   const c = load<u8>(p);
   if (c === QUOTE) return text(p + 1);
   if (c === MINUS || isDigit(c)) return number(p);

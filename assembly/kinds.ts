@@ -20,7 +20,7 @@ export const LINE_END: usize = 4;
 export const LINES: usize = 8;
 const HOSTS: usize = 12;
 const ID_BYTES: usize = 16;
-const SLOT: usize = 20;
+export const SLOT: usize = 20;
 export const NAMES: usize = 24;
 const ASCENDING: usize = 28;
 const WANTS_IDS: usize = 32;
@@ -30,12 +30,19 @@ export const LIST_BYTES: usize = 44;
 const KINDS: usize = 48;
 const KIND_BYTES: usize = 52;
 export const STAMP: usize = 56;
-export const ASLEEP: usize = 60;
-export const ASKED: usize = 64;
-export const FOUND: usize = 68;
+/** Three words of a memo: how well it does (memos.ts). */
+export const LIST_MEMO: usize = 60;
 export const KEY_SIZE: usize = 72;
 export const ID_AT: usize = 76;
 export const ID_SIZE: usize = 80;
+/** The list that was read last: where it begins and ends. */
+export const LIST_FROM: usize = 84;
+export const LIST_END: usize = 88;
+export const HOLES: usize = 92;
+export const PATTERN_MEMO: usize = 96;
+export const FIRST_STRETCH: usize = 108;
+export const STRETCHES: usize = 112;
+export const STRETCH_BYTES: usize = 116;
 const HEADER: usize = 128;
 
 /** Names are numbered from 1 on, and a row has a bit for each number. */
@@ -53,13 +60,19 @@ export const LIST_ENTRY: usize = 24;
 const MAX_KINDS: u32 = 16384;
 const KIND_ROOM: usize = 2 << 20;
 const KIND_ENTRY: usize = 24;
+export const MAX_HOLES: u32 = 32;
+export const HOLE_ENTRY: usize = 12;
+export const MAX_STRETCHES: u32 = 4096;
+export const STRETCH_ENTRY: usize = 32;
+export const STRETCH_ROOM: usize = 512 << 10;
 export const MAX_KEY: usize = 8192;
 /** So many keys of a record are looked for where the record before had them. */
 export const EXPECTED: usize = 32;
 
 export const ROW_AT: usize = HEADER;
 export const KEY_AT: usize = ROW_AT + ROW;
-export const ROLES_AT: usize = KEY_AT + MAX_KEY + BLOCK;
+export const HOLES_AT: usize = KEY_AT + MAX_KEY + BLOCK;
+export const ROLES_AT: usize = HOLES_AT + <usize>MAX_HOLES * HOLE_ENTRY;
 export const SEEN_AT: usize = ROLES_AT + <usize>MAX_NAMES;
 export const STAMPS_AT: usize = SEEN_AT + <usize>MAX_NAMES;
 export const EXPECTED_AT: usize = STAMPS_AT + 4 * <usize>MAX_NAMES;
@@ -68,14 +81,18 @@ export const NAME_TABLE_AT: usize = NAMES_AT + <usize>MAX_NAMES * NAME_ENTRY;
 export const ROW_TABLE_AT: usize = NAME_TABLE_AT + 2 * <usize>NAME_SLOTS;
 export const LIST_TABLE_AT: usize = ROW_TABLE_AT + 8 * <usize>MAX_ROWS;
 const KIND_TABLE_AT: usize = LIST_TABLE_AT + 8 * <usize>MAX_LISTS;
+/** The first stretch behind the list of each row. */
+export const FOLLOWING_AT: usize = KIND_TABLE_AT + 8 * <usize>MAX_KINDS;
 /** Up to here a new block is zero. */
-const TABLES_END: usize = KIND_TABLE_AT + 8 * <usize>MAX_KINDS;
+const TABLES_END: usize = FOLLOWING_AT + 4 * <usize>MAX_ROWS;
 export const ROW_HASHES_AT: usize = TABLES_END;
 export const ROWS_AT: usize = ROW_HASHES_AT + 8 * <usize>MAX_ROWS;
 export const LISTS_AT: usize = ROWS_AT + ROW * <usize>MAX_ROWS;
 const KINDS_AT: usize = LISTS_AT + LIST_ENTRY * <usize>MAX_LISTS;
 const KIND_TEXT_AT: usize = KINDS_AT + KIND_ENTRY * <usize>MAX_KINDS;
-export const LIST_TEXT_AT: usize = KIND_TEXT_AT + KIND_ROOM;
+export const STRETCHES_AT: usize = KIND_TEXT_AT + KIND_ROOM;
+export const STRETCH_TEXT_AT: usize = STRETCHES_AT + <usize>MAX_STRETCHES * STRETCH_ENTRY;
+export const LIST_TEXT_AT: usize = STRETCH_TEXT_AT + STRETCH_ROOM;
 const OUTPUT_AT: usize = LIST_TEXT_AT + LIST_ROOM;
 
 /** `{"features":[]}` and a newline: no record is shorter. */
@@ -126,6 +143,9 @@ export function scanForget(state: usize): void {
   store<u32>(state, 0, LIST_BYTES);
   store<u32>(state, 0, KINDS);
   store<u32>(state, 0, KIND_BYTES);
+  store<u32>(state, 0, FIRST_STRETCH);
+  store<u32>(state, 0, STRETCHES);
+  store<u32>(state, 0, STRETCH_BYTES);
 }
 
 export function stopAt(state: usize, p: usize, why: u32): u32 {
@@ -134,27 +154,6 @@ export function stopAt(state: usize, p: usize, why: u32): u32 {
   for (; marks === 0; marks = i8x16.bitmask(i8x16.eq(v128.load(p), newline))) p += LANE;
   store<u32>(state, <u32>p + <u32>ctz(marks), LINE_END);
   return why;
-}
-
-function putId(state: usize, ends: usize, ids: usize, host: u32): void {
-  const at = <usize>load<u32>(state, ID_AT);
-  const size = <usize>load<u32>(state, ID_SIZE);
-  const used = <usize>load<u32>(state, ID_BYTES);
-  for (let i: usize = 0; i < size; i += LANE) v128.store(ids + used + i, v128.load(at + i));
-  store<u32>(ends + ((<usize>host) << 2), <u32>(used + size));
-  store<u32>(state, <u32>(used + size), ID_BYTES);
-  if (host === 0 || load<u32>(state, ASCENDING) === 0) {
-    if (size === 0) store<u32>(state, 0, ASCENDING);
-    return;
-  }
-  const before = host > 1 ? <usize>load<u32>(ends + ((<usize>host - 2) << 2)) : 0;
-  const sizeBefore = used - before;
-  if (sizeBefore < size) return;
-  let i: usize = 0;
-  if (sizeBefore === size)
-    while (i < size && load<u8>(ids + before + i) === load<u8>(ids + used + i)) i++;
-  if (sizeBefore > size || i === size || load<u8>(ids + before + i) > load<u8>(ids + used + i))
-    store<u32>(state, 0, ASCENDING);
 }
 
 /** The entry of the kind whose key is in the scratch, made if there was none; 0 where no more fit. */
@@ -199,13 +198,44 @@ export function settle(state: usize, kinds: usize, ends: usize, ids: usize): u32
   const entry = kindEntry(state);
   if (entry === 0) return FULL;
   const kind = load<u32>(entry, 16);
-  if (kind >= NEW) {
-    store<u32>(state, <u32>entry + 16, SLOT);
-    return kind === NEW ? KIND : OTHER;
-  }
+  store<u32>(state, <u32>entry + 16, SLOT);
+  if (kind >= NEW) return kind === NEW ? KIND : OTHER;
+  put(state, kinds, ends, ids, kind);
+  return DONE;
+}
+
+/** One more host, of this kind and with the id that the header points to. */
+export function put(state: usize, kinds: usize, ends: usize, ids: usize, kind: u32): void {
   const host = load<u32>(state, HOSTS);
   store<u32>(kinds + ((<usize>host) << 2), kind);
   if (load<u32>(state, WANTS_IDS) !== 0) putId(state, ends, ids, host);
   store<u32>(state, host + 1, HOSTS);
-  return DONE;
+}
+
+function putId(state: usize, ends: usize, ids: usize, host: u32): void {
+  const at = <usize>load<u32>(state, ID_AT);
+  const size = <usize>load<u32>(state, ID_SIZE);
+  const used = <usize>load<u32>(state, ID_BYTES);
+  for (let i: usize = 0; i < size; i += LANE) v128.store(ids + used + i, v128.load(at + i));
+  store<u32>(ends + ((<usize>host) << 2), <u32>(used + size));
+  store<u32>(state, <u32>(used + size), ID_BYTES);
+  if (host === 0 || load<u32>(state, ASCENDING) === 0) {
+    if (size === 0) store<u32>(state, 0, ASCENDING);
+    return;
+  }
+  const before = host > 1 ? <usize>load<u32>(ends + ((<usize>host - 2) << 2)) : 0;
+  const sizeBefore = used - before;
+  if (sizeBefore > size || (sizeBefore === size && !isGreater(ids + used, ids + before, size)))
+    store<u32>(state, 0, ASCENDING);
+}
+
+/** Whether the first of two texts of one size comes after the second in byte order. */
+function isGreater(a: usize, b: usize, size: usize): bool {
+  for (let i: usize = 0; i < size; i += LANE) {
+    const same = i8x16.bitmask(i8x16.eq(v128.load(a + i), v128.load(b + i)));
+    if (same === 0xffff) continue;
+    i += <usize>ctz(~same);
+    return i < size && load<u8>(a + i) > load<u8>(b + i);
+  }
+  return false;
 }

@@ -1,12 +1,12 @@
 // Lists of names: the text of one that was read before stands for its row.
 import { blank, CLOSE_LIST, COMMA, QUOTE } from './json';
 import {
-  ASKED,
-  ASLEEP,
-  FOUND,
   KEY_AT,
   LIST_BYTES,
+  LIST_END,
   LIST_ENTRY,
+  LIST_FROM,
+  LIST_MEMO,
   LIST_ROOM,
   LIST_TABLE_AT,
   LIST_TEXT_AT,
@@ -23,56 +23,52 @@ import {
   ROWS_AT,
 } from './kinds';
 import { LANE } from './memory';
+import { isAwake, rate } from './memos';
 import { mark, markKnown, named } from './names';
-import { BLOCK, isSame, textCode } from './text';
+import { BLOCK, isSame, sampleCode, textCode } from './text';
 
-// The memo of lists sleeps where fewer than one list in four was met before, and tries again later.
-const WINDOW: u32 = 1024;
-const ENOUGH: u32 = 256;
-const SLEEP: u32 = 16384;
+/** A list is in one of so many slots from where its hash points, or not in the memo. */
+const MAX_TRIES: u32 = 8;
 
 /** A list from its bracket to behind its end, or 0; the number of its row goes to the scratch. */
 export function list(state: usize, p: usize): usize {
-  const asleep = load<u32>(state, ASLEEP);
-  if (asleep > 0) {
-    store<u32>(state, asleep - 1, ASLEEP);
-    return readList(state, p);
-  }
+  // Whoever did not come to an end with a record left its list behind.
+  if (<usize>load<u32>(state, LIST_FROM) === p) return load<u32>(state, LIST_END);
+  const end = isAwake(state + LIST_MEMO) ? recall(state, p) : readList(state, p);
+  store<u32>(state, <u32>p, LIST_FROM);
+  store<u32>(state, <u32>end, LIST_END);
+  return end;
+}
+
+/** The same of a list that may have been there before. */
+function recall(state: usize, p: usize): usize {
   const size = listSize(p);
-  const code = textCode(p, size);
+  const code = sampleCode(p, size);
   const slots = MAX_LISTS * 2;
-  let i = <u32>code & (slots - 1);
-  let slot = state + LIST_TABLE_AT + ((<usize>i) << 2);
-  for (let n = load<u32>(slot); n !== 0; n = load<u32>(slot)) {
+  let free: usize = 0;
+  for (let tries: u32 = 0; tries < MAX_TRIES; tries++) {
+    const slot = state + LIST_TABLE_AT + ((<usize>(<u32>code + tries) & (slots - 1)) << 2);
+    const n = load<u32>(slot);
+    if (n === 0) {
+      free = slot;
+      break;
+    }
     const entry = state + LISTS_AT + <usize>(n - 1) * LIST_ENTRY;
     if (
       load<u64>(entry) === code &&
       <usize>load<u32>(entry, 12) === size &&
       isSame(load<u32>(entry, 8), p, size)
     ) {
-      store<u32>(state, load<u32>(state, FOUND) + 1, FOUND);
-      rate(state);
+      rate(state + LIST_MEMO, true);
       store<u32>(state + KEY_AT, load<u32>(entry, 16));
       return p + size;
     }
-    i = (i + 1) & (slots - 1);
-    slot = state + LIST_TABLE_AT + ((<usize>i) << 2);
   }
-  rate(state);
+  rate(state + LIST_MEMO, false);
   const end = readList(state, p);
   const row = load<u32>(state + KEY_AT);
-  if (end === p + size && row !== NONE) remember(state, slot, code, p, size, row);
+  if (free !== 0 && end === p + size && row !== NONE) remember(state, free, code, p, size, row);
   return end;
-}
-
-/** A memo that finds little is not worth its while. */
-function rate(state: usize): void {
-  const asked = load<u32>(state, ASKED) + 1;
-  store<u32>(state, asked, ASKED);
-  if (asked < WINDOW) return;
-  if (load<u32>(state, FOUND) < ENOUGH) store<u32>(state, SLEEP, ASLEEP);
-  store<u32>(state, 0, ASKED);
-  store<u32>(state, 0, FOUND);
 }
 
 function remember(state: usize, slot: usize, code: u64, p: usize, size: usize, row: u32): void {

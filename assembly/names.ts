@@ -1,5 +1,5 @@
 // Names, numbered in the order of their first mention: plain letters between quotes, none of them a control character.
-import { QUOTE, special } from './json';
+import { MINUS as DASH, isHex, QUOTE, special } from './json';
 import {
   MAX_NAME,
   MAX_NAMES,
@@ -10,12 +10,15 @@ import {
   NAMES,
   NAMES_AT,
   NONE,
+  ROLE_APART,
   ROLES_AT,
   ROW_AT,
   SEEN_AT,
 } from './kinds';
 import { LANE } from './memory';
 import { BLOCK, mixed, part } from './text';
+
+const UUID_SIZE: usize = 36;
 
 /** The number of a name, with this role from now on. */
 export function scanName(state: usize, at: usize, role: u8): u32 {
@@ -95,6 +98,36 @@ function findName(state: usize, p: usize, size: usize): usize {
     slot += 2;
     if (slot === state + NAME_TABLE_AT + 2 * <usize>NAME_SLOTS) slot = state + NAME_TABLE_AT;
   }
+}
+
+/** Where a host's name ends that begins here, or 0 unless it is nothing but plain letters; no vendor is a host. */
+export function hostName(state: usize, p: usize): usize {
+  const start = p;
+  while (true) {
+    const marks = special(p) | i8x16.bitmask(i8x16.eq(v128.load(p), i8x16.splat(0x7f)));
+    if (marks !== 0) {
+      p += <usize>ctz(marks);
+      break;
+    }
+    p += LANE;
+  }
+  const size = p - start;
+  if (load<u8>(p) !== QUOTE || size === 0) return 0;
+  if (size < LANE) {
+    const name = knownName(state, start, size);
+    if (load<u8>(state + ROLES_AT + <usize>name) === ROLE_APART) return 0;
+  }
+  return p;
+}
+
+export function isUuid(p: usize, size: usize): bool {
+  if (size !== UUID_SIZE) return false;
+  for (let i: usize = 0; i < UUID_SIZE; i++) {
+    const c = load<u8>(p + i);
+    const isDash = i === 8 || i === 13 || i === 18 || i === 23;
+    if (isDash ? c !== DASH : !isHex(c)) return false;
+  }
+  return true;
 }
 
 /** Sets the bit of a name in the scratch's row. */

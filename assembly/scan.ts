@@ -6,12 +6,11 @@ import {
   CLOSE,
   COLON,
   COMMA,
-  isHex,
   NEWLINE,
   OPEN,
   OPEN_LIST,
   QUOTE,
-  special,
+  SMALL_N,
   value,
 } from './json';
 import {
@@ -26,16 +25,19 @@ import {
   LEFT_OUT,
   LINE,
   LINES,
+  LIST_FROM,
   MAX_KEY,
   NAME_SIZE,
   NONE,
   OTHER,
-  ROLE_APART,
+  PATTERN_MEMO,
+  put,
   ROLE_HOST,
   ROLE_LIST,
   ROLE_PART,
   ROLES_AT,
   SEEN_AT,
+  SLOT,
   STAMP,
   STAMPS_AT,
   settle,
@@ -43,14 +45,24 @@ import {
 } from './kinds';
 import { list } from './lists';
 import { LANE } from './memory';
-import { knownName, nameAt, named } from './names';
+import { isAwake, rate } from './memos';
+import { hostName, isUuid, nameAt, named } from './names';
+import {
+  follow,
+  HOLE_LIST,
+  HOLE_NAME,
+  HOLE_VALUE,
+  hole,
+  isUnlike,
+  learn,
+  startHoles,
+} from './patterns';
 import { part } from './text';
 
 // How a record names its host, as a part of its kind.
 const NAMELESS: u8 = 0;
 const NAMED: u8 = 1;
 const NUMBERED: u8 = 2;
-const UUID_SIZE: usize = 36;
 
 /**
  * Scans lines from `p` to `end`, which is behind a newline; input ends at `limit`, and four lanes behind that are
@@ -68,19 +80,32 @@ export function scan(
   assert(p <= end && end <= limit && (p === end || load<u8>(end - 1) === NEWLINE));
   // Whoever looks for a comma or the end of a list finds one.
   for (let i: usize = 0; i < 4; i++) v128.store(limit + i * LANE, i16x8.splat(0x2c5d));
+  // Other text may lie where the last list did.
+  store<u32>(state, 0, LIST_FROM);
+  const memo = state + PATTERN_MEMO;
   while (p < end) {
-    store<u32>(state, <u32>p, LINE);
-    let stop = blank(p);
-    if (load<u8>(stop) !== NEWLINE) {
-      stop = load<u8>(stop) === OPEN ? record(state, stop + 1) : 0;
-      if (stop === 0) return stopAt(state, p, OTHER);
-      const row = load<u32>(state + KEY_AT);
-      if (row === NONE) return stopAt(state, p, FULL);
-      const why = settle(state, kinds, ends, ids);
-      if (why !== DONE) return stopAt(state, p, why);
+    let next: usize = 0;
+    const asks = isAwake(memo);
+    if (asks) {
+      next = follow(state, p);
+      rate(memo, next !== 0);
+    }
+    if (next !== 0) put(state, kinds, ends, ids, load<u32>(load<u32>(state, SLOT)));
+    else {
+      store<u32>(state, <u32>p, LINE);
+      let stop = blank(p);
+      if (load<u8>(stop) !== NEWLINE) {
+        stop = load<u8>(stop) === OPEN ? record(state, stop + 1) : 0;
+        if (stop === 0) return stopAt(state, p, OTHER);
+        if (load<u32>(state + KEY_AT) === NONE) return stopAt(state, p, FULL);
+        const why = settle(state, kinds, ends, ids);
+        if (why !== DONE) return stopAt(state, p, why);
+        if (asks) learn(state, p, stop + 1);
+      }
+      next = stop + 1;
     }
     store<u32>(state, load<u32>(state, LINES) + 1, LINES);
-    p = stop + 1;
+    p = next;
   }
   return DONE;
 }
@@ -90,6 +115,7 @@ function record(state: usize, p: usize): usize {
   const stamp = load<u32>(state, STAMP) + 1;
   store<u32>(state, stamp, STAMP);
   store<u32>(state, 0, ID_SIZE);
+  startHoles(state);
   const start = state + KEY_AT;
   let key = start + 5;
   let host = NAMELESS;
@@ -114,22 +140,29 @@ function record(state: usize, p: usize): usize {
       hasList = true;
       p = list(state, p);
       if (p === 0) return 0;
+      hole(state, HOLE_LIST, at, p);
     } else if (role === ROLE_HOST && load<u8>(p) === QUOTE) {
-      p = hostName(state, p + 1);
+      const from = p + 1;
+      p = hostName(state, from);
       if (p === 0) return 0;
-      const isNumber = p - at === UUID_SIZE + 2 && isUuid(at + 1);
-      host = isNumber ? NUMBERED : NAMED;
-      if (!isNumber) {
-        store<u32>(state, <u32>at + 1, ID_AT);
-        store<u32>(state, <u32>(p - at) - 2, ID_SIZE);
+      const size = p - from;
+      if (isUuid(from, size)) {
+        host = NUMBERED;
+        isUnlike(state);
+      } else {
+        host = NAMED;
+        store<u32>(state, <u32>from, ID_AT);
+        store<u32>(state, <u32>size, ID_SIZE);
+        hole(state, HOLE_NAME, from, p);
       }
+      p++;
     } else {
       const first = load<u8>(p);
       p = value(p);
       if (p === 0) return 0;
       const isNested = first === OPEN || first === OPEN_LIST;
       // null names no host, as if the key were not there.
-      if (role === ROLE_HOST && first !== 0x6e) return 0;
+      if (role === ROLE_HOST && first !== SMALL_N) return 0;
       if (role === ROLE_PART || (isNested && role !== ROLE_HOST)) {
         const size = role === ROLE_PART ? <u32>(p - at) : 0;
         if (key + <usize>size + 6 > start + MAX_KEY) return 0;
@@ -138,7 +171,10 @@ function record(state: usize, p: usize): usize {
         key += 6;
         for (let i: usize = 0; i < <usize>size; i += LANE) v128.store(key + i, v128.load(at + i));
         key += <usize>size;
-      } else if (role !== ROLE_HOST && first !== 0x6e) store<u8>(state + SEEN_AT + <usize>name, 1);
+      } else if (role !== ROLE_HOST && first !== SMALL_N) {
+        store<u8>(state + SEEN_AT + <usize>name, 1);
+        hole(state, HOLE_VALUE, at, p);
+      }
     }
     p = blank(p);
     const c = load<u8>(p++);
@@ -168,32 +204,4 @@ function keyAt(state: usize, p: usize, order: usize): u64 {
   const found = named(state, p);
   if (<u32>found !== NONE) store<u32>(expected, <u32>found);
   return found;
-}
-
-/** A host's name from behind its quote, where nothing but plain letters is in it; no vendor is a host. */
-function hostName(state: usize, p: usize): usize {
-  const start = p;
-  while (true) {
-    const marks = special(p) | i8x16.bitmask(i8x16.eq(v128.load(p), i8x16.splat(0x7f)));
-    if (marks !== 0) {
-      p += <usize>ctz(marks);
-      break;
-    }
-    p += LANE;
-  }
-  if (load<u8>(p) !== QUOTE || p === start) return 0;
-  if (p - start < LANE) {
-    const name = knownName(state, start, p - start);
-    if (load<u8>(state + ROLES_AT + <usize>name) === ROLE_APART) return 0;
-  }
-  return p + 1;
-}
-
-function isUuid(p: usize): bool {
-  for (let i: usize = 0; i < UUID_SIZE; i++) {
-    const c = load<u8>(p + i);
-    const isDash = i === 8 || i === 13 || i === 18 || i === 23;
-    if (isDash ? c !== 0x2d : !isHex(c)) return false;
-  }
-  return true;
 }

@@ -4,6 +4,9 @@ import { LANE } from './memory';
 /** Lanes of this size make a block, which is what loops over text take at once. */
 export const BLOCK: usize = 4 * LANE;
 
+/** Lanes that a sample takes. */
+const SAMPLES: usize = 8;
+
 /** A block of ones, then one of zeros. */
 const MASKS: usize = memory.data<u64>([-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0], 64);
 
@@ -41,9 +44,26 @@ export function textCode(p: usize, size: usize): u64 {
   d = i32x4.add(i32x4.add(i32x4.shl(d, 5), d), part(p, rest, 48));
   const x = v128.xor(v128.xor(a, i32x4.shl(b, 7)), v128.xor(i32x4.shl(c, 13), i32x4.shl(d, 19)));
   const y = v128.xor(v128.xor(a, i32x4.shl(b, 3)), v128.xor(i32x4.shl(c, 9), d));
+  return lanesCode(x, y) ^ <u64>size;
+}
+
+/** A hash of some lanes of text: what text that differs elsewhere alone may cost is for the caller to bound. */
+export function sampleCode(p: usize, size: usize): u64 {
+  if (size < 2 * SAMPLES * LANE) return textCode(p, size);
+  const step = (size - LANE) / (SAMPLES - 1);
+  let a = i32x4.splat(1);
+  let b = i32x4.splat(2);
+  for (let i: usize = 0; i < SAMPLES; i += 2) {
+    a = i32x4.add(i32x4.add(i32x4.shl(a, 5), a), v128.load(p + i * step));
+    b = i32x4.add(i32x4.add(i32x4.shl(b, 5), b), v128.load(p + (i + 1) * step));
+  }
+  return lanesCode(a, b) ^ <u64>size;
+}
+
+function lanesCode(a: v128, b: v128): u64 {
   // extract_lane is signed: as u64 at once, or a shift would drag the sign in.
-  let code = mixed(<u64>i64x2.extract_lane(x, 0), <u64>i64x2.extract_lane(x, 1));
-  code ^= mixed(<u64>i64x2.extract_lane(y, 1), <u64>i64x2.extract_lane(y, 0)) ^ <u64>size;
+  let code = mixed(<u64>i64x2.extract_lane(a, 0), <u64>i64x2.extract_lane(a, 1));
+  code ^= mixed(<u64>i64x2.extract_lane(b, 1), <u64>i64x2.extract_lane(b, 0));
   code ^= code >> 32;
   code *= MIX_HIGH;
   return code ^ (code >> 29);

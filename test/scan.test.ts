@@ -30,6 +30,8 @@ const KEYS = {
   apart: ['Intel', 'GenuineIntel'],
 };
 const MAX_LINE = 4 * CHUNK;
+/** Where the core counts, among the last lines, those that went by the text of others. */
+const PATTERNS_FOUND = 104;
 
 interface Scanned {
   /** By line: the host's id and the first line of its kind, or null where the line was handed on. */
@@ -175,6 +177,34 @@ const line = fc.oneof(
   },
 );
 
+/** Records of few shapes, which differ in the same few places: what is told from the text between those. */
+const alike = fc
+  .array(
+    fc.tuple(
+      fc.nat({ max: 3 }),
+      fc.oneof({ weight: 4, arbitrary: fc.nat().map((n) => `"h${n}"`) }, host),
+      fc.oneof(
+        { weight: 4, arbitrary: fc.constantFrom('["avx"]', '["pku", "avx"]', '[]') },
+        { weight: 1, arbitrary: list },
+      ),
+      fc.oneof({ weight: 3, arbitrary: fc.nat().map(String) }, plainValue),
+      plainValue,
+    ),
+    { maxLength: 60 },
+  )
+  .map((records) =>
+    records.map(([shape, h, l, v, w]) =>
+      encode(
+        [
+          `{"host":${h},"arch":"x86_64","features":${l},"limits":{"physBits":46},"rack":${v}}`,
+          ` {"up":${v}, "features": ${l} ,"host":${h},"note":${w},"x":{"y":[1]}} \r`,
+          `{"features":${l},"vendor":${w},"rack":${v},"host":${h}}`,
+          `{"features":${l},"limits":{"physBits":46},"rack":${v}}`,
+        ][shape]!,
+      ),
+    ),
+  );
+
 function text(lines: readonly Uint8Array[], ended: boolean): Uint8Array {
   const all = lines.flatMap((bytes) => [...bytes, 10]);
   return Uint8Array.from(ended ? all : all.slice(0, -1));
@@ -184,14 +214,15 @@ for (const [build, bytes] of Object.entries({ debug, release })) {
   const test = suite(`scan (${build})`);
   const arena = new Arena(instantiate(bytes));
 
-  test('what it takes for a kind is that kind to JSON.parse', () => {
-    const sizes = fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 5 });
-    fc.assert(
-      fc.property(
-        fc.array(line, { maxLength: 30 }),
-        sizes,
-        fc.boolean(),
-        (lines, pieces, ended) => {
+  for (const [what, some] of Object.entries({
+    'any text': fc.array(line, { maxLength: 30 }),
+    'records that are much alike': alike,
+  }))
+    test(`what it takes for a kind is that kind to JSON.parse: ${what}`, () => {
+      const sizes = fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 5 });
+      fc.assert(
+        fc.property(some, fc.option(sizes), fc.boolean(), (lines, random, ended) => {
+          const pieces = random ?? [...lines.map((bytes) => bytes.length + 1), 1];
           const { lines: found, handed } = scan(arena, text(lines, ended), pieces);
           const expected = lines.filter(
             (bytes, i) =>
@@ -209,11 +240,10 @@ for (const [build, bytes] of Object.entries({ debug, release })) {
             assert.is(kindOf(own), kindOf(kind.like), own);
             assert.is(kind.id, idOf(own), own);
           }
-        },
-      ),
-      RUNS,
-    );
-  });
+        }),
+        RUNS,
+      );
+    });
 
   test('takes plain records itself, whatever the order and the blanks', () => {
     const lines = [
@@ -229,6 +259,64 @@ for (const [build, bytes] of Object.entries({ debug, release })) {
     );
     assert.equal([...new Set(found.map((f) => f?.like))], [lines[0]]);
     assert.equal([...keys].sort(), ['note', 'rack', 'up']);
+  });
+
+  test('a list that is none is handed on, however well its names are known', () => {
+    const good = ['["avx","pku","",","]', '["avx", "pku" ,\t"" , ","]'];
+    const bad = [
+      '["avx",1","pku"]',
+      '["avx",,"pku"]',
+      '["avx""pku"]',
+      '["avx" "pku"]',
+      '["avx","pku",]',
+      '["avx","pku"',
+      '["avx","pku]',
+      '["avx", 1"pku"]',
+      '["avx",[],"pku"]',
+      '[,"avx"]',
+      '["av\\u0078","pku"]',
+      '["avx","pk\u0001"]',
+    ];
+    const lines = [...good, ...good, ...bad].map((l) => `{"features":${l},"rack":1}`);
+    const { lines: found, handed } = scan(arena, encode(`${lines.join('\n')}\n`), [CHUNK]);
+    assert.equal(handed, lines.slice(4));
+    assert.is(new Set(found.slice(0, 4).map((f) => f?.like)).size, 1);
+  });
+
+  test('records like those before go by the text that they share', () => {
+    const { core } = arena;
+    const lines = Array.from({ length: 900 }, (_, i) => {
+      const n = i % 50;
+      const names = Array.from({ length: n }, (_, f) => `"f${f}"`);
+      return `{"host":"h${i}","features":[${names}],"arch":"a${n % 3}","rack":"${i}","x":[${n}]}\n`;
+    });
+    const bytes = encode(lines.join(''));
+    const room = core.scanSize(bytes.length);
+    const { at, size } = arena.allocate(room + bytes.length + 128);
+    core.scanStart(at, true);
+    const [from, end] = [at + room, at + room + bytes.length];
+    for (const [name, role] of [
+      ['arch', 3],
+      ['host', 1],
+      ['features', 2],
+    ] as const) {
+      new Uint8Array(core.memory.buffer).set(encode(`${name}"`), from);
+      core.scanName(at, from, role);
+    }
+    new Uint8Array(core.memory.buffer).set(bytes, from);
+    const [kinds, ends, ids] = [0, 1, 2].map((part) => at + core.scanOutput(bytes.length, part));
+    const word = (offset: number) => new Uint32Array(core.memory.buffer, at + offset, 1);
+    let start = from;
+    while (core.scan(at, kinds!, ends!, ids!, start, end, end) === 1) {
+      start = word(0)[0]!;
+      new Uint32Array(core.memory.buffer, word(20)[0]!, 1)[0] = 7;
+    }
+    const [hosts] = word(12);
+    const [byStretches] = word(PATTERNS_FOUND);
+    arena.free({ at, size });
+    assert.is(hosts, 900);
+    // A kind is learnt when it comes for the first time.
+    assert.is(byStretches, 850);
   });
 
   test('a line longer than the window is handed on, and one over the limit refused', () => {
