@@ -1,12 +1,24 @@
-// Keeps V8's compiled form of what the usual questions need beside the command (src/bin.ts loads it).
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+// Puts the command into dist, and beside it V8's compiled form of what the usual questions need (src/bin.ts loads it).
+import {
+  copyFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import Module, { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Script } from 'node:vm';
 
 const dist = resolve('dist');
+// V8 tells the compiled form of another text by its length alone: none may ever lie beside a command that is not its own.
+for (const old of readdirSync(dist)) if (old.endsWith('.v8')) rmSync(join(dist, old));
 const filename = join(dist, 'command.cjs');
+copyFileSync('build/command.cjs', filename);
+
 const script = new Script(Module.wrap(readFileSync(filename, 'latin1')), { filename });
 const module = { exports: {} };
 script.runInThisContext()(module.exports, createRequire(filename), module, filename, dist);
@@ -18,21 +30,18 @@ async function ask(...args) {
   if (code !== 0) throw new Error(`plimsoll ${args.join(' ')} ended with ${code}`);
 }
 
+// What a command does is compiled when it is first done.
 const dir = mkdtempSync(join(tmpdir(), 'plimsoll-compile-'));
 try {
-  const made = ['records', 'libvirt'].map((dialect) => join(dir, dialect));
-  for (const file of made)
-    await ask('synth', '--hosts', '20', '--seed', '1', '--to', file.slice(dir.length + 1), '-o', file);
-  // What a command does is compiled when it is first done.
-  const [records, documents] = made;
-  await ask('baseline', records);
-  await ask('baseline', '--json', records);
-  await ask('baseline', '--json', documents);
+  for (const dialect of ['records', 'libvirt']) {
+    const file = join(dir, dialect);
+    await ask('synth', '--hosts', '20', '--seed', '1', '--to', dialect, '-o', file);
+    await ask('baseline', file);
+    await ask('baseline', '--json', file);
+  }
 } finally {
   rmSync(dir, { recursive: true });
 }
-for (const old of readdirSync(dist)) if (old.endsWith('.v8')) rmSync(join(dist, old));
-writeFileSync(
-  join(dist, `command.${process.versions.v8}-${process.arch}.v8`),
-  script.createCachedData(),
-);
+const whole = join(dist, 'command.tmp');
+writeFileSync(whole, script.createCachedData());
+renameSync(whole, join(dist, `command.${process.versions.v8}-${process.arch}.v8`));

@@ -18,11 +18,14 @@ export function printableAll<T>(data: T): T {
   ) as T;
 }
 
+/** One column each, which is quickly told of nearly all text. */
+const NARROW = /^[\x20-\x7e]*$/;
 const WIDE =
   /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u;
 
 /** Columns that a text takes on a terminal; it holds no colours. */
 export function width(text: string): number {
+  if (NARROW.test(text)) return text.length;
   let columns = 0;
   for (const c of text) columns += /\p{M}|\p{Cf}/u.test(c) ? 0 : WIDE.test(c) ? 2 : 1;
   return columns;
