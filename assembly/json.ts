@@ -1,6 +1,7 @@
 // JSON text, skipped by the letter: each function takes where something begins and returns where it ends, or 0
 // for what JSON.parse would refuse or what is too unusual to judge here. A control character, and so the end of
 // the line, ends everything: no loop runs past the last newline.
+import { textCode } from './text';
 
 export const TAB: u8 = 0x09;
 export const NEWLINE: u8 = 0x0a;
@@ -141,20 +142,36 @@ export function scalar(p: usize): usize {
   return word === FALS && load<u8>(p + 4) === SMALL_E ? p + 5 : 0;
 }
 
-/** A key of an object and its colon, up to the value. */
-function key(p: usize): usize {
+/** Room for the hashes of all keys above, in bytes; one floor may lie behind. */
+export const KEYS_ROOM: usize = 256 * 8;
+/** Lies below the hashes of an object's keys, and is none itself. */
+const FLOOR: u64 = 0;
+
+/** A key of an object and its colon, up to the value; its hash goes to `top`, above those of the object's other keys. */
+function key(p: usize, top: usize): usize {
   if (load<u8>(p) !== QUOTE) return 0;
-  p = text(p + 1);
-  if (p === 0) return 0;
+  const start = p + 1;
+  p = text(start);
+  if (p === 0 || mayRepeat(start, p - 1, top)) return 0;
   p = blank(p);
   return load<u8>(p) === COLON ? blank(p + 1) : 0;
 }
 
-/** Any value, lists and objects with all that is in them. */
-export function value(p: usize): usize {
+/** Whether an object's key may be there twice: an escape can spell it otherwise, and a hash only proposes. */
+function mayRepeat(p: usize, end: usize, top: usize): bool {
+  const code = textCode(p, end - p) | 1;
+  for (let at = top - 8; load<u64>(at) !== FLOOR; at -= 8) if (load<u64>(at) === code) return true;
+  store<u64>(top, code);
+  for (; p < end; p++) if (load<u8>(p) === BACKSLASH) return true;
+  return false;
+}
+
+/** Any value, lists and objects with all that is in them; `keys` is where hashes of keys may be put. */
+export function value(p: usize, keys: usize): usize {
   // A bit for each level that is open, the innermost lowest: 1 is an object.
   let open: u64 = 0;
   let depth: u32 = 0;
+  let top = keys;
   while (true) {
     const c = load<u8>(p);
     if (c === OPEN || c === OPEN_LIST) {
@@ -165,8 +182,13 @@ export function value(p: usize): usize {
       else {
         depth++;
         open = (open << 1) | <u64>(c === OPEN ? 1 : 0);
-        if (c === OPEN) p = key(p);
-        if (p === 0) return 0;
+        if (c === OPEN) {
+          store<u64>(top, FLOOR);
+          top += 8;
+          p = top < keys + KEYS_ROOM ? key(p, top) : 0;
+          if (p === 0) return 0;
+          top += 8;
+        }
         continue;
       }
     } else {
@@ -180,14 +202,22 @@ export function value(p: usize): usize {
       const d = load<u8>(p);
       if (d === COMMA) {
         p = blank(p + 1);
-        if (isObject) p = key(p);
-        if (p === 0) return 0;
+        if (isObject) {
+          p = top < keys + KEYS_ROOM ? key(p, top) : 0;
+          if (p === 0) return 0;
+          top += 8;
+        }
         break;
       }
       if (d !== (isObject ? CLOSE : CLOSE_LIST)) return 0;
       p++;
       depth--;
       open >>= 1;
+      if (isObject) {
+        do {
+          top -= 8;
+        } while (load<u64>(top) !== FLOOR);
+      }
     }
   }
 }

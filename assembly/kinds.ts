@@ -2,6 +2,7 @@
 // The hash only finds candidates; what is said to be equal is equal byte by byte.
 //
 //   header │ scratch: row, key │ by name: roles, seen, stamps, expected, entries │ tables │ rows │ lists │ kinds │ output
+import { KEYS_ROOM } from './json';
 import { isBlock, LANE } from './memory';
 import { BLOCK, isSame, textCode } from './text';
 
@@ -72,7 +73,8 @@ export const EXPECTED: usize = 32;
 export const ROW_AT: usize = HEADER;
 export const KEY_AT: usize = ROW_AT + ROW;
 export const HOLES_AT: usize = KEY_AT + MAX_KEY + BLOCK;
-export const ROLES_AT: usize = HOLES_AT + <usize>MAX_HOLES * HOLE_ENTRY;
+export const NESTED_AT: usize = HOLES_AT + <usize>MAX_HOLES * HOLE_ENTRY;
+export const ROLES_AT: usize = NESTED_AT + KEYS_ROOM + LANE;
 export const SEEN_AT: usize = ROLES_AT + <usize>MAX_NAMES;
 export const STAMPS_AT: usize = SEEN_AT + <usize>MAX_NAMES;
 export const EXPECTED_AT: usize = STAMPS_AT + 4 * <usize>MAX_NAMES;

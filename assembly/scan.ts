@@ -28,6 +28,7 @@ import {
   LIST_FROM,
   MAX_KEY,
   NAME_SIZE,
+  NESTED_AT,
   NONE,
   OTHER,
   PATTERN_MEMO,
@@ -158,7 +159,7 @@ function record(state: usize, p: usize): usize {
       p++;
     } else {
       const first = load<u8>(p);
-      p = value(p);
+      p = value(p, state + NESTED_AT);
       if (p === 0) return 0;
       const isNested = first === OPEN || first === OPEN_LIST;
       // null names no host, as if the key were not there.
