@@ -27,6 +27,23 @@ export function clearBit(row: Row, id: number): void {
   row[id >> 5]! &= ~(1 << (id & 31));
 }
 
+/** Bits that go together, by the words of a row that hold them. */
+export type Mask = readonly { readonly word: number; readonly bits: number }[];
+
+export function maskOf(ids: Iterable<number>): Mask {
+  const words = new Map<number, number>();
+  for (const id of ids) words.set(id >> 5, (words.get(id >> 5) ?? 0) | (1 << (id & 31)));
+  return [...words].map(([word, bits]) => ({ word, bits }));
+}
+
+export function setBits(row: Row, mask: Mask): void {
+  for (const { word, bits } of mask) row[word]! |= bits;
+}
+
+export function clearBits(row: Row, mask: Mask): void {
+  for (const { word, bits } of mask) row[word]! &= ~bits;
+}
+
 /** What both have. */
 export function meet(a: Row, b: Row): Row {
   const both = a.slice();

@@ -1,6 +1,6 @@
 // What the project knows of x86 CPUs: features, models, machine types, and which software knows them.
 // The data is generated (learn.ts), read once and on demand; nothing here changes after loading.
-import { join, minus, type Row, rowOf, setBit } from '../core/rows.ts';
+import { join, type Mask, maskOf, minus, type Row, rowOf, setBit } from '../core/rows.ts';
 import type {
   Feature,
   LibvirtModel,
@@ -70,6 +70,8 @@ export class Catalog {
   readonly dependencies: readonly {
     readonly any: readonly number[];
     readonly clears: readonly number[];
+    /** The same as `clears`, all at once. */
+    readonly mask: Mask;
   }[];
   /** What each accelerator switches on and off about every CPU. */
   readonly accelerators: Readonly<Record<'kvm' | 'tcg', { readonly on: Row; readonly off: Row }>>;
@@ -111,10 +113,10 @@ export class Catalog {
     this.vendors = features.vendors;
     this.versions = features.stacks;
     this.patches = features.patches;
-    this.dependencies = features.dependencies.map((d) => ({
-      any: d.any.map((name) => ids.get(name)!),
-      clears: d.clears.map((name) => ids.get(name)!),
-    }));
+    this.dependencies = features.dependencies.map((d) => {
+      const clears = d.clears.map((name) => ids.get(name)!);
+      return { any: d.any.map((name) => ids.get(name)!), clears, mask: maskOf(clears) };
+    });
     this.#linuxVendor = features.linuxVendor;
     this.#linuxOnly = new Set(features.linuxOnly);
     this.#linuxVmx = features.linuxVmx;

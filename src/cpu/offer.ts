@@ -2,6 +2,7 @@
 // CPUID or the kernel shows is held against what KVM was seen to hand on.
 import {
   clearBit,
+  clearBits,
   hasBit,
   join,
   meet,
@@ -9,6 +10,7 @@ import {
   type Row,
   rowOf,
   setBit,
+  setBits,
   size,
 } from '../core/rows.ts';
 import { kvmWord } from './accelerators.ts';
@@ -72,14 +74,11 @@ function settleDependents(
   catalog: Catalog,
   { has, known }: { has: Row; known: Row },
 ): { has: Row; known: Row } {
-  for (const { any, clears } of catalog.dependencies) {
+  for (const { any, mask } of catalog.dependencies) {
     if (any.some((id) => hasBit(has, id))) continue;
-    const absent = any.every((id) => hasBit(known, id));
-    for (const id of clears) {
-      clearBit(has, id);
-      if (absent) setBit(known, id);
-      else clearBit(known, id);
-    }
+    clearBits(has, mask);
+    if (any.every((id) => hasBit(known, id))) setBits(known, mask);
+    else clearBits(known, mask);
   }
   return { has, known };
 }

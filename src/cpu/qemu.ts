@@ -2,15 +2,14 @@
 // type; and what QEMU clears in silence.
 import {
   clearBit,
+  clearBits,
   distinct,
   emptyRow,
   hasBit,
   isEmpty,
   join,
-  meet,
   minus,
   type Row,
-  rowOf,
   setBit,
 } from '../core/rows.ts';
 import type { Catalog } from './catalog.ts';
@@ -26,9 +25,9 @@ export type Accelerator = 'kvm' | 'tcg';
  */
 export function closeDependencies(catalog: Catalog, row: Row): Row {
   const closed = row.slice();
-  next: for (const { any, clears } of catalog.dependencies) {
+  next: for (const { any, mask } of catalog.dependencies) {
     for (const id of any) if (hasBit(closed, id)) continue next;
-    for (const id of clears) clearBit(closed, id);
+    clearBits(closed, mask);
   }
   return closed;
 }
@@ -125,9 +124,8 @@ function withDefaults(
   kept: readonly number[],
 ): Row {
   const { on, off } = catalog.accelerators[accelerator];
-  const changed = minus(join(table, on), off);
-  const alone = rowOf(catalog.bits, kept);
-  const features = join(minus(changed, alone), meet(table, alone));
+  const features = minus(join(table, on), off);
+  for (const id of kept) (hasBit(table, id) ? setBit : clearBit)(features, id);
   setBit(features, catalog.feature('hypervisor').id);
   return features;
 }
@@ -136,8 +134,8 @@ function withDefaults(
 function withoutDerived(catalog: Catalog, off: Row): Row {
   if (isEmpty(off)) return off;
   const own = off.slice();
-  for (const { any, clears } of catalog.dependencies)
-    if (any.every((id) => hasBit(off, id))) for (const id of clears) clearBit(own, id);
+  for (const { any, mask } of catalog.dependencies)
+    if (any.every((id) => hasBit(off, id))) clearBits(own, mask);
   return own;
 }
 

@@ -11,6 +11,7 @@ import {
   type Row,
   rowOf,
   setBit,
+  setBits,
   size,
   sizeWithout,
 } from '../core/rows.ts';
@@ -202,8 +203,8 @@ export class Namer {
   /** Features that QEMU clears beside the target, whoever asks for them. */
   #withoutPrerequisite(target: Row): Row {
     const implied = emptyRow(this.#catalog.bits);
-    for (const { any, clears } of this.#catalog.dependencies)
-      if (!any.some((id) => hasBit(target, id))) for (const id of clears) setBit(implied, id);
+    for (const { any, mask } of this.#catalog.dependencies)
+      if (!any.some((id) => hasBit(target, id))) setBits(implied, mask);
     return implied;
   }
 
