@@ -76,7 +76,8 @@ export {
 } from './solve/libvirt/data.ts';
 export { decode as libvirtDecode } from './solve/libvirt/decode.ts';
 export { type Hypervisor, hypervisorOf } from './solve/libvirt/hypervisor.ts';
-export { translateCpu, updateCpu, updateLiveCpu } from './solve/libvirt/update.ts';
+export { startCheck, startedCpu } from './solve/libvirt/start.ts';
+export { type Live, translateCpu, updateCpu, updateLiveCpu } from './solve/libvirt/update.ts';
 export type { LibvirtVerdict } from './solve/libvirt/verdict.ts';
 export type { BaselineOptions } from './solve/line.ts';
 export { type MatrixRow, matrix } from './solve/matrix.ts';

@@ -241,6 +241,7 @@ test('writes down what a guest that runs has, from the words of QEMU or from a d
   // fpu, vme and pse are what a 486 has; QEMU withheld vmx and gave de as well.
   const enabled = file('enabled.json', words([1, 'EDX', 0b1111]));
   const disabled = file('disabled.json', words([1, 'ECX', 1 << 5]));
+  const names = file('names.json', '{"return": ["vmx"], "id": "libvirt-9"}');
   const started = await run('resolve', penryn, guest, '--enabled', enabled, '--disabled', disabled);
   assert.equal(started, {
     status: 0,
@@ -248,6 +249,10 @@ test('writes down what a guest that runs has, from the words of QEMU or from a d
       "<cpu mode='custom' match='exact' check='full'>\n  <model fallback='allow'>486</model>\n  <feature policy='disable' name='vmx'/>\n  <feature policy='require' name='de'/>\n</cpu>\n",
     stderr: '',
   });
+  assert.equal(
+    await run('resolve', penryn, guest, '--enabled', enabled, '--disabled', names),
+    started,
+  );
   const dump = file(
     'dump.xml',
     "<cpudata arch='x86'><cpuid eax_in='0x1' ecx_in='0x0' eax='0x0' ebx='0x0' ecx='0x0' edx='0xf'/></cpudata>",

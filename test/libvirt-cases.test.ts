@@ -161,7 +161,11 @@ const run: Record<string, (c: Json) => void | Promise<void>> = {
           new Map([[expected.cpu.model!, []]]),
         ),
       };
-    const live = updateLiveCpu(map, cpu, dataOf(c.enabled).row, dataOf(c.disabled).row);
+    const live = updateLiveCpu(map, cpu, {
+      enabled: dataOf(c.enabled).row,
+      known: null,
+      disabled: dataOf(c.disabled).row,
+    });
     const spelt = (own: LibvirtCpu) =>
       new Map(
         expandFeatures(map, { where: c.id, cpu: own }).features.map((f) => [f.name, f.policy]),

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { emptyRow, hasBit, rowOf } from '../src/core/rows.ts';
+import { emptyRow, hasBit, minus, type Row, rowOf } from '../src/core/rows.ts';
 import { loadCatalog } from '../src/cpu/catalog.ts';
 import { QueryError } from '../src/cpu/errors.ts';
 import type { LibvirtCpu, Policy } from '../src/cpu/libvirt.ts';
@@ -14,7 +14,9 @@ import { libvirtBaseline } from '../src/solve/libvirt/baseline.ts';
 import { libvirtCompare, partialCheck } from '../src/solve/libvirt/compare.ts';
 import { dataOfWords, expandFeatures, guestStub, hostStub } from '../src/solve/libvirt/data.ts';
 import { decode } from '../src/solve/libvirt/decode.ts';
+import type { Hypervisor } from '../src/solve/libvirt/hypervisor.ts';
 import { ppcDecode } from '../src/solve/libvirt/ppc64.ts';
+import { startCheck, startedCpu } from '../src/solve/libvirt/start.ts';
 import { translateCpu, updateCpu, updateLiveCpu } from '../src/solve/libvirt/update.ts';
 
 fc.configureGlobal({ includeErrorInReport: true });
@@ -41,6 +43,11 @@ const guest = (
 const at = (cpu: LibvirtCpu, where = 'db-1 (db-1.xml:3)') => ({ where, cpu });
 const all = (...cpus: LibvirtCpu[]) =>
   cpus.map((cpu, i) => at(cpu, `db-${i + 1} (rack.xml:${i + 1})`));
+const live = (enabled: Row, disabled: Row, known: Row | null = null) => ({
+  enabled,
+  known,
+  disabled,
+});
 const words = (cpu: LibvirtCpu) => cpu.features.map((f) => `${f.policy ?? '='} ${f.name}`);
 
 /** The walk over all models as the rule says it, with lists of names. */
@@ -399,31 +406,89 @@ test('a started guest is rewritten as it is, and check=full refuses a difference
       names.map((n) => map.feature(n)!.id),
     );
   const enabled = model.features.map((w, i) => w | row('vmx')[i]!);
-  const live = updateLiveCpu(map, at(guest('Penryn')), enabled, emptyRow(map.bits));
-  assert.equal([live.check, words(live)], ['full', ['require vmx']]);
+  const started = updateLiveCpu(map, at(guest('Penryn')), live(enabled, emptyRow(map.bits)));
+  assert.equal([started.check, words(started)], ['full', ['require vmx']]);
   // vmx-* are features that Penryn had before libvirt knew them, and full checks let those pass.
   const strict = guest('Penryn', {}, { check: 'full' });
   assert.throws(
-    () => updateLiveCpu(map, at(strict), enabled, emptyRow(map.bits)),
+    () => updateLiveCpu(map, at(strict), live(enabled, emptyRow(map.bits))),
     /more than it: vmx/,
   );
   assert.throws(
-    () => updateLiveCpu(map, at(strict), enabled, row('vmx')),
+    () => updateLiveCpu(map, at(strict), live(enabled, row('vmx'))),
     /enabled and disabled at once: vmx/,
   );
+});
+
+test('what nobody told of a guest it has as it was asked for, unless it was withheld', () => {
+  const { features: asked, ...model } = map.model('Penryn')!;
+  const cx16 = rowOf(map.bits, [map.feature('cx16')!.id]);
+  const known = minus(asked, cx16);
+  const none = emptyRow(map.bits);
+  const as = (withheld: Row) =>
+    words(updateLiveCpu(map, at(guest(model.name)), live(known, withheld, known)));
+  assert.equal(as(none), []);
+  assert.equal(as(cx16), ['disable cx16']);
 });
 
 test('of a guest that passes its host through only a full check looks at what it got', () => {
   const row = rowOf(map.bits, [map.feature('vmx')!.id]);
   const none = emptyRow(map.bits);
   const through = guest(null, { dca: 'require' }, { mode: 'host-passthrough' });
-  assert.equal(updateLiveCpu(map, at(through), row, none), through);
+  assert.equal(updateLiveCpu(map, at(through), live(row, none)), through);
   const strict: LibvirtCpu = { ...through, check: 'full' };
-  assert.throws(() => updateLiveCpu(map, at(strict), row, none), /without it: dca/);
+  assert.throws(() => updateLiveCpu(map, at(strict), live(row, none)), /without it: dca/);
   assert.throws(
-    () => updateLiveCpu(map, at({ ...strict, features: [] }), none, row),
+    () => updateLiveCpu(map, at({ ...strict, features: [] }), live(none, row)),
     /without it: vmx/,
   );
+});
+
+/** A hypervisor that reports this of its host. */
+const reporting = (hostModel: LibvirtCpu, isEmulated = false): Hypervisor => ({
+  models: new Map([[hostModel.model!, []]]),
+  features: rowOf(
+    map.bits,
+    map.features.filter((f) => f.name !== 'ia64').map((f) => f.id),
+  ),
+  migratable: null,
+  hostModel,
+  migratableModel: null,
+  isEmulated,
+});
+
+test('before a start a host has what libvirt finds and what KVM reports, an emulator what it reports', () => {
+  const own = at(host('Penryn', 'Intel', 'dca'));
+  const reported = guest('Conroe', { aes: 'require' }, { fallback: 'forbid', vendor: 'Intel' });
+  const refused = (isEmulated: boolean, cpu: LibvirtCpu) =>
+    startCheck(map, reporting(reported, isEmulated), own, at(cpu)).reason ?? '';
+  const asks = guest('Penryn', { dca: 'require', aes: 'require' });
+  assert.is(refused(false, asks), '');
+  // Emulation is not asked unless the definition says so.
+  assert.is(refused(true, asks), '');
+  assert.match(refused(true, { ...asks, check: 'partial' }), /requires: .*dca/);
+  assert.match(refused(false, guest('Penryn', { popcnt: 'require' })), /requires: popcnt$/);
+  assert.is(refused(false, guest('Penryn', { popcnt: 'require' }, { check: 'none' })), '');
+  const forbids = guest(null, { aes: 'forbid', popcnt: 'require' }, { mode: 'maximum' });
+  assert.is(refused(false, forbids), '');
+  assert.match(refused(false, { ...forbids, check: 'partial' }), /the CPU forbids: aes$/);
+});
+
+test('what is started is of the models that are offered, and says only what QEMU knows', () => {
+  const own = at(host('Penryn', 'Intel', 'dca'));
+  const reported = guest('Nehalem', { invtsc: 'require' }, { fallback: 'forbid', vendor: 'Intel' });
+  const start = (cpu: LibvirtCpu) => startedCpu(map, reporting(reported), own, at(cpu), 'disable');
+  const model = start(guest(null, { ia64: 'disable', cmt: 'require' }, { mode: 'host-model' }));
+  // Nehalem of a libvirt that takes vmx-* out of its models.
+  const said = words(model).filter((word) => !word.includes('vmx-'));
+  assert.equal(
+    [model.mode, model.model, model.fallback, model.check, said],
+    ['custom', 'Nehalem', 'forbid', 'partial', []],
+  );
+  const through = start(guest(null, { ia64: 'require' }, { mode: 'host-passthrough' }));
+  assert.equal([through.check, through.fallback, words(through)], ['none', null, ['require ia64']]);
+  assert.is(start(guest('Westmere')).model, 'Nehalem');
+  assert.throws(() => start(guest('Westmere', {}, { fallback: 'forbid' })), /allows no other/);
 });
 
 test('expanding keeps the words of the definition and sorts by name', () => {

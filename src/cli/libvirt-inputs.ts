@@ -1,5 +1,5 @@
 // What libvirt's rules are asked with: CPUs in the order in which they stand, the map that decides, and a hypervisor.
-import { hasBit, setBit } from '../core/rows.ts';
+import { hasBit, type Row, setBit } from '../core/rows.ts';
 import { type Catalog, loadCatalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, View } from '../cpu/host.ts';
@@ -56,6 +56,8 @@ export interface RuleCpu extends CpuInput {
   readonly arch: string;
   /** What its features amount to. */
   data(): CpuData;
+  /** The features that it says anything about; null is all. */
+  readonly known: Row | null;
   /** The models of its own hypervisor, where the document lists them. */
   readonly models: ModelList | null;
 }
@@ -220,6 +222,7 @@ function ruleCpu(
     view,
     arch,
     data: () => data,
+    known: words ? null : found.known,
     models,
     // Decoded when it is asked for: what cannot be may yet be decoded as the other type.
     get cpu() {
@@ -239,6 +242,7 @@ const otherCpu = (
 ): RuleCpu => ({
   ...own,
   models: null,
+  known: null,
   data: () => refuseData(own),
   get cpu() {
     return pvr === undefined ? refuseData(own) : ppcDecode(map, own.where, pvr);
@@ -292,6 +296,10 @@ class WrittenCpu implements RuleCpu {
     return this.cpu.arch ?? 'x86_64';
   }
 
+  get known(): null {
+    return null;
+  }
+
   data(): CpuData {
     const { where, cpu } = this;
     if (!X86.has(this.arch)) refuseData(this);
@@ -307,6 +315,7 @@ export const withCpu = (host: RuleCpu, cpu: LibvirtCpu): RuleCpu => ({
   where: host.where,
   view: host.view,
   arch: host.arch,
+  known: host.known,
   models: host.models,
   cpu,
   data: () => host.data(),

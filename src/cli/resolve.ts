@@ -1,13 +1,14 @@
 // plimsoll resolve: the CPU that a guest definition gets on a host, as libvirt rewrites it.
 import type { Command } from 'commander';
-import { emptyRow, type Row } from '../core/rows.ts';
+import { emptyRow } from '../core/rows.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { LibvirtCpu } from '../cpu/libvirt.ts';
 import { writeLibvirtCpu } from '../dialects/libvirt-write.ts';
 import { droppedByDriver, type LibvirtResolved, libvirtAnswer } from '../solve/libvirt/answer.ts';
-import { libvirtCompare, partialCheck } from '../solve/libvirt/compare.ts';
+import { libvirtCompare } from '../solve/libvirt/compare.ts';
 import { withoutUnmigratable } from '../solve/libvirt/data.ts';
-import { translateCpu, updateCpu, updateLiveCpu } from '../solve/libvirt/update.ts';
+import { startCheck, startedCpu } from '../solve/libvirt/start.ts';
+import { type Live, translateCpu, updateCpu, updateLiveCpu } from '../solve/libvirt/update.ts';
 import type { HostOptions } from './fleet.ts';
 import { type Answer, type Answering, type Call, write } from './io.ts';
 import { oneCpu, oneHost } from './libvirt-compare.ts';
@@ -42,12 +43,12 @@ the host cannot run is then refused. With --enabled the guest has started: the
 definition is then what libvirt writes down of it, and with check='full' whatever
 differs is an error. QEMU says what it did, by virsh qemu-monitor-command GUEST:
   {"execute":"qom-get","arguments":{"path":"/machine/unattached/device[0]",
-   "property":"feature-words"}}         the other one is "filtered-features"
+   "property":"feature-words"}}    and "unavailable-features" for --disabled
 
 Examples:
   virsh capabilities > host.xml; plimsoll resolve host.xml guest.xml
   plimsoll resolve host.xml guest.xml --hypervisor domcapabilities.xml
-  plimsoll resolve host.xml guest.xml --enabled words.json --disabled filtered.json
+  plimsoll resolve host.xml guest.xml --enabled words.json --disabled names.json
 
 Exit code: 0 an answer; 1 the host cannot run it; 2 could not answer.
 `;
@@ -66,7 +67,7 @@ export function define(command: Command, answering: Answering): void {
       '--enabled <file>',
       'the guest runs, with this CPU: its feature-words, or any dump of its CPUID',
     )
-    .option('--disabled <file>', 'what was withheld from it: its filtered-features, or a dump');
+    .option('--disabled <file>', 'what was withheld from it: its unavailable-features, or a dump');
   stackOption(command.optionsGroup('Rules:')).option(
     '--models <list>',
     'the models that the hypervisor offers',
@@ -143,7 +144,7 @@ function refusal(
 ): string | null {
   try {
     const { reason } = hypervisor
-      ? partialCheck(map, hypervisor, host, guest)
+      ? startCheck(map, hypervisor, host, guest)
       : libvirtCompare(map, host, guest);
     return reason === undefined ? null : `${guest.where} cannot run on ${host.where}: ${reason}`;
   } catch (error) {
@@ -152,33 +153,41 @@ function refusal(
   }
 }
 
-/** What a guest that runs was given, and what was withheld from it. */
-interface Live {
-  readonly enabled: Row;
-  readonly disabled: Row;
-}
-
 async function readLive(rules: LibvirtRules, call: Call, options: Options): Promise<Live | null> {
   const { enabled, disabled } = options;
   if (enabled === undefined) return null;
-  const rowOf = async (path: string) =>
-    (await oneCpu(rules, call, path, options, 'the guest')).data().row;
+  const read = (path: string) => oneCpu(rules, call, path, options, 'the guest');
+  const has = await read(enabled);
   return {
-    enabled: await rowOf(enabled),
-    disabled: disabled === undefined ? emptyRow(rules.map.bits) : await rowOf(disabled),
+    enabled: has.data().row,
+    known: has.known,
+    disabled: disabled === undefined ? emptyRow(rules.map.bits) : (await read(disabled)).data().row,
   };
 }
 
 function resolve(
-  { map, hypervisor, models }: LibvirtRules,
+  rules: LibvirtRules,
   host: RuleCpu,
-  { where, cpu: asked }: RuleCpu,
+  guest: RuleCpu,
   { removed }: Options,
   live: Live | null,
 ): LibvirtCpu {
+  const { map, hypervisor } = rules;
+  const { where } = guest;
+  const cpu = hypervisor
+    ? startedCpu(map, hypervisor, host, guest, removed ?? 'disable')
+    : translated(rules, host, guest, removed ?? null);
+  return live ? updateLiveCpu(map, { where, cpu }, live) : cpu;
+}
+
+/** The definition as the host alone settles it, in the models that are named. */
+function translated(
+  { map, models }: LibvirtRules,
+  host: RuleCpu,
+  { where, cpu: asked }: RuleCpu,
+  removed: 'disable' | 'require' | null,
+): LibvirtCpu {
   const migratable = withCpu(host, withoutUnmigratable(map, host.cpu));
-  const cpu = updateCpu(map, { where, cpu: asked }, migratable, removed ?? null);
-  const offered = hypervisor?.models ?? models;
-  const started = translateCpu(map, { where, cpu }, offered, host.cpu.arch ?? 'x86_64');
-  return live ? updateLiveCpu(map, { where, cpu: started }, live.enabled, live.disabled) : started;
+  const cpu = updateCpu(map, { where, cpu: asked }, migratable, removed);
+  return translateCpu(map, { where, cpu }, models, host.arch);
 }

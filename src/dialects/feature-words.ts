@@ -1,4 +1,5 @@
-// The CPUID words of a guest that runs, as QEMU answers when it is asked for feature-words or filtered-features.
+// What QEMU answers about a guest that runs: CPUID words where it is asked for feature-words or filtered-features,
+// names where it is asked for unavailable-features.
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Told } from './flags.ts';
@@ -35,6 +36,18 @@ export function readFeatureWords(
   }
   const masks = new Map([...values.keys()].map((key) => [key, WHOLE]));
   return readRegisters(catalog, { values, masks });
+}
+
+/** Whether a reply is a list of features. */
+export const areFeatureNames = (catalog: Catalog, reply: unknown): reply is readonly string[] =>
+  Array.isArray(reply) &&
+  reply.length > 0 &&
+  reply.every((name) => typeof name === 'string' && catalog.findQemu(name) !== undefined);
+
+/** The features of a list; of all others it says nothing. */
+export function readFeatureNames(catalog: Catalog, names: readonly string[]): Told {
+  const row = catalog.row(names);
+  return { has: row, known: row.slice(), unnamed: [] };
 }
 
 const isWord = (n: unknown): boolean =>

@@ -7,7 +7,12 @@ import type { Description, Note } from '../cpu/host.ts';
 import { findProperty } from '../cpu/properties.ts';
 import { untold } from './described.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
-import { areFeatureWords, readFeatureWords } from './feature-words.ts';
+import {
+  areFeatureNames,
+  areFeatureWords,
+  readFeatureNames,
+  readFeatureWords,
+} from './feature-words.ts';
 import { isObject, type JsonObject, kindOf, MAX_JSON, parseJson } from './json.ts';
 import { quote } from './lines.ts';
 import { writeModelInfo } from './pinned.ts';
@@ -18,11 +23,11 @@ import { definitionFor } from './written.ts';
 const SWITCH = /^(?:hv|x|xen)-/;
 /** Of a model that needs another accelerator, or that cannot be made at all. */
 const NO_FEATURE = new Set(['kvm', 'type']);
-/** The property of a guest that says what it was asked for and did not get. */
-const WITHHELD = 'filtered-features';
+/** The property of a guest that says in CPUID words what it was asked for and did not get; it is named besides. */
+const FILTERED = 'filtered-features';
 const withheldNote: Note = {
   code: 'withheld',
-  message: `these are ${WITHHELD}: what was asked for a guest and withheld from it, not what it has`,
+  message: 'this is what was asked for a guest and withheld from it, not what it has',
 };
 /** Models whose expansion is what the hypervisor offers; `base` is the name that every static expansion bears. */
 const OFFERS = new Set(['host', 'max', 'base']);
@@ -35,11 +40,12 @@ interface Expansion {
   readonly props: JsonObject;
 }
 
-/** The words of a guest that runs, and the property of it that was asked for. */
+/** What was answered about a guest that runs: CPUID words, or names of features. */
 interface Started {
   readonly line: number;
-  readonly words: readonly JsonObject[];
-  readonly property: string | null;
+  readonly reply: readonly JsonObject[] | readonly string[];
+  /** It is what the guest was asked for and did not get. */
+  readonly isWithheld: boolean;
 }
 
 /** What one QEMU said, until it was greeted again or repeated itself. */
@@ -73,7 +79,7 @@ export const qmp: Dialect = {
       throw new QueryError(
         `${input.name} has ${input.bytes.length >> 20} MB; a recorded QMP session of this length cannot be read`,
       );
-    return sessionsOf(input).flatMap((session) =>
+    return sessionsOf(input, catalog).flatMap((session) =>
       orSkip(skip, () => describe(input, catalog, session)).flat(),
     );
   },
@@ -107,7 +113,7 @@ function* valuesOf({ name, bytes }: Input): Generator<{ value: unknown; line: nu
     );
 }
 
-function sessionsOf(input: Input): Session[] {
+function sessionsOf(input: Input, catalog: Catalog): Session[] {
   const sessions: Session[] = [];
   let asked: JsonObject | null = null;
   let refusal: string | null = null;
@@ -121,7 +127,7 @@ function sessionsOf(input: Input): Session[] {
   };
   for (const { value, line } of valuesOf(input)) {
     if (Array.isArray(value)) {
-      takeReply(session, value, null, line);
+      takeReply(catalog, session, value, null, line);
       continue;
     }
     const reply = value as JsonObject;
@@ -129,13 +135,13 @@ function sessionsOf(input: Input): Session[] {
       session(line, true).qemu = versionOf(reply.QMP.version);
     } else if (typeof reply.execute === 'string') asked = reply;
     else if ('return' in reply) {
-      takeReply(session, reply.return, asked, line);
+      takeReply(catalog, session, reply.return, asked, line);
       asked = null;
     } else if (isObject(reply.error)) {
       const about = typeof asked?.execute === 'string' ? ` to ${asked.execute}` : '';
       refusal ??= `${input.name}:${line}: QEMU answered${about} with an error: ${quote(String(reply.error.desc ?? reply.error.class ?? ''))}`;
       asked = null;
-    } else if (isObject(reply.model)) takeReply(session, reply, null, line);
+    } else if (isObject(reply.model)) takeReply(catalog, session, reply, null, line);
   }
   const told = sessions.filter((s) => !s.isEmpty);
   if (told.length === 0)
@@ -147,6 +153,7 @@ function sessionsOf(input: Input): Session[] {
 }
 
 function takeReply(
+  catalog: Catalog,
   session: (line: number, isNew: boolean) => Session,
   reply: unknown,
   asked: JsonObject | null,
@@ -171,12 +178,10 @@ function takeReply(
       expansions.some((e) => e.name === expansion.name && e.asked === expansion.asked),
     ).expansions.push(expansion);
   } else if (areFeatureWords(reply)) {
-    const property = isObject(asked?.arguments) ? asked.arguments.property : null;
-    session(line, false).started.push({
-      line,
-      words: reply,
-      property: typeof property === 'string' ? property : null,
-    });
+    const isWithheld = isObject(asked?.arguments) && asked.arguments.property === FILTERED;
+    session(line, false).started.push({ line, reply, isWithheld });
+  } else if (areFeatureNames(catalog, reply)) {
+    session(line, false).started.push({ line, reply, isWithheld: true });
   } else if (
     Array.isArray(reply) &&
     reply.length > 0 &&
@@ -220,12 +225,14 @@ function describe(input: Input, catalog: Catalog, session: Session): Description
   if (offers.length > 0 || session.definitions !== null)
     out.push(describeHost(input, catalog, session, offers));
   for (const expansion of guests) out.push(describeGuest(input, catalog, session, expansion));
-  for (const { line, words, property } of session.started)
+  for (const { line, reply, isWithheld } of session.started)
     out.push({
       ...blank(catalog, session, line),
-      ...readFeatureWords(catalog, input.name, line, words),
+      ...(areFeatureWords(reply)
+        ? readFeatureWords(catalog, input.name, line, reply)
+        : readFeatureNames(catalog, reply)),
       view: 'guest',
-      notes: property === WITHHELD ? [withheldNote] : [],
+      notes: isWithheld ? [withheldNote] : [],
     });
   return out;
 }

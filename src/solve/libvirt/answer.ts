@@ -100,9 +100,12 @@ export const namesIn = (catalog: Catalog, map: LibvirtMap, row: Row): string[] =
 
 const DROPPED: ReadonlySet<string> = new Set(drivers.qemu);
 
-/** Features that the definition lists and libvirt's QEMU driver leaves out of what it answers and starts. */
+/** Whether libvirt's QEMU driver leaves a feature out of what it answers and starts. */
+export const isDropped = (name: string): boolean => DROPPED.has(name);
+
+/** Features that the definition lists and libvirt's QEMU driver leaves out. */
 export const droppedByDriver = ({ features }: LibvirtCpu): string[] =>
-  features.map((f) => f.name).filter((name) => DROPPED.has(name));
+  features.map((f) => f.name).filter(isDropped);
 
 /** What the definition gives; nothing of a model that is no x86 one. */
 function rowOfCpu(map: LibvirtMap, cpu: LibvirtCpu): Row {

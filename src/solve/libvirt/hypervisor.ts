@@ -1,5 +1,5 @@
 // What one host's hypervisor says that it can do, as libvirt's rules ask it.
-import { minus, type Row, rowOf } from '../../core/rows.ts';
+import { meet, minus, type Row, rowOf } from '../../core/rows.ts';
 import type { Catalog } from '../../cpu/catalog.ts';
 import { QueryError } from '../../cpu/errors.ts';
 import type { Description } from '../../cpu/host.ts';
@@ -18,6 +18,10 @@ export interface Hypervisor {
   readonly migratable: Row | null;
   /** The host-model that libvirt makes of it. */
   readonly hostModel: LibvirtCpu | null;
+  /** The same of what may migrate; null where it does not tell that feature by feature. */
+  readonly migratableModel: LibvirtCpu | null;
+  /** It is plain emulation, without KVM. */
+  readonly isEmulated: boolean;
 }
 
 /**
@@ -37,11 +41,14 @@ export function hypervisorOf(
   const features = d.told ?? featuresOf(catalog, d.qemu ?? versionOf(d.machine));
   // Emulation offers nothing that it could not move; what KVM would not move, QEMU's own table tells.
   const isEmulated = d.notes.some((note) => note.code === 'emulated');
+  const migratable = features && (isEmulated ? features : minus(features, unmigratable(catalog)));
   return {
     models: d.models,
     features,
-    migratable: features && (isEmulated ? features : minus(features, unmigratable(catalog))),
+    migratable,
     hostModel: d.element ?? hostModelOf(map, where, d),
+    migratableModel: isEmulated ? null : hostModelOf(map, where, d, migratable),
+    isEmulated,
   };
 }
 
@@ -58,12 +65,17 @@ export const dataOfDescription = (map: LibvirtMap, d: Description): CpuData => (
   signature: d.signature,
 });
 
-function hostModelOf(map: LibvirtMap, where: string, d: Description): LibvirtCpu | null {
-  return d.told
-    ? decode(map, where, guestStub(d.arch, 'forbid'), dataOfDescription(map, d), {
-        models: d.models,
-      })
-    : null;
+/** Decoded from what QEMU says feature by feature, as far as `allowed`. */
+function hostModelOf(
+  map: LibvirtMap,
+  where: string,
+  d: Description,
+  allowed: Row | null = null,
+): LibvirtCpu | null {
+  if (!d.told) return null;
+  const data = dataOfDescription(map, d);
+  const row = allowed ? meet(data.row, map.narrow(allowed)) : data.row;
+  return decode(map, where, guestStub(d.arch, 'forbid'), { ...data, row }, { models: d.models });
 }
 
 const versionOf = (machine: string | null): string | null =>

@@ -1,5 +1,5 @@
 // libvirt's rules: the CPU that a guest definition becomes on a host, before and after the guest is started.
-import { hasBit, meet, type Row } from '../../core/rows.ts';
+import { hasBit, join, meet, minus, type Row } from '../../core/rows.ts';
 import { QueryError } from '../../cpu/errors.ts';
 import type { LibvirtCpu, Policy } from '../../cpu/libvirt.ts';
 import type { LibvirtMap } from '../../cpu/libvirt-map.ts';
@@ -147,21 +147,26 @@ export function translateCpu(
   };
 }
 
+/** What a guest that runs was given, and what of that anybody told; null is all. And what was withheld from it. */
+export interface Live {
+  readonly enabled: Row;
+  readonly known: Row | null;
+  readonly disabled: Row;
+}
+
 /**
- * The definition of a guest as QEMU really started it.
+ * The definition of a guest as QEMU really started it; what nobody told of, and was not withheld, it has as asked.
  * @throws QueryError where check=full finds a difference, or QEMU calls a feature both on and off.
  */
-export function updateLiveCpu(
-  map: LibvirtMap,
-  input: CpuInput,
-  enabledRow: Row,
-  disabledRow: Row,
-): LibvirtCpu {
+export function updateLiveCpu(map: LibvirtMap, input: CpuInput, live: Live): LibvirtCpu {
   const { cpu, where } = input;
   // What the host settles is only looked at where the definition says that it must be the same.
   if (cpu.mode !== 'custom' && cpu.check !== 'full') return cpu;
-  const enabled = map.narrow(enabledRow);
-  const disabled = map.narrow(disabledRow);
+  const required = allBits(map, input);
+  const disabled = map.narrow(live.disabled);
+  const told = map.narrow(live.enabled);
+  const untold = live.known ? minus(required, join(map.narrow(live.known), disabled)) : null;
+  const enabled = untold ? join(told, untold) : told;
   const both = featuresIn(map, meet(enabled, disabled));
   if (both.length > 0)
     throw new QueryError(
@@ -169,17 +174,17 @@ export function updateLiveCpu(
     );
   const model = cpu.model === null ? null : modelOf(map, input);
   const added = new Set(model?.added);
-  const required = allBits(map, input);
   const banned = policyBits(map, input, 'disable');
   const full = cpu.check === 'full';
+  const isPassing = cpu.mode === 'host-passthrough' || cpu.mode === 'maximum';
   const extra: string[] = [];
   const missing: string[] = [];
   let features: readonly CpuFeature[] = cpu.features;
   for (const { id, name } of map.features) {
     const isExplicit = hasBit(required, id) || hasBit(banned, id);
     const isRequired = hasBit(required, id);
-    // Of a host-passthrough nothing but its own words is expected.
-    const isUnwanted = isExplicit ? !isRequired : cpu.mode !== 'host-passthrough';
+    // Of a guest that passes its host through nothing but its own words is expected.
+    const isUnwanted = isExplicit ? !isRequired : !isPassing;
     const isExtra = isUnwanted && hasBit(enabled, id);
     const isMissing = hasBit(disabled, id) || (isRequired && !hasBit(enabled, id));
     if (!isExtra && !isMissing) continue;
