@@ -52,7 +52,7 @@ class Thread implements ScanListener {
   /** Lines of the segments before. */
   #before = 0;
   #pieces: Piece[] = [];
-  #arrivals = new Arrivals();
+  readonly #arrivals = new Arrivals();
 
   constructor(task: Task) {
     this.#task = task;
@@ -119,8 +119,7 @@ class Thread implements ScanListener {
   }
 
   #flush(): void {
-    this.#pieces.push(...this.#arrivals.all());
-    this.#arrivals = new Arrivals();
+    this.#pieces.push(...this.#arrivals.take());
   }
 
   /** Where the first line begins that does not begin before `offset`. */

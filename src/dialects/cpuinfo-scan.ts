@@ -108,7 +108,7 @@ class CpuinfoScan implements ScanListener {
   finish(): number {
     if (this.#kinds.length > 0) this.#endHost();
     this.#deliver();
-    this.#gatherer.add(this.#name, this.#arrivals.all());
+    this.#gatherer.add(this.#name, this.#arrivals.take());
     return this.#hosts;
   }
 

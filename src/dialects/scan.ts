@@ -51,7 +51,7 @@ export class RecordScan implements ScanListener {
   readonly #gatherer: Gatherer;
   readonly #name: string;
   readonly #options: RecordOptions;
-  #arrivals = new Arrivals();
+  readonly #arrivals = new Arrivals();
   /** Hosts that came before those of `#arrivals`. */
   readonly #earlier: Arrival[] = [];
   /** Without ids: how many hosts there are of each kind. */
@@ -110,8 +110,7 @@ export class RecordScan implements ScanListener {
   }
 
   #seal(): void {
-    this.#earlier.push(...this.#arrivals.all());
-    this.#arrivals = new Arrivals();
+    this.#earlier.push(...this.#arrivals.take());
   }
 
   /**

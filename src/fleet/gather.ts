@@ -11,7 +11,7 @@ import type { Kind } from './kind.ts';
 
 /** Hosts of an input, in its order; an empty id stands for a host that its document does not name. */
 export interface Arrival extends Batch {
-  /** Whether it is certain that no id is empty or there twice: each is longer than the one before, or greater. */
+  /** Then no id is empty or there twice. */
   readonly ascending: boolean;
 }
 
@@ -20,9 +20,9 @@ const BACKSLASH = 0x5c;
 /** Hosts of one batch; more begin another, so that no array has to be copied when it grows. */
 const BATCH = 65536;
 
-/** The hosts of an input as they come, in arrays that grow. */
+/** The hosts of an input as they come, in arrays that grow and are used again. */
 export class Arrivals {
-  readonly #done: Arrival[] = [];
+  #done: Arrival[] = [];
   #kinds = new Uint32Array(64);
   #ends = new Uint32Array(64);
   #ids = new Uint8Array(1024);
@@ -44,9 +44,12 @@ export class Arrivals {
     this.#ascending &&= ascending && (hosts === 0 || this.#ascendsAt(hosts));
   }
 
-  all(): readonly Arrival[] {
+  /** The hosts that came since this was asked last. */
+  take(): readonly Arrival[] {
     this.#seal();
-    return this.#done;
+    const done = this.#done;
+    this.#done = [];
+    return done;
   }
 
   #ascendsAt(host: number): boolean {

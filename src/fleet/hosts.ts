@@ -9,6 +9,8 @@ export interface Batch {
   readonly ends: Uint32Array;
   /** The kind of each host, or GONE. */
   readonly kinds: Uint32Array;
+  /** Whether it is certain that each id is longer than the one before it, or as long and greater. */
+  readonly ascending?: boolean;
 }
 
 /** In the place of a kind: the host is no part of the fleet. */
@@ -69,19 +71,27 @@ export function firstOfEach(
   most: number,
 ): First[] {
   const firsts: Places[] = Array.from({ length: kinds }, () => new Places(most));
+  const offered = new Uint32Array(kinds);
   for (const batch of batches) {
     const { ends, kinds: each } = batch;
-    let start = 0;
+    // In byte order, none but the first of a kind can be among its first.
+    const limit = isInByteOrder(batch) ? most : Number.POSITIVE_INFINITY;
+    offered.fill(0);
     for (let i = 0; i < ends.length; i++) {
-      const end = ends[i]!;
       const kind = each[i] === GONE ? GONE : kindOf[each[i]!]!;
-      if (kind !== GONE) firsts[kind]!.offer(batch, start, end);
-      start = end;
+      if (kind === GONE || offered[kind]! >= limit) continue;
+      offered[kind]!++;
+      firsts[kind]!.offer(batch, i === 0 ? 0 : ends[i - 1]!, ends[i]!);
     }
   }
   return firsts
     .flatMap((places, kind) => places.ids().map((id) => ({ id, kind })))
     .sort((a, b) => byBytes(a.id, b.id));
+}
+
+/** Whether it is plain to see: ids that ascend and are all as long as the first. */
+function isInByteOrder({ ends, ascending }: Batch): boolean {
+  return ascending === true && ends.length > 0 && ends.at(-1) === ends.length * ends[0]!;
 }
 
 interface Place {
