@@ -328,6 +328,24 @@ test('decodes a POWER host by its version register', async () => {
   );
 });
 
+test('what only the host of a guest settles is not decoded, and a host is no guest', async () => {
+  const open = file('open.xml', "<cpu mode='host-passthrough'/>");
+  assert.equal(
+    [
+      await run('decode', '--as', 'guest', open),
+      await run('decode', '--to', 'qemu', open),
+      await run('resolve', penryn, penryn),
+    ],
+    [
+      'open (open.xml:1): its CPU names no model, so what it has is known only once the guest runs',
+      'open has no definition that could be written: its CPU is host-passthrough, which only the host that runs it settles; virsh dumpxml of the running guest shows what it got',
+      'penryn (penryn.xml:1) is the CPU of a host; give the definition of a guest',
+    ].map((sentence) => ({ status: 2, stdout: '', stderr: `error: ${sentence}\n` })),
+  );
+  const [guest] = (await json('decode', open)).hosts;
+  assert.equal([guest.definitions, guest.candidates, guest.features], [{}, [], []]);
+});
+
 test('decodes a definition as a host and as a guest', async () => {
   const [as] = (await json('decode', '--as', 'guest', penryn)).hosts;
   assert.equal(
@@ -356,6 +374,7 @@ test('what belongs to one set of rules is refused under the other', async () => 
       /--models "Warp" is no model of libvirt@11\.3/,
     ],
     [['learn'], /nothing to learn from/],
+    [['learn', '--libvirt', folder], /is no cpu_map folder, such as .*: cannot read .*index\.xml/],
   ] as const) {
     const { status, stdout, stderr } = await run(...argv);
     assert.equal([status, stdout], [2, ''], argv.join(' '));

@@ -195,7 +195,10 @@ test('parts that do not belong together are refused, each with its sentence', as
   const inputs = [{ name: 'p', bytes: a }];
   const merged = (options: Parameters<typeof mergeSummaries>[2]) => () =>
     mergeSummaries(catalog, inputs, options);
-  assert.match(await refusal(merged({ expect: 2 })), /^1 shards are there, and 2 are expected/);
+  assert.match(
+    await refusal(merged({ expect: 2 })),
+    /^the number of shards is 1, and 2 was expected/,
+  );
   assert.match(await refusal(merged({ manifest: ['one', 'two'] })), /"two" are missing/);
   assert.match(await refusal(merged({ manifest: [] })), /does not list "one"/);
   const by = () => readFleet(catalog, inputs, { keep: ['cluster'], asked: ['cluster'] });
@@ -253,7 +256,7 @@ test('the command merges what it summarized, and says what is missing', () => {
     assert.equal(run(['merge', ...files.slice(1), '--expect', '3'], '', dir), {
       status: 2,
       stdout: '',
-      stderr: 'error: 2 shards are there, and 3 are expected; there are "0", "1"\n',
+      stderr: 'error: the number of shards is 2, and 3 was expected; given were "0", "1"\n',
     });
     writeFileSync(join(dir, 'cut.summary'), readFileSync(join(dir, '0.summary')).subarray(0, 500));
     const cut = run(['baseline', 'cut.summary'], '', dir);

@@ -2,6 +2,7 @@
 import { type Command, Option } from 'commander';
 import { loadCatalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
+import { unsettled } from '../cpu/host.ts';
 import { readDescriptions } from '../dialects/read.ts';
 import { candidate, Fleet } from '../fleet/fleet.ts';
 import type { Decoded } from '../solve/answer.ts';
@@ -85,6 +86,11 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
     );
     return 0;
   }
+  const open = read.flatMap(({ id, description }) => {
+    const note = unsettled(description);
+    return note ? [`${id} has no definition that could be written: ${note.message}`] : [];
+  });
+  if (open.length > 0) throw new QueryError(open.join('\n'));
   const guests = read.map(({ id, description }) => ({
     id,
     guest: baseline(new Fleet(catalog, [candidate(catalog, id, description)]), { stack }),

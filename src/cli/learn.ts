@@ -32,6 +32,8 @@ Exit code: 0 an answer; 2 could not answer.
 `;
 
 const TIMEOUT = 60;
+/** The file that a cpu_map folder begins with. */
+const INDEX = 'index.xml';
 
 export function define(command: Command, answering: Answering): void {
   command
@@ -53,11 +55,14 @@ async function run({ io }: Call, options: Options): Promise<Answer> {
     throw new QueryError(
       'nothing to learn from; give --libvirt /usr/share/libvirt/cpu_map or --qemu qemu-system-x86_64',
     );
-  const map = await readLibvirtMap(
-    await loadCatalog(),
-    (name) => readOne(join(libvirt, name), io),
-    'libvirt@learnt',
-  );
+  const read = (name: string) => readOne(join(libvirt, name), io);
+  await read(INDEX).catch((error) => {
+    throw new QueryError(
+      `${libvirt} is no cpu_map folder, such as /usr/share/libvirt/cpu_map: ${error.message.split(';')[0]}`,
+      { cause: error },
+    );
+  });
+  const map = await readLibvirtMap(await loadCatalog(), read, 'libvirt@learnt');
   await deliver(io, json(writeLearnt(map)), options.output);
   return 0;
 }

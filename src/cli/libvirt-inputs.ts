@@ -303,8 +303,11 @@ class WrittenCpu implements RuleCpu {
   data(): CpuData {
     const { where, cpu } = this;
     if (!X86.has(this.arch)) refuseData(this);
-    const vendor =
-      cpu.vendor ?? (cpu.model === null ? null : (this.#map.model(cpu.model)?.vendor ?? null));
+    if (cpu.model === null)
+      throw new QueryError(
+        `${where}: its CPU names no model, so what it has is known only once the guest runs`,
+      );
+    const vendor = cpu.vendor ?? this.#map.model(cpu.model)?.vendor ?? null;
     return { row: allBits(this.#map, { where, cpu }), vendor, signature: cpu.signature };
   }
 }

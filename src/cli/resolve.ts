@@ -39,16 +39,16 @@ interface Options extends HostOptions, LibvirtOptions {
 
 const HELP = `
 The models of a hypervisor are what the definition is translated to; a CPU that
-the host cannot run is then refused. With --enabled the guest has started: the
-definition is then what libvirt writes down of it, and with check='full' whatever
-differs is an error. QEMU says what it did, by virsh qemu-monitor-command GUEST:
+the host cannot run is then refused. With --enabled the guest has started, and
+the definition is what libvirt writes down of it; under check='full' whatever
+differs is an error. QEMU tells by virsh qemu-monitor-command GUEST:
   {"execute":"qom-get","arguments":{"path":"/machine/unattached/device[0]",
-   "property":"feature-words"}}    and "unavailable-features" for --disabled
+   "property":"feature-words"}}     and "unavailable-features" for --disabled
 
 Examples:
   virsh capabilities > host.xml; plimsoll resolve host.xml guest.xml
   plimsoll resolve host.xml guest.xml --hypervisor domcapabilities.xml
-  plimsoll resolve host.xml guest.xml --enabled words.json --disabled names.json
+  plimsoll resolve host.xml guest.xml --enabled on.json --disabled off.json
 
 Exit code: 0 an answer; 1 the host cannot run it; 2 could not answer.
 `;
@@ -94,6 +94,13 @@ async function run(call: Call, host: string, guest: string, options: Options): P
   const rules = await libvirtRules(call, options);
   const own = await oneHost(rules, call, host, options);
   const { cpus: guests } = await readRuleCpus(rules, call, [guest], options);
+  const notGuests = guests.filter(({ cpu }) => cpu.type === 'host');
+  if (notGuests.length > 0)
+    throw new QueryError(
+      notGuests
+        .map(({ where }) => `${where} is the CPU of a host; give the definition of a guest`)
+        .join('\n'),
+    );
   const live = await readLive(rules, call, options);
   if (live && guests.length !== 1)
     throw new QueryError(

@@ -69,3 +69,9 @@ export interface Description {
   readonly keys: Readonly<Record<string, string | number | boolean>>;
   readonly notes: readonly Note[];
 }
+
+const UNSETTLED = new Set(['host-cpu', 'default-cpu']);
+
+/** Why nothing is known of a guest's CPU before it runs: its host or its machine type settles it. Null where it is. */
+export const unsettled = ({ notes }: Description): Note | null =>
+  notes.find((note) => UNSETTLED.has(note.code)) ?? null;

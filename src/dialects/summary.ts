@@ -94,7 +94,7 @@ export async function mergeSummaries(
 function complain(shards: readonly string[], { expect, manifest }: MergeOptions): void {
   if (expect !== undefined && shards.length !== expect)
     throw new QueryError(
-      `${shards.length} shards are there, and ${expect} are expected; there are ${listed(shards)}`,
+      `the number of shards is ${shards.length}, and ${expect} was expected; given were ${listed(shards)}`,
     );
   if (manifest === undefined) return;
   const missing = manifest.filter((shard) => !shards.includes(shard));

@@ -1,7 +1,7 @@
 // plimsoll decode: what a host, dump or definition really is: its features, limits, and the models that come near.
 import { minus, type Row, size } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
-import type { Description } from '../cpu/host.ts';
+import { type Description, unsettled } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import { candidate, Fleet, type Skipped } from '../fleet/fleet.ts';
 import type { Decoded } from './answer.ts';
@@ -34,6 +34,7 @@ function decodeOne(
   const fleet = new Fleet(catalog, [candidate(catalog, id, d)]);
   const answer = baseline(fleet, options);
   // What the description says, not what guests could be given of it.
+  const isSettled = unsettled(d) === null;
   const open = minus(catalog.row(catalog.features.map((f) => f.name)), d.known);
   return {
     host: id,
@@ -42,11 +43,11 @@ function decodeOne(
     vendor: d.vendor,
     signature: d.signature,
     ...(d.microcode === null ? {} : { microcode: d.microcode }),
-    definitions: answer.definitions,
+    definitions: isSettled ? answer.definitions : {},
     features: [...catalog.names(d.has), ...d.unnamed].sort(byBytes),
     unknown: [...catalog.names(open), ...d.unnamedUnknown].sort(byBytes),
     limits: { physBits: d.limits.physBits },
-    candidates: d.arch === 'x86_64' ? candidates(catalog, fleet) : [],
+    candidates: d.arch === 'x86_64' && isSettled ? candidates(catalog, fleet) : [],
     findings: answer.findings.filter((f) => f.code !== 'newer-stack'),
   };
 }
