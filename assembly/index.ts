@@ -6,7 +6,14 @@
 // The host owns everything from heapBase() on and tells each call where its blocks are; what the module keeps lasts for one call.
 // The last page of 4 GiB stays empty, so that the end of a block is always a pointer.
 
-export { scanBlocks } from './blocks';
+export {
+  blocksBegin,
+  blocksKey,
+  blocksOutput,
+  blocksSize,
+  blocksStart,
+  scanBlocks,
+} from './blocks';
 export { intern, internTableSize } from './classes';
 export { counts, countsScratchSize, weightedCounts } from './counts';
 export { bestSplits, searchScratchSize, searchSplit, worthOfSubsets } from './groups';

@@ -107,8 +107,6 @@ export const ROLE_LIST: u8 = 2;
 export const ROLE_PART: u8 = 3;
 /** No key, but what no host may be called. */
 export const ROLE_APART: u8 = 4;
-/** The key tells kinds apart, its value does not. */
-export const ROLE_LEFT_OUT: u8 = 5;
 
 export const NONE: u32 = 0xffffffff;
 /** In place of the size of a value: the key counts, what it holds does not. */

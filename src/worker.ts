@@ -1,11 +1,13 @@
 // A thread of the command: takes segments of a file and hands back what it found, without copying it.
 import { parentPort, workerData } from 'node:worker_threads';
-import { scanSegments } from './cli/segments.ts';
+import { WORKS, type Work } from './cli/works.ts';
 
-const scan = scanSegments(workerData);
-const buffers = scan.segments.flatMap(({ pieces }) =>
-  pieces.flatMap((piece) =>
-    'ends' in piece ? [piece.kinds.buffer, piece.ends.buffer, piece.ids.buffer] : [],
-  ),
-);
-parentPort!.postMessage(scan, buffers as ArrayBuffer[]);
+const work: Work = workerData.work;
+const scan = WORKS[work](workerData.task, () => {});
+parentPort!.postMessage(scan, arraysIn(scan.segments));
+
+/** The memory of all arrays in a value. */
+function arraysIn(value: unknown): ArrayBuffer[] {
+  if (ArrayBuffer.isView(value)) return [value.buffer as ArrayBuffer];
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(arraysIn) : [];
+}

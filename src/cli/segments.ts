@@ -1,138 +1,57 @@
-// A large file of records in segments of whole lines, which threads take one after another. A thread needs to know
-// nothing of CPUs: it tells kinds apart, and says where each began.
+// A large file in segments, which threads take one after another. Where a segment begins and ends is settled by the
+// bytes of the file alone, so it does not matter who takes which.
 import { readSync } from 'node:fs';
-import { type Found, type RecordKeys, type ScanListener, Scanner } from '../core/scan.ts';
-import type { OtherLine, ThreadScan } from '../dialects/dialect.ts';
-import { type Arrival, Arrivals } from '../fleet/gather.ts';
-
-type Piece = Arrival | OtherLine;
 
 /** Bytes of a segment: few enough that no thread waits long for the last one. */
-const SEGMENT = 16 * 1024 * 1024;
-const PROBE = 64 * 1024;
-const NEWLINE = 10;
+export const SEGMENT = 16 * 1024 * 1024;
 
 /** What every thread is told; `taken` is the one memory that they share. */
 export interface Task {
   readonly fd: number;
   readonly size: number;
-  readonly keys: RecordKeys;
-  readonly ids: boolean;
-  readonly maxLine: number;
-  /** Segments that were begun, and bytes that were scanned in MiB. */
+  /** Bytes of a segment. */
+  readonly segment: number;
+  /** Segments that were begun, and bytes that were scanned in KiB. */
   readonly taken: Int32Array;
 }
 
-class LineTooLong extends Error {}
-
-/** Takes segments until there are none left. */
-export function scanSegments(task: Task, progress: () => void = () => {}): ThreadScan {
-  const thread = new Thread(task);
-  try {
-    for (;;) {
-      const segment = Atomics.add(task.taken, 0, 1);
-      if (segment * SEGMENT >= task.size) break;
-      thread.scan(segment, progress);
-    }
-  } catch (error) {
-    if (!(error instanceof LineTooLong)) throw error;
-    thread.close();
-  }
-  return thread.finish();
+interface Scanner {
+  room(): Uint8Array;
+  take(bytes: number): void;
+  end(): void;
 }
 
-class Thread implements ScanListener {
-  readonly #task: Task;
-  readonly #scanner: Scanner;
-  readonly #kinds: ThreadScan['kinds'][number][] = [];
-  readonly #segments: ThreadScan['segments'][number][] = [];
-  readonly #counts: number[] = [];
-  #tooLong: ThreadScan['tooLong'] = null;
-  #segment = 0;
-  /** Lines of the segments before. */
-  #before = 0;
-  #pieces: Piece[] = [];
-  readonly #arrivals = new Arrivals();
-
-  constructor(task: Task) {
-    this.#task = task;
-    this.#scanner = new Scanner(this, task);
-  }
-
-  scan(segment: number, progress: () => void): void {
-    const { fd, taken } = this.#task;
-    this.#segment = segment;
-    this.#before = this.#scanner.lines;
-    const end = this.#lineFrom((segment + 1) * SEGMENT);
-    for (let at = this.#lineFrom(segment * SEGMENT); at < end; ) {
-      const room = this.#scanner.room();
+/**
+ * Takes segments until there are none left and scans each; `beginning` says where the first line, or whatever must
+ * stay whole, begins that does not begin before an offset. Around each, `began` and `ended` are called.
+ */
+export function takeSegments(
+  { fd, size, segment, taken }: Task,
+  scanner: Scanner,
+  beginning: (offset: number) => number,
+  on: { began(segment: number): void; progress(): void; ended(isLast: boolean): void },
+): void {
+  for (;;) {
+    const n = Atomics.add(taken, 0, 1);
+    if (n * segment >= size) return;
+    on.began(n);
+    const end = beginning((n + 1) * segment);
+    for (let at = beginning(n * segment); at < end; ) {
+      const room = scanner.room();
       const bytes = readSync(fd, room, 0, Math.min(room.length, end - at), at);
       // A file that was cut while it is read ends here.
       if (bytes === 0) break;
-      this.#scanner.take(bytes);
+      scanner.take(bytes);
       at += bytes;
-      progress();
+      on.progress();
     }
-    this.#scanner.end();
-    this.close();
-    Atomics.add(taken, 1, SEGMENT >> 20);
+    scanner.end();
+    on.ended(end === size);
+    Atomics.add(taken, 1, segment >> 10);
   }
+}
 
-  /** Ends the segment, and with it the numbers of its lines. */
-  close(): void {
-    this.#flush();
-    const lines = this.#scanner.lines - this.#before;
-    this.#segments.push({ segment: this.#segment, lines, pieces: this.#pieces });
-    this.#pieces = [];
-  }
-
-  finish(): ThreadScan {
-    const keys = this.#scanner.otherKeys();
-    this.#scanner.free();
-    return {
-      kinds: this.#kinds,
-      segments: this.#segments,
-      counts: this.#counts,
-      keys,
-      tooLong: this.#tooLong,
-    };
-  }
-
-  kind(line: Uint8Array, number: number): number {
-    const place = { segment: this.#segment, number: number - this.#before };
-    return this.#kinds.push({ line: line.slice(), ...place }) - 1;
-  }
-
-  other(line: Uint8Array, number: number): void {
-    this.#flush();
-    this.#pieces.push({ line: line.slice(), number: number - this.#before });
-  }
-
-  found(hosts: Found): void {
-    if (this.#task.ids) this.#arrivals.push(hosts);
-    else for (const kind of hosts.kinds) this.#counts[kind] = (this.#counts[kind] ?? 0) + 1;
-  }
-
-  tooLong(number: number): never {
-    this.#tooLong = { segment: this.#segment, number: number - this.#before };
-    throw new LineTooLong();
-  }
-
-  #flush(): void {
-    this.#pieces.push(...this.#arrivals.take());
-  }
-
-  /** Where the first line begins that does not begin before `offset`. */
-  #lineFrom(offset: number): number {
-    const { fd, size } = this.#task;
-    if (offset === 0) return 0;
-    const probe = new Uint8Array(PROBE);
-    for (let at = offset - 1; at < size; at += PROBE) {
-      const bytes = readSync(fd, probe, 0, PROBE, at);
-      const newline = probe.subarray(0, bytes).indexOf(NEWLINE);
-      if (newline >= 0) return at + newline + 1;
-      if (bytes === 0) break;
-    }
-    return size;
-  }
+/** Nobody takes another segment. */
+export function takeNoMore({ taken, size, segment }: Task): void {
+  Atomics.store(taken, 0, Math.ceil(size / segment));
 }

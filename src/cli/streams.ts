@@ -1,12 +1,5 @@
 // Large files, compressed ones and standard input, piece by piece: what is in memory does not grow with them.
-import {
-  closeSync,
-  createReadStream,
-  promises as fs,
-  fstatSync,
-  openSync,
-  readSync,
-} from 'node:fs';
+import { closeSync, createReadStream, fstatSync, openSync, readSync } from 'node:fs';
 import { QueryError } from '../cpu/errors.ts';
 import type { Stream } from '../dialects/dialect.ts';
 import { MAX_LINE } from '../dialects/lines.ts';
@@ -22,6 +15,7 @@ import {
   tooBig,
 } from './inputs.ts';
 import { type Io, reasonOf } from './io.ts';
+import { SEGMENT } from './segments.ts';
 
 /** Smaller files are read as a whole. */
 const LARGE = 1024 * 1024;
@@ -110,19 +104,25 @@ function plain(
       progress(at);
       return bytes;
     },
-    whole: async () => {
-      if (size > MAX_BYTES) throw tooBig(name);
-      try {
-        return await fs.readFile(name);
-      } catch (error) {
-        throw cannotRead(name, error);
-      }
+    whole: async (from = 0) => {
+      if (size - from > MAX_BYTES) throw tooBig(name);
+      const bytes = new Uint8Array(size - from);
+      let end = 0;
+      for (let more = 1; more > 0; end += more)
+        more = attempt(() => readSync(fd, bytes, end, bytes.length - end, from + end));
+      return bytes.subarray(0, end);
     },
     ...(threads > 1 && size >= PARALLEL
       ? {
           scan: async (keys, ids) => {
             const { scanFile } = await import('./pool.ts');
-            return scanFile(name, { fd, size, keys, ids, maxLine: MAX_LINE }, threads, progress);
+            const task = { fd, size, segment: SEGMENT, keys, ids, maxLine: MAX_LINE };
+            return scanFile(name, 'records', task, threads, progress);
+          },
+          scanBlocks: async (keys) => {
+            const { scanFile } = await import('./pool.ts');
+            const task = { fd, size, segment: SEGMENT, keys };
+            return scanFile(name, 'blocks', task, threads, progress);
           },
         }
       : {}),

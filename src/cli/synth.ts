@@ -15,6 +15,7 @@ interface Options {
   readonly vendor?: readonly string[];
   readonly to: SynthOptions['to'];
   readonly shuffle?: true;
+  readonly processors: number;
   readonly output?: string;
 }
 
@@ -43,6 +44,11 @@ export function define(command: Command, answering: Answering): void {
         .default('records'),
     )
     .option('--shuffle', 'every list of features in an order of its own')
+    .addOption(
+      new Option('--processors <n>', 'how many each host has, in cpuinfo')
+        .argParser(countOf)
+        .default(8),
+    )
     .optionsGroup('Output:')
     .option('-o, --output <file>', 'write there instead; the file is complete or untouched')
     .addHelpText('after', HELP)
@@ -58,10 +64,10 @@ async function run({ io }: Call, options: Options): Promise<Answer> {
       throw new QueryError(
         `--vendor "${vendor}" makes no processor that is known${didYouMean(vendor, known) || `; choose among ${[...known].join(', ')}`}`,
       );
-  const { hosts, seed, kinds, to, shuffle = false } = options;
+  const { hosts, seed, kinds, to, shuffle = false, processors } = options;
   await deliver(
     io,
-    synthesize(catalog, { hosts, seed, kinds, vendors, to, shuffled: shuffle }),
+    synthesize(catalog, { hosts, seed, kinds, vendors, to, shuffled: shuffle, processors }),
     options.output,
   );
   return 0;

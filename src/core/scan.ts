@@ -21,7 +21,6 @@ const FULL = 3;
 
 /** What the keys of a record are; the value of every key of `parts` tells kinds apart. */
 export interface RecordKeys {
-  readonly unit?: 'lines';
   readonly host: string;
   readonly list: string;
   readonly parts: readonly string[];
@@ -29,15 +28,7 @@ export interface RecordKeys {
   readonly apart: readonly string[];
 }
 
-/** What the keys of blocks of lines are: the value of every key but these tells kinds apart. */
-export interface BlockKeys {
-  readonly unit: 'blocks';
-  /** Its value is a number, which is given as the id. */
-  readonly host: string;
-  readonly leftOut: readonly string[];
-}
-
-const ROLES = { host: 1, list: 2, part: 3, apart: 4, leftOut: 5 } as const;
+const ROLES = { host: 1, list: 2, part: 3, apart: 4 } as const;
 const NEWLINE = 10;
 
 /** Hosts as they are found, in views of the core's memory that hold until the listener returns. */
@@ -62,9 +53,9 @@ export interface ScanListener {
 }
 
 export interface ScanOptions {
-  readonly keys: RecordKeys | BlockKeys;
+  readonly keys: RecordKeys;
   readonly ids: boolean;
-  /** Lines, or blocks, beyond the window are refused past this size; blocks always are. */
+  /** Lines beyond the window are refused past this size. */
   readonly maxLine: number;
 }
 
@@ -92,18 +83,12 @@ export class Scanner {
     this.#output = [0, 1, 2].map((part) => at + (core.scanOutput(WINDOW, part) >>> 0)) as never;
     core.scanStart(at, options.ids);
     const { keys } = options;
-    const roles =
-      keys.unit === 'blocks'
-        ? ([
-            [keys.leftOut, ROLES.leftOut],
-            [[keys.host], ROLES.host],
-          ] as const)
-        : ([
-            [keys.apart, ROLES.apart],
-            [keys.parts, ROLES.part],
-            [[keys.host], ROLES.host],
-            [[keys.list], ROLES.list],
-          ] as const);
+    const roles = [
+      [keys.apart, ROLES.apart],
+      [keys.parts, ROLES.part],
+      [[keys.host], ROLES.host],
+      [[keys.list], ROLES.list],
+    ] as const;
     for (const [names, role] of roles) for (const name of names) this.#name(name, role);
   }
 
@@ -121,7 +106,7 @@ export class Scanner {
   take(bytes: number): void {
     const filled = this.#left + bytes;
     const all = this.#bytes(this.#window, filled);
-    const end = this.#lastEnd(all);
+    const end = all.lastIndexOf(NEWLINE) + 1;
     let start = 0;
     if (this.#long) {
       // Only the new bytes can end the line.
@@ -154,10 +139,6 @@ export class Scanner {
   end(): void {
     if (this.#long) this.#endLong();
     if (this.#left === 0) return;
-    const rest = this.#bytes(this.#window, this.#left);
-    // A block that is cut within a line is for the listener to judge.
-    if (this.#options.keys.unit === 'blocks' && rest[this.#left - 1] !== NEWLINE)
-      this.#listener.other(rest, this.lines + 1);
     this.room()[0] = NEWLINE;
     this.take(1);
   }
@@ -171,7 +152,6 @@ export class Scanner {
   otherKeys(): string[] {
     const { core } = this.#arena;
     const { keys } = this.#options;
-    if (keys.unit === 'blocks') return [];
     const told = new Set([keys.host, keys.list, ...keys.parts]);
     const names: string[] = [];
     for (let number = 1; number < MAX_NAMES; number++) {
@@ -191,24 +171,13 @@ export class Scanner {
     this.#arena.core.scanName(this.#block.at, this.#window, role);
   }
 
-  /** Where the last line or block ends in `all`; 0 where none does. */
-  #lastEnd(all: Uint8Array): number {
-    let at = all.lastIndexOf(NEWLINE);
-    if (this.#options.keys.unit === 'blocks')
-      while (at > 0 && all[at - 1] !== NEWLINE) at = all.lastIndexOf(NEWLINE, at - 1);
-    return at + 1;
-  }
-
   #scan(start: number, end: number, filled: number): void {
     const { core } = this.#arena;
     const [kinds, ends, ids] = this.#output;
     const state = this.#block.at;
     const [stop, limit] = [this.#window + end, this.#window + filled];
     for (let from = this.#window + start; ; ) {
-      const why =
-        this.#options.keys.unit === 'blocks'
-          ? core.scanBlocks(state, kinds, ends, ids, from, stop)
-          : core.scan(state, kinds, ends, ids, from, stop, limit);
+      const why = core.scan(state, kinds, ends, ids, from, stop, limit);
       if (why === FULL) core.scanForget(state);
       if (why !== KIND && why !== OTHER && why !== FULL) break;
       from = this.#header(0);
@@ -255,8 +224,7 @@ export class Scanner {
     this.#long.parts.push(part.slice());
     this.#long.size += part.length;
     this.#left = 0;
-    const { keys, maxLine } = this.#options;
-    if (this.#long.size > maxLine || keys.unit === 'blocks') this.#listener.tooLong(this.lines + 1);
+    if (this.#long.size > this.#options.maxLine) this.#listener.tooLong(this.lines + 1);
   }
 
   #endLong(): void {

@@ -73,14 +73,12 @@ export interface Core {
     end: number,
     limit: number,
   ): number;
-  scanBlocks(
-    state: number,
-    kinds: number,
-    ends: number,
-    ids: number,
-    from: number,
-    end: number,
-  ): number;
+  blocksSize(window: number): number;
+  blocksOutput(window: number, part: number): number;
+  blocksStart(state: number, window: number): void;
+  blocksKey(state: number, at: number, size: number): void;
+  blocksBegin(state: number): void;
+  scanBlocks(state: number, from: number, end: number): number;
 }
 
 // Only the debug build imports this, and only for a caller's bug.

@@ -3,7 +3,7 @@ import { rowOf } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
-import type { Block } from './cpuinfo.ts';
+import type { Block } from './cpuinfo-blocks.ts';
 
 const VERSION = /\(pvr ([0-9a-f]{4}) ([0-9a-f]{4})\)$/i;
 

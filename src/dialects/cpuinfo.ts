@@ -5,73 +5,31 @@ import type { Catalog, Vendor } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Signature } from '../cpu/host.ts';
 import { type Processor, together } from '../cpu/processor.ts';
+import { type Block, hostsOf, readBlocks } from './cpuinfo-blocks.ts';
 import { describePower, pvrOf } from './cpuinfo-power.ts';
 import { untold } from './described.ts';
-import { type Dialect, type Input, orSkip } from './dialect.ts';
+import { type Dialect, type Input, orSkip, type Skip } from './dialect.ts';
 import { readFlags } from './flags.ts';
-import { linesOf, quote } from './lines.ts';
-
-/** The lines about one processor. */
-export interface Block {
-  readonly line: number;
-  readonly fields: Map<string, string>;
-  /** The key of a last line whose end is missing. */
-  cut: string | null;
-}
 
 export const cpuinfo: Dialect = {
   name: 'cpuinfo',
   recognises: (head) =>
     /^processor\s*:\s*\d/m.test(head) &&
     /^(?:vendor_id|flags|Features|CPU implementer|revision)\s*:/m.test(head),
-  read: (input, catalog, skip) =>
-    hostsOf(readBlocks(input)).flatMap((blocks) =>
-      orSkip(skip, () => describe(input, catalog, blocks)),
-    ),
+  read: (input, catalog, skip) => readHosts(input, catalog, skip),
 };
 
-export function readBlocks(input: Input): Block[] {
-  const blocks: Block[] = [];
-  let block: Block | undefined;
-  for (const { number, text, isEnded } of linesOf(input)) {
-    if (text.trim() === '') {
-      block = undefined;
-      continue;
-    }
-    const colon = text.indexOf(':');
-    if (colon < 0) {
-      if (!isEnded && block) {
-        block.cut = text.trim();
-        continue;
-      }
-      throw new QueryError(
-        `${input.name}:${number}: ${quote(text.trim())} is no line of /proc/cpuinfo; give the file as the kernel prints it`,
-      );
-    }
-    const key = text.slice(0, colon).trim();
-    if (!block || (key === 'processor' && block.fields.has(key))) {
-      block = { line: number, fields: new Map(), cut: null };
-      blocks.push(block);
-    }
-    block.fields.set(key, text.slice(colon + 1).trim());
-    if (!isEnded) block.cut = key;
-  }
-  // Some kernels end with a block about the machine.
-  return blocks.filter((b) => b.fields.has('processor'));
-}
-
-/** A processor number that comes again begins another host. */
-function hostsOf(blocks: readonly Block[]): Block[][] {
-  const hosts: Block[][] = [];
-  let seen = new Set<string>();
-  for (const block of blocks) {
-    const number = block.fields.get('processor')!;
-    if (hosts.length === 0 || seen.has(number)) {
-      hosts.push([]);
-      seen = new Set();
-    }
-    seen.add(number);
-    hosts.at(-1)!.push(block);
+/** The hosts of an input that begins behind so many lines `before`. */
+export function readHosts(input: Input, catalog: Catalog, skip?: Skip, before = 0): Description[] {
+  const problems: QueryError[] = [];
+  const note: Skip = (problem) => problems.push(problem);
+  const hosts: Description[] = [];
+  for (const blocks of hostsOf(readBlocks(input, before)))
+    hosts.push(...orSkip(note, () => describe(input, catalog, blocks)));
+  // Only now, for a line that is none of /proc/cpuinfo speaks for the whole input.
+  for (const problem of problems) {
+    if (!skip) throw problem;
+    skip(problem);
   }
   return hosts;
 }

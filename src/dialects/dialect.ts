@@ -1,4 +1,5 @@
 // One language CPUs are written in: how it is recognised, read and written. Dialects take bytes and open no files.
+import type { BlockKeys } from '../core/blocks.ts';
 import type { RecordKeys } from '../core/scan.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import type { GuestCpu } from '../cpu/definition.ts';
@@ -36,19 +37,31 @@ export interface ThreadScan {
   readonly tooLong: { readonly segment: number; readonly number: number } | null;
 }
 
-/** An input that is too large to hold, or has no end yet: `read`, `scan` or `whole` is called, one of them. */
+/** What a thread found in the segments of an input of blocks that it took. */
+export interface BlockScan {
+  /** The first block of each kind that it met, and whether a processor's number is in it. */
+  readonly kinds: readonly { readonly text: Uint8Array; readonly hasNumber: boolean }[];
+  /** Runs of processors, with the thread's numbers for kinds, in the order of the text; a segment begins a host. */
+  readonly segments: readonly { readonly segment: number; readonly runs: readonly Uint32Array[] }[];
+  /** Whether it met what is out of the ordinary. */
+  readonly unusual: boolean;
+}
+
+/** An input that is too large to hold, or has no end yet: `read`, a scan or `whole` is called, one of them. */
 export interface Stream {
   readonly name: string;
   /** How it begins: 64 KiB, or all of it. */
   readonly head: Uint8Array;
   /** Fills an array from the input's beginning on; answers how many bytes came, 0 at the end. */
   read(into: Uint8Array): number | Promise<number>;
-  /** Whether `whole` may still be called when some of it was read. */
+  /** Whether `whole` may still be called when some of it was read; else it answers what is left. */
   readonly again: boolean;
   /** Scans all of it for records, on several threads; absent where that would not pay. */
   scan?(keys: RecordKeys, ids: boolean): Promise<ThreadScan[]>;
-  /** All of it. */
-  whole(): Promise<Uint8Array>;
+  /** The same for blocks of lines; `read` may still be called afterwards. */
+  scanBlocks?(keys: BlockKeys): Promise<BlockScan[]>;
+  /** All of it, or what is behind so many bytes. */
+  whole(from?: number): Promise<Uint8Array>;
 }
 
 /** Takes a host that cannot be read; what else is in the input is read without it. */

@@ -69,4 +69,7 @@ export const dialectNames = (what: 'read' | 'write'): string[] => {
 };
 
 export const recogniseDialect = (head: string): Dialect | undefined =>
-  DIALECTS.find((d) => d.recognises?.(head));
+  // What begins so is nothing else, and there may be thousands of it.
+  /^processor\s*:\s*\d/.test(head) && cpuinfo.recognises!(head)
+    ? cpuinfo
+    : DIALECTS.find((d) => d.recognises?.(head));

@@ -22,12 +22,12 @@ const strict = new TextDecoder('utf-8', { fatal: true });
 const lenient = new TextDecoder();
 
 /**
- * The lines of an input; a byte order mark is no part of the first.
+ * The lines of an input that begins behind so many lines `before`; a byte order mark is no part of the first.
  * @throws QueryError for a line too long to be text.
  */
-export function* linesOf(input: Input): Generator<Line> {
+export function* linesOf(input: Input, before = 0): Generator<Line> {
   const { bytes, name } = input;
-  for (let start = 0, number = 1; start < bytes.length; number++) {
+  for (let start = 0, number = before + 1; start < bytes.length; number++) {
     const newline = bytes.indexOf(NEWLINE, start);
     const end = newline < 0 ? bytes.length : newline;
     if (end - start > MAX_LINE) throw tooLong(name, number);

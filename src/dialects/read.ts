@@ -12,7 +12,7 @@ import { kindOf } from '../fleet/kind.ts';
 import { isSummary, readSummaries } from '../fleet/summary.ts';
 import { Alike, readAlike } from './alike.ts';
 import { cpuinfo } from './cpuinfo.ts';
-import { scanCpuinfo } from './cpuinfo-scan.ts';
+import { CpuinfoScan } from './cpuinfo-scan.ts';
 import type { Dialect, Input, Skip, Stream } from './dialect.ts';
 import { dialectByName, dialectNames, recogniseDialect } from './index.ts';
 import { isOneValue, records } from './records.ts';
@@ -43,6 +43,8 @@ export interface Unreadable {
 const HEAD = 64 * 1024;
 /** Records of fewer bytes are read one by one: as fast, and the scanner has no tables to set up. */
 const SCANNED = 64 * 1024;
+/** The first letter of /proc/cpuinfo. */
+const SMALL_P = 0x70;
 
 /** One CPU as a document describes it, with the id that it goes by. */
 export interface Read {
@@ -155,6 +157,7 @@ export async function readFleet(
   const gatherer = new Gatherer(catalog, ids);
   const shards = new Shards();
   const alike = new Alike<readonly { readonly name: string; readonly kind: number }[]>();
+  let processors: CpuinfoScan | undefined;
   let hosts = 0;
   for await (const input of inputs)
     await problems.attempt(input, async () => {
@@ -181,11 +184,12 @@ export async function readFleet(
       }
       if (options.mayBeEmpty && isEmpty(opened)) return;
       const scanned = scannedAs(opened, dialect);
-      if (scanned === cpuinfo && !skip && (!('again' in opened) || opened.again)) {
-        const read = 'bytes' in opened ? readerOf(opened.bytes) : opened.read;
-        const found = await scanCpuinfo(catalog, gatherer, input.name, read);
-        hosts += found ?? 0;
-        if (found !== null && found > 0) return;
+      if (scanned === cpuinfo) {
+        processors ??= new CpuinfoScan(catalog, gatherer);
+        const found = await processors.read(opened, skip);
+        if (found === 0 && !problems.has(input.name)) throw noCpu(input.name, cpuinfo);
+        hosts += found;
+        return;
       }
       if (options.keep !== undefined && scanned === records) {
         const scan = new RecordScan(catalog, gatherer, input.name, {
@@ -218,6 +222,7 @@ export async function readFleet(
       gatherer.add(input.name, [{ ...batch, ascending: false }]);
       hosts += found.length;
     });
+  processors?.free();
   const skipped = problems.settle(hosts > 0 || options.mayBeEmpty === true);
   return new Fleet(catalog, gatherer.finish(), { skipped, listed: options.noIds ? 0 : undefined });
 }
@@ -231,21 +236,12 @@ const wholeOf = async (input: Input | Stream): Promise<Input> =>
 /** The language of an input of which the core can sort the text, where that is long enough to be worth it. */
 function scannedAs(input: Input | Stream, dialect: Dialect | undefined): Dialect | undefined {
   const head = 'bytes' in input ? input.bytes : input.head;
-  if ('bytes' in input && head.length < SCANNED) return undefined;
+  const isShort = 'bytes' in input && head.length < SCANNED;
+  if (head.length === 0 || (isShort && head[0] !== SMALL_P)) return undefined;
   const start = head.subarray(0, HEAD);
   const reader = dialect ?? recogniseDialect(new TextDecoder().decode(start));
-  return reader === cpuinfo || (reader === records && !isOneValue(head)) ? reader : undefined;
-}
-
-/** Bytes at hand as they are asked for. */
-function readerOf(bytes: Uint8Array): (into: Uint8Array) => number {
-  let at = 0;
-  return (into) => {
-    const part = bytes.subarray(at, at + into.length);
-    into.set(part);
-    at += part.length;
-    return part.length;
-  };
+  if (reader === cpuinfo) return cpuinfo;
+  return reader === records && !isShort && !isOneValue(head) ? records : undefined;
 }
 
 async function readInput(

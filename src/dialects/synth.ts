@@ -13,6 +13,8 @@ export interface SynthOptions {
   readonly to: 'records' | 'cpuinfo' | 'libvirt';
   /** Every list of features in an order of its own, as if no two hosts were collected alike. */
   readonly shuffled: boolean;
+  /** Processors of a host, where the language lists each; 8 if not given. */
+  readonly processors?: number | undefined;
 }
 
 /** What a BIOS setting or an old microcode takes away, each on a share of the hosts of a model. */
@@ -47,7 +49,7 @@ export function* synthesize(catalog: Catalog, options: SynthOptions): Generator<
   const skus = makeSkus(catalog, options, random);
   const bounds = zipf(skus.length);
   const digits = String(Math.max(hosts - 1, 0)).length;
-  const write = WRITERS[to](catalog, options.shuffled ? random : null);
+  const write = WRITERS[to](catalog, options, random);
   let piece = to === 'libvirt' ? '<hosts>\n' : '';
   for (let i = 0; i < hosts; i++) {
     const sku = skus[pick(bounds, random())]!;
@@ -107,38 +109,47 @@ const linuxFlags = (catalog: Catalog, row: Row): string[] =>
 
 type Write = (sku: Sku, id: string, rack: string) => string;
 
-const WRITERS: Record<SynthOptions['to'], (c: Catalog, random: (() => number) | null) => Write> = {
-  records: (_, random) => {
+const WRITERS: Record<
+  SynthOptions['to'],
+  (catalog: Catalog, options: SynthOptions, random: () => number) => Write
+> = {
+  records: (_, options, random) => {
     const lists = new Map<Sku, string>();
     return (sku, host, rack) => {
       let list = lists.get(sku);
-      if (list === undefined || random) {
-        list = JSON.stringify(random ? shuffled(sku.features, random) : sku.features);
-        if (!random) lists.set(sku, list);
+      if (list === undefined || options.shuffled) {
+        list = JSON.stringify(options.shuffled ? shuffled(sku.features, random) : sku.features);
+        if (!options.shuffled) lists.set(sku, list);
       }
       const { family, model } = sku.model.signatures[0]!;
       return `{"host":"${host}","arch":"x86_64","vendor":"${sku.model.vendor}","view":"hypervisor","features":${list},"limits":{"physBits":${sku.physBits}},"signature":{"family":${family},"model":${model},"stepping":${sku.stepping}},"microcode":"0x${sku.microcode.toString(16)}","rack":"${rack}"}\n`;
     };
   },
-  cpuinfo: (catalog) => (sku) => {
-    const { family, model } = sku.model.signatures[0]!;
-    const vendor = catalog.vendors.find((v) => v.name === sku.model.vendor)!.id;
-    return [
-      ['processor', 0],
-      ['vendor_id', vendor],
-      ['cpu family', family],
-      ['model', model],
-      ['model name', `${vendor} made-up processor`],
-      ['stepping', sku.stepping],
-      ['microcode', `0x${sku.microcode.toString(16)}`],
-      ['cpu MHz', '2100.000'],
-      ['flags', sku.linux.join(' ')],
-      ['bogomips', '4200.00'],
-      ['address sizes', `${sku.physBits} bits physical, 48 bits virtual`],
-    ]
-      .map(([key, value]) => `${`${key}`.padEnd(15)}\t: ${value}\n`)
-      .concat('\n')
-      .join('');
+  cpuinfo: (catalog, { processors = 8 }) => {
+    const parts = new Map<Sku, readonly [string, string, string, string]>();
+    const sockets = processors >= 16 ? 2 : 1;
+    const threads = processors > 1 ? 2 : 1;
+    const siblings = Math.ceil(processors / sockets);
+    const cores = Math.ceil(siblings / threads);
+    const spread = linesOf([
+      ['siblings', siblings],
+      ['core id', 'CORE'],
+      ['cpu cores', cores],
+    ]).split('CORE');
+    let clock = 0;
+    return (sku) => {
+      const [above, below, behind, end] = parts.get(sku) ?? cpuinfoParts(catalog, sku);
+      parts.set(sku, [above, below, behind, end]);
+      let text = '';
+      for (let n = 0; n < processors; n++) {
+        const core = n % (cores * sockets);
+        // No two processors run at the same speed at the same time.
+        clock = (clock + 617_329) % 1_500_000;
+        const id = 2 * core + Math.floor(n / (cores * sockets));
+        text += `processor\t: ${n}\n${above}cpu MHz\t\t: ${((2_000_000 + clock) / 1000).toFixed(3)}\n${below}physical id\t: ${Math.floor(core / cores)}\n${spread[0]}${core % cores}${spread[1]}apicid\t\t: ${id}\ninitial apicid\t: ${id}\n${behind}bogomips\t: ${4200 + (n & 1)}.00\n${end}\n`;
+      }
+      return text;
+    };
   },
   libvirt: (catalog) => (sku, host) => {
     const { model } = sku;
@@ -164,6 +175,40 @@ ${CPUS}    </cell></cells></topology>
 `;
   },
 };
+
+/** What processors of an SKU print before their clock, the places that they have, and their BogoMIPS, and after that. */
+function cpuinfoParts(catalog: Catalog, sku: Sku): [string, string, string, string] {
+  const { family, model } = sku.model.signatures[0]!;
+  const vendor = catalog.vendors.find((v) => v.name === sku.model.vendor)!.id;
+  return [
+    linesOf([
+      ['vendor_id', vendor],
+      ['cpu family', family],
+      ['model', model],
+      ['model name', `${vendor} made-up processor`],
+      ['stepping', sku.stepping],
+      ['microcode', `0x${sku.microcode.toString(16)}`],
+    ]),
+    linesOf([['cache size', '32768 KB']]),
+    linesOf([
+      ['fpu', 'yes'],
+      ['fpu_exception', 'yes'],
+      ['cpuid level', 22],
+      ['wp', 'yes'],
+      ['flags', sku.linux.join(' ')],
+      ['bugs', 'spectre_v1 spectre_v2 spec_store_bypass'],
+    ]),
+    linesOf([
+      ['clflush size', 64],
+      ['cache_alignment', 64],
+      ['address sizes', `${sku.physBits} bits physical, 48 bits virtual`],
+    ]).concat('power management:\n'),
+  ];
+}
+
+/** Lines as the kernel prints them. */
+const linesOf = (lines: readonly (readonly [key: string, value: string | number])[]): string =>
+  lines.map(([key, value]) => `${key}\t${key.length < 8 ? '\t' : ''}: ${value}\n`).join('');
 
 /** The processors of a host as libvirt lists them. */
 const CPUS = Array.from(

@@ -5,7 +5,7 @@ import { QueryError } from '../cpu/errors.ts';
 import { byBytes } from '../cpu/order.ts';
 import type { Gathered } from './fleet.ts';
 import { type Batch, batchOf, GONE, idAt } from './hosts.ts';
-import { hostIds } from './ids.ts';
+import { hostIds, numberedIds } from './ids.ts';
 import { type Document, joinDocuments } from './join.ts';
 import type { Kind } from './kind.ts';
 
@@ -199,6 +199,13 @@ export class Gatherer {
     const all = this.#inputs.flatMap(({ name, arrivals }) =>
       arrivals.map((batch) => ({ input: name, batch })),
     );
+    if (all.every(({ batch }) => batch.ids.length === 0)) {
+      const ids = numberedIds(
+        all.map(({ input, batch }) => ({ input, hosts: batch.kinds.length })),
+      );
+      const named = all.map(({ input, batch }, i) => ({ input, batch: { ...batch, ...ids[i]! } }));
+      return { named, explicit: false };
+    }
     const nameless = all.flatMap(({ input, batch }) =>
       batch.ascending ? [] : emptyIds(batch).map(() => ({ input, host: null })),
     );

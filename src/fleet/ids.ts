@@ -3,6 +3,10 @@
 const COMPRESSION = /\.(gz|zst)$/i;
 const DIALECT = /\.(xml|json|ndjson|jsonl|txt|cpuinfo|cpuid|qmp)$/i;
 
+const HASH = 0x23;
+const ZERO = 0x30;
+const NINE = 0x39;
+
 /** One CPU of one input. */
 export interface Placed {
   /** The input's name as given. */
@@ -33,6 +37,51 @@ export function hostIds(
       if (!taken.has(id) && !isTaken(id)) return id;
     }
   });
+}
+
+/** Ids one after another, as a batch of hosts has them: each is longer than the one before it, or greater. */
+interface Numbered {
+  readonly ids: Uint8Array;
+  readonly ends: Uint32Array;
+  readonly ascending: true;
+}
+
+/**
+ * The ids that `hostIds` would give, where no host has a name of its own: for each of the batches, which are so many
+ * hosts of an input, as bytes. Millions of strings would not fit.
+ */
+export function numberedIds(
+  batches: readonly { readonly input: string; readonly hosts: number }[],
+): Numbered[] {
+  const short = shortNames([...new Set(batches.map(({ input }) => input))]);
+  const count = new Map<string, number>();
+  return batches.map(({ input, hosts }) => {
+    const name = short.get(input)!;
+    const before = count.get(name) ?? 0;
+    count.set(name, before + hosts);
+    return numbered(name, before, hosts);
+  });
+}
+
+/** A name with #2, #3, ... behind it, `before` of which are given already; the first has no number. */
+function numbered(name: string, before: number, hosts: number): Numbered {
+  const text = new TextEncoder();
+  const idOf = (n: number): Uint8Array => text.encode(n === 1 ? name : `${name}#${n}`);
+  const ids = new Uint8Array(hosts * idOf(before + hosts).length);
+  const ends = new Uint32Array(hosts);
+  let end = 0;
+  let id = idOf(before + 1);
+  for (let i = 0; i < hosts; i++) {
+    // Byte by byte: a call would cost more than it copies.
+    for (let n = 0; n < id.length; n++) ids[end++] = id[n]!;
+    ends[i] = end;
+    // Counted on in place, but for the numbers that are a digit longer.
+    let last = id.length - 1;
+    for (; id[last] === NINE; last--) id[last] = ZERO;
+    if (before + i === 0 || id[last] === HASH) id = idOf(before + i + 2);
+    else id[last]!++;
+  }
+  return { ids: ids.subarray(0, end), ends, ascending: true };
 }
 
 function shortNames(inputs: readonly string[]): Map<string, string> {
