@@ -1,8 +1,16 @@
 // The command under libvirt's rules, run in this process: what it prints and how it exits, and the fleets on which
 // libvirt is known to be wrong, with the answer that is right.
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { main } from '../src/cli/main.ts';
@@ -344,6 +352,32 @@ test('what only the host of a guest settles is not decoded, and a host is no gue
   );
   const [guest] = (await json('decode', open)).hosts;
   assert.equal([guest.definitions, guest.candidates, guest.features], [{}, [], []]);
+});
+
+test('what could not be read is named, in every answer that goes on without it', async () => {
+  const bad = file('bad.txt', 'hello\n');
+  const guest = file('tiny.xml', '<cpu><model>486</model></cpu>');
+  const both = join(folder, 'both');
+  mkdirSync(both);
+  for (const path of [bad, guest]) renameSync(path, join(both, basename(path)));
+  const host = file('h.xml', '<cpu><arch>x86_64</arch><model>Haswell</model></cpu>');
+  for (const argv of [
+    ['compare', host, both],
+    ['compare', '--rules', 'libvirt', host, both],
+    ['resolve', host, both],
+    ['decode', both],
+    ['decode', '--as', 'guest', both],
+  ]) {
+    const answer = await json(...argv, '--skip-unreadable');
+    assert.equal(
+      answer.skipped?.map((s: { input: string }) => basename(s.input)),
+      ['bad.txt'],
+      argv.join(' '),
+    );
+    const { status, stdout, stderr } = await run(...argv, '--skip-unreadable');
+    assert.is.not(status, 2);
+    assert.match(`${stdout}${stderr}`, /both\/bad\.txt is in no\s+dialect/);
+  }
 });
 
 test('decodes a definition as a host and as a guest', async () => {

@@ -10,8 +10,8 @@ import type { Skipped } from '../fleet/fleet.ts';
 import { type Answered, type Surrounding, sourceOf } from './collect/sources.ts';
 import { type Answer, type Answering, type Call, write } from './io.ts';
 import { outputOptions } from './options.ts';
-import { deliver, json } from './output.ts';
-import { count, printable } from './text.ts';
+import { deliver, json, warnSkipped } from './output.ts';
+import { count } from './text.ts';
 
 interface Options {
   readonly jobs: number;
@@ -107,21 +107,18 @@ async function deliverRecords(
   const problems = [...outcomes.flatMap((o) => o.problems), ...sameNames(outcomes)];
   if (problems.length > 0 && (!options.skipUnreadable || read.length === 0))
     throw new QueryError(problems.join('\n'));
+  const skipped = problems.map((reason) => ({ reason }));
   const records = read
     .toSorted((a, b) => byBytes(a.id, b.id))
     .map(({ id, description }) => writeRecord(catalog, description, id));
   const document = {
     schema: 'plimsoll.collect/1',
     hosts: records.map((record) => JSON.parse(record)),
-    ...(problems.length > 0 ? { skipped: problems.map((reason) => ({ reason })) } : {}),
+    ...(skipped.length > 0 ? { skipped } : {}),
   };
   const text = options.json ? json(document) : records.map((record) => `${record}\n`).join('');
   await deliver(call.io, text, options.output);
-  if (!options.quiet)
-    await write(
-      call.io.stderr,
-      problems.map((problem) => `warning: skipped: ${printable(problem)}\n`).join(''),
-    );
+  await warnSkipped(call.io, skipped, options);
   return 0;
 }
 

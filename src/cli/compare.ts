@@ -103,6 +103,6 @@ function render(answer: Comparison, page: Page): string {
     const sentence = wrapSentence(`${clip(cpu, columns - 24)} ${verdict}: ${why}`, columns - 4);
     lines.push(...sentence.map((line, i) => `  ${i === 0 ? '' : '  '}${line}`));
   }
-  lines.push(...findingLines(answer.findings, [], page));
+  lines.push(...findingLines(answer.findings, answer.skipped ?? [], page));
   return `${lines.join('\n')}\n`;
 }

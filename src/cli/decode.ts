@@ -10,7 +10,7 @@ import { baseline } from '../solve/baseline.ts';
 import { decode } from '../solve/decode.ts';
 import { guestCpu } from '../solve/guest-cpu.ts';
 import { type HostOptions, openInputs, readOptions, stackFrom, writerOf } from './fleet.ts';
-import { type Answer, type Answering, type Call, columnsOf, write } from './io.ts';
+import { type Answer, type Answering, type Call, columnsOf } from './io.ts';
 import type { LibvirtOptions } from './libvirt-inputs.ts';
 import {
   commaList,
@@ -20,10 +20,10 @@ import {
   refuseLibvirtOptions,
   stackOption,
 } from './options.ts';
-import { deliver, json } from './output.ts';
+import { deliver, json, warnSkipped } from './output.ts';
 import { painter } from './paint.ts';
 import { definitionLines, type Fact, factLines, findingLines, type Page } from './render.ts';
-import { count, printable, printableAll, wrapSentence } from './text.ts';
+import { count, printableAll, wrapSentence } from './text.ts';
 
 type Options = HostOptions &
   LibvirtOptions & { readonly to?: string; readonly as?: 'host' | 'guest' };
@@ -107,11 +107,7 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
     );
   const texts = guests.map(({ guest }) => writer(guestCpu(guest, catalog), catalog));
   await deliver(call.io, texts.join(''), options.output);
-  if (!options.quiet)
-    await write(
-      call.io.stderr,
-      skipped.map((s) => `warning: skipped: ${printable(s.reason)}\n`).join(''),
-    );
+  await warnSkipped(call.io, skipped, options);
   return 0;
 }
 

@@ -8,7 +8,7 @@ import { droppedByDriver, type LibvirtBaseline, libvirtAnswer } from '../solve/l
 import { libvirtBaseline } from '../solve/libvirt/baseline.ts';
 import { expandFeatures } from '../solve/libvirt/data.ts';
 import type { HostOptions } from './fleet.ts';
-import { type Answer, type Call, columnsOf, write } from './io.ts';
+import { type Answer, type Call, columnsOf } from './io.ts';
 import {
   type LibvirtOptions,
   type LibvirtRules,
@@ -16,10 +16,10 @@ import {
   type RuleCpu,
   readRuleCpus,
 } from './libvirt-inputs.ts';
-import { deliver, json } from './output.ts';
+import { deliver, json, warnSkipped } from './output.ts';
 import { painter } from './paint.ts';
 import { definitionLines, findingLines, type Page } from './render.ts';
-import { count, listed, printable, printableAll } from './text.ts';
+import { count, listed, printableAll } from './text.ts';
 
 export interface LibvirtBaselineOptions extends HostOptions, LibvirtOptions {
   readonly migratable?: true;
@@ -41,11 +41,7 @@ export async function runLibvirtBaseline(
   const cpu = solveLibvirt(rules, withoutIds(cpus, options.without), options);
   if (options.to) {
     await deliver(call.io, writeLibvirtCpu(cpu), options.output);
-    if (!options.quiet)
-      await write(
-        call.io.stderr,
-        skipped.map((s) => `warning: skipped: ${printable(s.reason)}\n`).join(''),
-      );
+    await warnSkipped(call.io, skipped, options);
     return 0;
   }
   const answer = answerOf(rules, cpu, cpus.length, skipped);

@@ -27,7 +27,7 @@ export async function libvirtComparison(
 ): Promise<Comparison> {
   const rules = await libvirtRules(call, options);
   const own = await oneHost(rules, call, host, options);
-  const { cpus: asked } = await readRuleCpus(rules, call, cpus, options);
+  const { cpus: asked, skipped } = await readRuleCpus(rules, call, cpus, options);
   const verdicts = asked.map((cpu) => ({ cpu, ...verdictOn(rules, own, cpu) }));
   const names = (features: readonly string[] = []) =>
     features.map((name) => qemuName(rules.catalog, rules.map, name)).sort(byBytes);
@@ -48,6 +48,7 @@ export async function libvirtComparison(
       reasons: reason === undefined ? [] : [reason],
     })),
     findings: [],
+    ...(skipped.length > 0 ? { skipped } : {}),
   };
 }
 

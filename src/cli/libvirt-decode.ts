@@ -10,7 +10,7 @@ import { guestStub, hostStub, type ModelList } from '../solve/libvirt/data.ts';
 import { candidates, decode } from '../solve/libvirt/decode.ts';
 import { ppcGuest } from '../solve/libvirt/ppc64.ts';
 import type { HostOptions } from './fleet.ts';
-import { type Answer, type Call, columnsOf, write } from './io.ts';
+import { type Answer, type Call, columnsOf } from './io.ts';
 import {
   type LibvirtOptions,
   type LibvirtRules,
@@ -18,10 +18,10 @@ import {
   type RuleCpu,
   readRuleCpus,
 } from './libvirt-inputs.ts';
-import { deliver, json } from './output.ts';
+import { deliver, json, warnSkipped } from './output.ts';
 import { painter } from './paint.ts';
 import { definitionLines, factLines, findingLines, type Page } from './render.ts';
-import { printable, printableAll, wrapSentence } from './text.ts';
+import { printableAll, wrapSentence } from './text.ts';
 
 export interface LibvirtDecodeOptions extends HostOptions, LibvirtOptions {
   readonly as: 'host' | 'guest';
@@ -52,11 +52,7 @@ export async function runLibvirtDecode(
       decoded.map(({ found }) => writeLibvirtCpu(found)).join(''),
       options.output,
     );
-    if (!options.quiet)
-      await write(
-        call.io.stderr,
-        left.map((s) => `warning: skipped: ${printable(s.reason)}\n`).join(''),
-      );
+    await warnSkipped(call.io, left, options);
     return 0;
   }
   const answer: LibvirtDecoded = {

@@ -3,6 +3,7 @@ import { promises as fs } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { QueryError } from '../cpu/errors.ts';
 import { type Io, reasonOf, write } from './io.ts';
+import { printable } from './text.ts';
 
 /** An answer as text, or a long one in pieces. */
 export type Answer = string | Iterable<string | Uint8Array>;
@@ -13,6 +14,19 @@ const piecesOf = (answer: Answer) => (typeof answer === 'string' ? [answer] : an
 export async function deliver(io: Io, answer: Answer, file?: string): Promise<void> {
   if (file !== undefined && file !== '-') return writeFile(file, answer);
   for (const piece of piecesOf(answer)) await write(io.stdout, piece);
+}
+
+/** Says beside an answer which inputs took no part in it. */
+export async function warnSkipped(
+  io: Io,
+  skipped: readonly { readonly reason: string }[],
+  { quiet }: { readonly quiet?: true },
+): Promise<void> {
+  if (!quiet)
+    await write(
+      io.stderr,
+      skipped.map((s) => `warning: skipped: ${printable(s.reason)}\n`).join(''),
+    );
 }
 
 /** Gives several answers to files of a directory, which is made where it is missing. */

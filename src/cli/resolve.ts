@@ -27,7 +27,7 @@ import {
   readingOptions,
   stackOption,
 } from './options.ts';
-import { deliver, json } from './output.ts';
+import { deliver, json, warnSkipped } from './output.ts';
 import { listed, printable } from './text.ts';
 
 interface Options extends HostOptions, LibvirtOptions {
@@ -93,7 +93,7 @@ async function run(call: Call, host: string, guest: string, options: Options): P
     throw new QueryError('--disabled says what was withheld from a guest; --enabled what it has');
   const rules = await libvirtRules(call, options);
   const own = await oneHost(rules, call, host, options);
-  const { cpus: guests } = await readRuleCpus(rules, call, [guest], options);
+  const { cpus: guests, skipped } = await readRuleCpus(rules, call, [guest], options);
   const notGuests = guests.filter(({ cpu }) => cpu.type === 'host');
   if (notGuests.length > 0)
     throw new QueryError(
@@ -135,11 +135,13 @@ async function run(call: Call, host: string, guest: string, options: Options): P
       mode: result.mode,
       ...libvirtAnswer(rules.catalog, rules.map, result),
     })),
+    ...(skipped.length > 0 ? { skipped } : {}),
   };
   const text = options.json
     ? json(answer)
     : resolved.map(({ result }) => writeLibvirtCpu(result)).join('');
   await deliver(call.io, text, options.output);
+  await warnSkipped(call.io, skipped, options);
   return 0;
 }
 

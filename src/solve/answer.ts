@@ -92,6 +92,7 @@ export interface Comparison {
     readonly reasons: readonly string[];
   }[];
   readonly findings: readonly Finding[];
+  readonly skipped?: readonly Skipped[];
 }
 
 export interface Decoded {

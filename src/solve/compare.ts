@@ -34,6 +34,7 @@ export function compare(host: Fleet, cpus: Fleet): Comparison {
     verdict: VERDICTS.findLast((v) => answers.some((a) => a.verdict === v)) ?? 'identical',
     cpus: answers,
     findings,
+    ...(cpus.skipped.length > 0 ? { skipped: cpus.skipped } : {}),
   };
 }
 

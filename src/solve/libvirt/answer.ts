@@ -59,6 +59,7 @@ export interface LibvirtResolved {
     readonly guest: string;
     readonly mode: LibvirtCpu['mode'];
   })[];
+  readonly skipped?: readonly Skipped[];
 }
 
 /** QEMU's name of a feature that libvirt calls so; libvirt's own where QEMU has none. */
