@@ -22,3 +22,4 @@ export { heapBase } from './memory';
 export { scanName, scanSeen } from './names';
 export { covers, coversEach, join, meet, missing } from './rows';
 export { scan } from './scan';
+export { cut, cutEntries, cutSize, cutStart } from './stretches';

@@ -6,11 +6,10 @@ import type { Description, View } from '../cpu/host.ts';
 import type { LibvirtCpu } from '../cpu/libvirt.ts';
 import { catalogMap, type LibvirtMap } from '../cpu/libvirt-map.ts';
 import { parseStack } from '../cpu/stack.ts';
-import { Alike } from '../dialects/alike.ts';
 import type { Dialect, Input } from '../dialects/dialect.ts';
 import { dialectByName, dialectNames, recogniseDialect } from '../dialects/index.ts';
 import { readLearnt } from '../dialects/learnt.ts';
-import { readPlacedCpus } from '../dialects/libvirt-element.ts';
+import { CpuReader, type PlacedCpu } from '../dialects/libvirt-element.ts';
 import { skippedFor, type Unreadable } from '../dialects/read.ts';
 import type { Skipped } from '../fleet/fleet.ts';
 import { hostIds } from '../fleet/ids.ts';
@@ -139,29 +138,36 @@ export async function ruleCpusOf(
   opened: AsyncIterable<Input | Unreadable> | Iterable<Input | Unreadable>,
   options: HostOptions,
 ): Promise<{ cpus: RuleCpu[]; skipped: Skipped[] }> {
-  const placed: (Read & { input: string })[] = [];
+  const placed: Placed[] = [];
   const problems: Skipped[] = [];
-  const alike = new Alike<readonly Read[]>();
+  const reader = new CpuReader();
   for await (const input of opened) {
     try {
       if ('error' in input) throw input.error;
-      const make = () => read(rules.catalog, input, options.from);
-      for (const { host, found, line } of await alike.get(input, make))
-        placed.push({ input: input.name, host, found, line });
+      for (const one of await read(rules.catalog, reader, input, options.from)) {
+        const { host, line } = one;
+        placed.push({ input: input.name, host, line, found: 'cpu' in one ? one.cpu : one });
+      }
     } catch (error) {
       if (!(error instanceof QueryError)) throw error;
       problems.push(skippedFor(input.name, error));
     }
   }
+  reader.free();
   if (problems.length > 0 && !(options.skipUnreadable && placed.length > 0))
     throw new QueryError(problems.map((p) => p.reason).join('\n'));
-  const ids = hostIds(placed);
-  const cpus = placed.map((place, i) => ruleCpu(rules, ids[i]!, place));
+  let ids: readonly string[] | undefined;
+  const idOf = (i: number): string => {
+    ids ??= hostIds(placed);
+    return ids[i]!;
+  };
+  const cpus = placed.map((place, i) => ruleCpu(rules, i, idOf, place));
   return { cpus, skipped: problems };
 }
 
 /** What an input says of one CPU, and the line on which it does. */
-interface Read {
+interface Placed {
+  readonly input: string;
   readonly host: string | null;
   readonly found: Description | LibvirtCpu;
   readonly line: number | null;
@@ -169,15 +175,14 @@ interface Read {
 
 async function read(
   catalog: Catalog,
+  reader: CpuReader,
   input: Input,
   from: string | undefined,
-): Promise<readonly Read[]> {
+): Promise<readonly (PlacedCpu | Description)[]> {
   const dialect = dialectOf(input, from);
   // The elements alone are a tenth of the work of what they say about features, which libvirt's rules ask otherwise.
-  if (dialect.name === 'libvirt' && !headOf(input).includes('<cpudata'))
-    return (await readPlacedCpus(input)).map(({ host, cpu, line }) => ({ host, found: cpu, line }));
-  const described = await describe(catalog, input, dialect);
-  return described.map((found) => ({ host: found.host, found, line: found.line }));
+  if (dialect.name === 'libvirt' && !headOf(input).includes('<cpudata')) return reader.read(input);
+  return describe(catalog, input, dialect);
 }
 
 async function describe(catalog: Catalog, input: Input, dialect: Dialect): Promise<Description[]> {
@@ -201,13 +206,15 @@ function dialectOf(input: Input, from: string | undefined): Dialect {
 
 function ruleCpu(
   { catalog, map }: LibvirtRules,
-  id: string,
-  { input, found, line }: Read & { input: string },
+  i: number,
+  idOf: IdOf,
+  { input, found, line }: Placed,
 ): RuleCpu {
   if (!('dialect' in found))
-    return new WrittenCpu(map, id, input, line, found, viewOf(found), null);
+    return new WrittenCpu(map, i, idOf, input, line, found, viewOf(found), null);
   if (found.element)
-    return new WrittenCpu(map, id, input, line, found.element, found.view, found.models);
+    return new WrittenCpu(map, i, idOf, input, line, found.element, found.view, found.models);
+  const id = idOf(i);
   const where = whereOf(id, input, line);
   const { view, models, words, told, arch, pvr } = found;
   if (!X86.has(arch)) return otherCpu(map, { id, where, view, arch }, pvr);
@@ -253,6 +260,9 @@ function refuseData({ where, arch }: Pick<RuleCpu, 'where' | 'arch'>): never {
   throw new QueryError(`${where}: libvirt decodes no features of ${arch}`);
 }
 
+/** The id of the CPU of a number: it is asked for where somebody is named, which is seldom. */
+type IdOf = (i: number) => string;
+
 const whereOf = (id: string, input: string, line: number | null): string =>
   `${id} (${input}${line === null ? '' : `:${line}`})`;
 
@@ -262,30 +272,37 @@ const X86 = new Set(['x86_64', 'i686']);
 
 /** A CPU that a document writes out. There may be a hundred thousand, so each is as little as can be. */
 class WrittenCpu implements RuleCpu {
-  readonly id: string;
   readonly cpu: LibvirtCpu;
   readonly view: View;
   readonly models: ModelList | null;
   readonly #map: LibvirtMap;
+  readonly #i: number;
+  readonly #idOf: IdOf;
   readonly #input: string;
   readonly #line: number | null;
 
   constructor(
     map: LibvirtMap,
-    id: string,
+    i: number,
+    idOf: IdOf,
     input: string,
     line: number | null,
     cpu: LibvirtCpu,
     view: View,
     models: ModelList | null,
   ) {
-    this.id = id;
     this.cpu = cpu;
     this.view = view;
     this.models = models;
     this.#map = map;
+    this.#i = i;
+    this.#idOf = idOf;
     this.#input = input;
     this.#line = line;
+  }
+
+  get id(): string {
+    return this.#idOf(this.#i);
   }
 
   get where(): string {

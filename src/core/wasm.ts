@@ -79,6 +79,10 @@ export interface Core {
   blocksKey(state: number, at: number, size: number): void;
   blocksBegin(state: number): void;
   scanBlocks(state: number, from: number, end: number): number;
+  cutSize(): number;
+  cutStart(state: number, names: number, size: number): void;
+  cut(state: number, out: number, from: number, end: number): number;
+  cutEntries(state: number): number;
 }
 
 // Only the debug build imports this, and only for a caller's bug.

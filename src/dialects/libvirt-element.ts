@@ -3,7 +3,7 @@
 import { QueryError } from '../cpu/errors.ts';
 import type { CpuCheck, CpuMatch, CpuMode, LibvirtCpu, Policy } from '../cpu/libvirt.ts';
 import { ARCHITECTURES } from '../cpu/libvirt-map.ts';
-import { readAlike } from './alike.ts';
+import { Alike } from './alike.ts';
 import type { Input } from './dialect.ts';
 import { readXml, type XmlElement } from './xml.ts';
 
@@ -35,7 +35,9 @@ export const children = (element: XmlElement | undefined, name: string): XmlElem
 
 /** The text of a child without the space around it, or null where there is none. */
 export const childText = (element: XmlElement | undefined, name: string): string | null =>
-  child(element, name)?.text.trim() || null;
+  textOf(child(element, name));
+
+const textOf = (element: XmlElement | undefined): string | null => element?.text.trim() || null;
 
 /** The <mode name='host-model'> of domain capabilities, where they support one. */
 function hostModelOf(domainCapabilities: XmlElement): XmlElement | undefined {
@@ -60,6 +62,12 @@ export function cpuElementOf({ kind, element }: Found): XmlElement | undefined {
       return undefined;
   }
 }
+
+/** Elements that findCpus looks into by itself, or not at all; it goes through all others. */
+export const ELEMENTS = [
+  ...['capabilities', 'domainCapabilities', 'cpudata', 'domain', 'cpu', 'domstatus'],
+  ...ASIDE,
+];
 
 /** All descriptions of CPUs under an element, however deep, in document order. */
 export function findCpus(element: XmlElement): Found[] {
@@ -105,251 +113,309 @@ export async function readPlacedCpus(
   input: Input,
   type: CpuType = 'auto',
 ): Promise<readonly PlacedCpu[]> {
-  const cpus = await readAlike(
-    input,
-    (part) => readEach(part, type),
-    (found, lines) => ({ ...found, line: found.line + lines }),
-  );
-  if (cpus.length === 0)
-    throw new QueryError(
-      `${input.name} holds no <cpu> element; give virsh capabilities, virsh domcapabilities, a domain's XML or <cpu> itself`,
-    );
-  return cpus;
+  const reader = new CpuReader(type);
+  try {
+    return await reader.read(input);
+  } finally {
+    reader.free();
+  }
+}
+
+/** Reads the <cpu> elements of many inputs, equal ones once. */
+export class CpuReader {
+  readonly #type: CpuType;
+  readonly #alike: Alike<PlacedCpu>;
+
+  constructor(type: CpuType = 'auto') {
+    this.#type = type;
+    const features: Features = new Map();
+    this.#alike = new Alike({
+      elements: ELEMENTS,
+      shared: ['feature'],
+      make: (element, input) => placedIn(element, input, type, features),
+      lower: (found, lines) => ({ ...found, line: found.line + lines }),
+    });
+  }
+
+  /** The CPUs of one input, in document order. */
+  async read(input: Input): Promise<readonly PlacedCpu[]> {
+    if (!this.#alike.isReady) await this.#alike.prepare(input.bytes.length);
+    const cpus = this.#alike.read(input) ?? (await readEach(input, this.#type));
+    if (cpus.length === 0)
+      throw new QueryError(
+        `${input.name} holds no <cpu> element; give virsh capabilities, virsh domcapabilities, a domain's XML or <cpu> itself`,
+      );
+    return cpus;
+  }
+
+  /** Gives the core's memory back; nothing may be read afterwards. */
+  free(): void {
+    this.#alike.free();
+  }
 }
 
 async function readEach(input: Input, type: CpuType): Promise<PlacedCpu[]> {
   const cpus: PlacedCpu[] = [];
+  const features: Features = new Map();
   await readXml(input, (root) => {
-    for (const found of findCpus(root)) {
-      const element = cpuElementOf(found);
-      if (!element) continue;
-      const cpu = parseCpu(input.name, element, type);
-      const host = found.kind === 'domain' ? childText(found.element, 'name') : null;
-      cpus.push({ host, cpu, line: cpu.line });
-    }
+    for (const placed of placedIn(root, input.name, type, features)) cpus.push(placed);
   });
   return cpus;
 }
 
-/**
- * One <cpu> element as libvirt parses it.
- * @throws QueryError naming the input and the line of what libvirt refuses.
- */
-export function parseCpu(input: string, cpu: XmlElement, type: CpuType): LibvirtCpu {
-  return new CpuReader(input, cpu, type).read();
+function placedIn(root: XmlElement, input: string, type: CpuType, features: Features): PlacedCpu[] {
+  const cpus: PlacedCpu[] = [];
+  for (const found of findCpus(root)) {
+    const element = cpuElementOf(found);
+    if (!element) continue;
+    const cpu = parseCpu(input, element, type, features);
+    const host = found.kind === 'domain' ? childText(found.element, 'name') : null;
+    cpus.push({ host, cpu, line: cpu.line });
+  }
+  return cpus;
 }
 
-class CpuReader {
-  readonly #input: string;
-  readonly #cpu: XmlElement;
-  readonly #isHost: boolean;
+/** Features by name, as CPUs list them: many list few, so that equal ones are one object. */
+type Features = Map<string, Listed>;
 
-  constructor(input: string, cpu: XmlElement, type: CpuType) {
-    this.#input = input;
-    this.#cpu = cpu;
-    this.#isHost = type === 'auto' ? child(cpu, 'arch') !== undefined : type === 'host';
-    if (type === 'auto' && this.#isHost && cpu.attributes.match !== undefined)
-      this.#fail(cpu, '<arch> is of a host and the attribute match of a guest; remove one');
-  }
+interface Listed {
+  /** By which CPU it was listed last, and where. */
+  by: XmlElement;
+  line: number;
+  readonly byPolicy: Map<Policy | null, LibvirtCpu['features'][number]>;
+}
 
-  read(): LibvirtCpu {
-    const cpu = this.#cpu;
-    const isHost = this.#isHost;
-    const mode = this.#mode();
-    const model = child(cpu, 'model');
-    const name = childText(cpu, 'model');
-    const vendor = childText(cpu, 'vendor');
-    const features = this.#features();
-    if (isHost && name === null)
-      this.#fail(
-        cpu,
-        'a host <cpu> without a <model> says nothing of its features; virsh domcapabilities does',
-      );
-    if (name === null && vendor !== null)
-      this.#fail(cpu, `<vendor>${vendor}</vendor> without a <model>; name the model too`);
-    if (name === null && mode === 'custom' && features.length > 0)
-      this.#fail(cpu, 'features without the <model> that they are relative to; name the model too');
-    const topology = this.#topology();
-    this.#checkCache();
-    if (isHost) this.#checkCounter();
-    const named = !isHost && (mode === 'custom' || mode === 'host-model') ? model : undefined;
-    const check = isHost ? null : this.#choice(cpu, 'check', ['default', ...CHECKS]);
-    return {
-      type: isHost ? 'host' : 'guest',
-      arch: isHost ? this.#arch() : null,
-      mode,
-      match: (isHost ? null : this.#choice(cpu, 'match', MATCHES)) ?? 'exact',
-      check: check === 'default' ? null : check,
-      migratable: this.#migratable(mode),
-      model: name,
-      fallback: named?.attributes.fallback
-        ? this.#choice(named, 'fallback', ['allow', 'forbid'])
-        : null,
-      vendor,
-      vendorId: named ? this.#vendorId(named) : null,
-      features,
-      signature: isHost ? this.#signature() : null,
-      microcode: isHost ? this.#microcode() : null,
-      topology,
-      maxphysaddr: this.#maxphysaddr(),
-      line: cpu.line,
-    };
-  }
+/** The children of a <cpu> that libvirt looks at. */
+interface Parts {
+  readonly features: readonly XmlElement[];
+  readonly caches: readonly XmlElement[];
+  /** Of every other name the first. */
+  readonly first: { readonly [name in string]?: XmlElement };
+}
 
-  #arch(): string {
-    const arch = childText(this.#cpu, 'arch');
-    if (arch === null)
-      this.#fail(this.#cpu, 'a host <cpu> must have an <arch>, as virsh capabilities writes it');
-    if (!ARCHITECTURES.has(arch))
-      this.#fail(
-        child(this.#cpu, 'arch')!,
-        `<arch>${arch}</arch> is no architecture that libvirt knows`,
-      );
-    return arch;
-  }
+function partsOf(cpu: XmlElement): Parts {
+  const features: XmlElement[] = [];
+  const caches: XmlElement[] = [];
+  const first: Record<string, XmlElement> = {};
+  for (const element of cpu.children)
+    if (element.name === 'feature') features.push(element);
+    else if (element.name === 'cache') caches.push(element);
+    else first[element.name] ??= element;
+  return { features, caches, first };
+}
 
-  #mode(): CpuMode {
-    if (this.#isHost && this.#cpu.attributes.mode !== undefined)
-      this.#fail(
-        this.#cpu,
-        'the attribute mode is only for the <cpu> of a guest; this one is of a host',
-      );
-    return this.#choice(this.#cpu, 'mode', MODES) ?? 'custom';
-  }
-
-  #migratable(mode: CpuMode): boolean | null {
-    const value = this.#choice(this.#cpu, 'migratable', ['on', 'off']);
-    if (value !== null && mode !== 'host-passthrough' && mode !== 'maximum')
-      this.#fail(
-        this.#cpu,
-        `the attribute migratable is only for host-passthrough and maximum, not for ${mode}`,
-      );
-    return value === null ? null : value === 'on';
-  }
-
-  #vendorId(model: XmlElement): string | null {
-    const id = model.attributes.vendor_id;
-    if (!id) return null;
-    if (new TextEncoder().encode(id).length !== 12)
-      this.#fail(model, `vendor_id "${id}" has not exactly 12 characters`);
-    if (id.includes(','))
-      this.#fail(model, `vendor_id "${id}" holds a comma, which QEMU cannot take`);
-    return id;
-  }
-
-  #features(): LibvirtCpu['features'] {
-    const lines = new Map<string, number>();
-    return children(this.#cpu, 'feature').map((feature) => {
-      const { name } = feature.attributes;
-      if (!name) this.#fail(feature, 'a <feature> without a name');
-      const before = lines.get(name);
-      if (before !== undefined)
-        this.#fail(
-          feature,
-          `feature "${name}" is listed twice, first on line ${before}; keep the one that holds`,
-        );
-      lines.set(name, feature.line);
-      return { name, policy: this.#isHost ? null : this.#choice(feature, 'policy', POLICIES) };
-    });
-  }
-
-  #signature(): LibvirtCpu['signature'] {
-    const signature = child(this.#cpu, 'signature');
-    if (!signature) return null;
-    const [family, model, stepping] = ['family', 'model', 'stepping'].map((name) =>
-      this.#number(signature, name),
+/**
+ * One <cpu> element as libvirt parses it. Features that were listed before are taken from there.
+ * @throws QueryError naming the input and the line of what libvirt refuses.
+ */
+export function parseCpu(
+  input: string,
+  cpu: XmlElement,
+  type: CpuType,
+  listed: Features = new Map(),
+): LibvirtCpu {
+  const { features: elements, caches, first } = partsOf(cpu);
+  const isHost = type === 'auto' ? first.arch !== undefined : type === 'host';
+  if (type === 'auto' && isHost && cpu.attributes.match !== undefined)
+    fail(input, cpu, '<arch> is of a host and the attribute match of a guest; remove one');
+  const mode = modeOf(input, cpu, isHost);
+  const { model } = first;
+  const name = textOf(model);
+  const vendor = textOf(first.vendor);
+  const features = elements.map((element) => featureOf(input, cpu, element, isHost, listed));
+  if (isHost && name === null)
+    fail(
+      input,
+      cpu,
+      'a host <cpu> without a <model> says nothing of its features; virsh domcapabilities does',
     );
-    if (!family || model == null || stepping == null)
-      this.#fail(signature, 'a <signature> needs a family above 0, a model and a stepping');
-    return { family, model, stepping };
-  }
+  if (name === null && vendor !== null)
+    fail(input, cpu, `<vendor>${vendor}</vendor> without a <model>; name the model too`);
+  if (name === null && mode === 'custom' && features.length > 0)
+    fail(input, cpu, 'features without the <model> that they are relative to; name the model too');
+  const topology = first.topology ? topologyOf(input, first.topology) : null;
+  checkCaches(input, caches);
+  if (isHost && first.counter) checkCounter(input, cpu);
+  const named = !isHost && (mode === 'custom' || mode === 'host-model') ? model : undefined;
+  const check = isHost ? null : choice(input, cpu, 'check', ['default', ...CHECKS]);
+  return {
+    type: isHost ? 'host' : 'guest',
+    arch: isHost ? archOf(input, cpu, first.arch) : null,
+    mode,
+    match: (isHost ? null : choice(input, cpu, 'match', MATCHES)) ?? 'exact',
+    check: check === 'default' ? null : check,
+    migratable: migratableOf(input, cpu, mode),
+    model: name,
+    fallback: named?.attributes.fallback
+      ? choice(input, named, 'fallback', ['allow', 'forbid'])
+      : null,
+    vendor,
+    vendorId: named ? vendorIdOf(input, named) : null,
+    features,
+    signature: isHost && first.signature ? signatureOf(input, first.signature) : null,
+    microcode: isHost && first.microcode ? microcodeOf(input, first.microcode) : null,
+    topology,
+    maxphysaddr: first.maxphysaddr ? maxphysaddrOf(input, first.maxphysaddr) : null,
+    line: cpu.line,
+  };
+}
 
-  #microcode(): string | null {
-    const microcode = child(this.#cpu, 'microcode');
-    return microcode && this.#number(microcode, 'version') !== null
-      ? microcode.attributes.version!
-      : null;
-  }
+function archOf(input: string, cpu: XmlElement, element: XmlElement | undefined): string {
+  const arch = textOf(element);
+  if (arch === null)
+    fail(input, cpu, 'a host <cpu> must have an <arch>, as virsh capabilities writes it');
+  if (!ARCHITECTURES.has(arch))
+    fail(input, element!, `<arch>${arch}</arch> is no architecture that libvirt knows`);
+  return arch;
+}
 
-  #maxphysaddr(): LibvirtCpu['maxphysaddr'] {
-    const element = child(this.#cpu, 'maxphysaddr');
-    if (!element) return null;
-    const mode = this.#choice(element, 'mode', ['passthrough', 'emulate']);
-    if (mode === null)
-      this.#fail(element, 'a <maxphysaddr> without a mode; write passthrough or emulate');
-    const [bits, limit] = ['bits', 'limit'].map((name) => this.#number(element, name) ?? null);
-    if (limit !== null && mode !== 'passthrough')
-      this.#fail(element, 'a <maxphysaddr> with a limit must have the mode passthrough');
-    return { mode, bits: bits!, limit: limit! };
-  }
+function modeOf(input: string, cpu: XmlElement, isHost: boolean): CpuMode {
+  if (isHost && cpu.attributes.mode !== undefined)
+    fail(input, cpu, 'the attribute mode is only for the <cpu> of a guest; this one is of a host');
+  return choice(input, cpu, 'mode', MODES) ?? 'custom';
+}
 
-  #topology(): LibvirtCpu['topology'] {
-    const topology = child(this.#cpu, 'topology');
-    if (!topology) return null;
-    const count = (name: string, otherwise?: number): number => {
-      const n = this.#number(topology, name) ?? otherwise ?? 0;
-      if (n === 0) this.#fail(topology, `a <topology> needs ${name} of at least 1`);
-      return n;
-    };
-    return {
-      sockets: count('sockets'),
-      dies: count('dies', 1),
-      clusters: count('clusters', 1),
-      cores: count('cores'),
-      threads: count('threads'),
-    };
-  }
+function migratableOf(input: string, cpu: XmlElement, mode: CpuMode): boolean | null {
+  const value = choice(input, cpu, 'migratable', ['on', 'off']);
+  if (value !== null && mode !== 'host-passthrough' && mode !== 'maximum')
+    fail(
+      input,
+      cpu,
+      `the attribute migratable is only for host-passthrough and maximum, not for ${mode}`,
+    );
+  return value === null ? null : value === 'on';
+}
 
-  #checkCache(): void {
-    const caches = children(this.#cpu, 'cache');
-    if (caches.length > 1) this.#fail(caches[1]!, 'more than one <cache>; keep one');
-    for (const cache of caches) {
-      const level = this.#number(cache, 'level');
-      if (level !== null && (level < 1 || level > 3))
-        this.#fail(cache, `cache level ${level} is not 1, 2 or 3`);
-      if (this.#choice(cache, 'mode', ['emulate', 'passthrough', 'disable']) === null)
-        this.#fail(cache, 'a <cache> without a mode; write emulate, passthrough or disable');
-    }
-  }
+function vendorIdOf(input: string, model: XmlElement): string | null {
+  const id = model.attributes.vendor_id;
+  if (!id) return null;
+  if (new TextEncoder().encode(id).length !== 12)
+    fail(input, model, `vendor_id "${id}" has not exactly 12 characters`);
+  if (id.includes(','))
+    fail(input, model, `vendor_id "${id}" holds a comma, which QEMU cannot take`);
+  return id;
+}
 
-  #checkCounter(): void {
-    const counter = children(this.#cpu, 'counter').find(({ attributes: a }) => a.name === 'tsc');
-    if (!counter) return;
-    const { frequency } = counter.attributes;
-    if (frequency === undefined || !/^\d{1,19}$/.test(frequency))
-      this.#fail(counter, 'a <counter> of the TSC needs a frequency in Hz');
-    this.#choice(counter, 'scaling', ['yes', 'no']);
+function featureOf(
+  input: string,
+  cpu: XmlElement,
+  element: XmlElement,
+  isHost: boolean,
+  all: Features,
+): LibvirtCpu['features'][number] {
+  const { name } = element.attributes;
+  if (!name) fail(input, element, 'a <feature> without a name');
+  let listed = all.get(name);
+  if (listed?.by === cpu)
+    fail(
+      input,
+      element,
+      `feature "${name}" is listed twice, first on line ${listed.line}; keep the one that holds`,
+    );
+  if (listed) {
+    listed.by = cpu;
+    listed.line = element.line;
+  } else {
+    listed = { by: cpu, line: element.line, byPolicy: new Map() };
+    all.set(name, listed);
   }
+  const policy = isHost ? null : choice(input, element, 'policy', POLICIES);
+  let feature = listed.byPolicy.get(policy);
+  if (!feature) {
+    feature = { name, policy };
+    listed.byPolicy.set(policy, feature);
+  }
+  return feature;
+}
 
-  /** The value of an attribute that has a few, or null where it is absent. */
-  #choice<T extends string>(
-    element: XmlElement,
-    attribute: string,
-    allowed: readonly T[],
-  ): T | null {
-    const value = element.attributes[attribute];
-    if (value === undefined) return null;
-    const found = allowed.find((word) => word === value);
-    if (found === undefined)
-      this.#fail(
-        element,
-        `${attribute} "${value}" of <${element.name}> is none of ${allowed.join(', ')}`,
-      );
-    return found;
-  }
+function signatureOf(input: string, element: XmlElement): LibvirtCpu['signature'] {
+  const family = number(input, element, 'family');
+  const model = number(input, element, 'model');
+  const stepping = number(input, element, 'stepping');
+  if (!family || model === null || stepping === null)
+    fail(input, element, 'a <signature> needs a family above 0, a model and a stepping');
+  return { family, model, stepping };
+}
 
-  #number(element: XmlElement, attribute: string): number | null {
-    const value = element.attributes[attribute];
-    if (value === undefined) return null;
-    if (!/^\d{1,10}$/.test(value) || Number(value) > MAX_NUMBER)
-      this.#fail(
-        element,
-        `${attribute} "${value}" of <${element.name}> is no whole number of 32 bits`,
-      );
-    return Number(value);
-  }
+const microcodeOf = (input: string, element: XmlElement): string | null =>
+  number(input, element, 'version') === null ? null : element.attributes.version!;
 
-  #fail(element: XmlElement, message: string): never {
-    throw new QueryError(`${this.#input}:${element.line}: ${message}`);
-  }
+function maxphysaddrOf(input: string, element: XmlElement): LibvirtCpu['maxphysaddr'] {
+  const mode = choice(input, element, 'mode', ['passthrough', 'emulate']);
+  if (mode === null)
+    fail(input, element, 'a <maxphysaddr> without a mode; write passthrough or emulate');
+  const bits = number(input, element, 'bits');
+  const limit = number(input, element, 'limit');
+  if (limit !== null && mode !== 'passthrough')
+    fail(input, element, 'a <maxphysaddr> with a limit must have the mode passthrough');
+  return { mode, bits, limit };
+}
+
+function topologyOf(input: string, element: XmlElement): LibvirtCpu['topology'] {
+  const count = (name: string, otherwise = 0): number => {
+    const n = number(input, element, name) ?? otherwise;
+    if (n === 0) fail(input, element, `a <topology> needs ${name} of at least 1`);
+    return n;
+  };
+  return {
+    sockets: count('sockets'),
+    dies: count('dies', 1),
+    clusters: count('clusters', 1),
+    cores: count('cores'),
+    threads: count('threads'),
+  };
+}
+
+function checkCaches(input: string, [cache, second]: readonly XmlElement[]): void {
+  if (second) fail(input, second, 'more than one <cache>; keep one');
+  if (!cache) return;
+  const level = number(input, cache, 'level');
+  if (level !== null && (level < 1 || level > 3))
+    fail(input, cache, `cache level ${level} is not 1, 2 or 3`);
+  if (choice(input, cache, 'mode', ['emulate', 'passthrough', 'disable']) === null)
+    fail(input, cache, 'a <cache> without a mode; write emulate, passthrough or disable');
+}
+
+function checkCounter(input: string, cpu: XmlElement): void {
+  const counter = children(cpu, 'counter').find(({ attributes: a }) => a.name === 'tsc');
+  if (!counter) return;
+  const { frequency } = counter.attributes;
+  if (frequency === undefined || !/^\d{1,19}$/.test(frequency))
+    fail(input, counter, 'a <counter> of the TSC needs a frequency in Hz');
+  choice(input, counter, 'scaling', ['yes', 'no']);
+}
+
+/** The value of an attribute that has a few, or null where it is absent. */
+function choice<T extends string>(
+  input: string,
+  element: XmlElement,
+  attribute: string,
+  allowed: readonly T[],
+): T | null {
+  const value = element.attributes[attribute];
+  if (value === undefined) return null;
+  const found = allowed.find((word) => word === value);
+  if (found === undefined)
+    fail(
+      input,
+      element,
+      `${attribute} "${value}" of <${element.name}> is none of ${allowed.join(', ')}`,
+    );
+  return found;
+}
+
+function number(input: string, element: XmlElement, attribute: string): number | null {
+  const value = element.attributes[attribute];
+  if (value === undefined) return null;
+  if (!/^\d{1,10}$/.test(value) || Number(value) > MAX_NUMBER)
+    fail(
+      input,
+      element,
+      `${attribute} "${value}" of <${element.name}> is no whole number of 32 bits`,
+    );
+  return Number(value);
+}
+
+function fail(input: string, element: XmlElement, message: string): never {
+  throw new QueryError(`${input}:${element.line}: ${message}`);
 }

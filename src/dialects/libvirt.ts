@@ -39,7 +39,8 @@ export const libvirt: Dialect = {
 async function read(input: Input, catalog: Catalog): Promise<Description[]> {
   const descriptions: Description[] = [];
   await readXml(input, (root) => {
-    for (const found of findCpus(root)) descriptions.push(describe(input, catalog, found));
+    for (const description of descriptionsIn(root, input.name, catalog))
+      descriptions.push(description);
   });
   if (descriptions.length === 0)
     throw new QueryError(
@@ -48,7 +49,11 @@ async function read(input: Input, catalog: Catalog): Promise<Description[]> {
   return descriptions;
 }
 
-function describe(input: Input, catalog: Catalog, found: Found): Description {
+/** What an element says of CPUs, itself or deep inside. */
+export const descriptionsIn = (element: XmlElement, input: string, catalog: Catalog) =>
+  findCpus(element).map((found) => describe(input, catalog, found));
+
+function describe(input: string, catalog: Catalog, found: Found): Description {
   const { element } = found;
   const cpu = cpuElementOf(found);
   switch (found.kind) {
@@ -57,19 +62,19 @@ function describe(input: Input, catalog: Catalog, found: Found): Description {
     case 'capabilities': {
       if (!cpu)
         throw new QueryError(
-          `${input.name}:${element.line}: these capabilities describe no host CPU; virsh domcapabilities does`,
+          `${input}:${element.line}: these capabilities describe no host CPU; virsh domcapabilities does`,
         );
       return {
-        ...hostDescription(catalog, parseCpu(input.name, cpu, 'host')),
+        ...hostDescription(catalog, parseCpu(input, cpu, 'host')),
         qemu: qemuOf(element, childText(cpu, 'arch')),
       };
     }
     case 'domainCapabilities':
-      return domainCapabilities(catalog, element, cpu ? parseCpu(input.name, cpu, 'guest') : null);
+      return domainCapabilities(catalog, element, cpu ? parseCpu(input, cpu, 'guest') : null);
     case 'domain':
-      return domain(catalog, element, cpu ? parseCpu(input.name, cpu, 'guest') : null);
+      return domain(catalog, element, cpu ? parseCpu(input, cpu, 'guest') : null);
     case 'cpu': {
-      const parsed = parseCpu(input.name, element, 'auto');
+      const parsed = parseCpu(input, element, 'auto');
       return parsed.type === 'host'
         ? hostDescription(catalog, parsed)
         : guestDescription(catalog, parsed, 'x86_64', element.line);
@@ -248,17 +253,17 @@ function qemuOf(capabilities: XmlElement, arch: string | null): string | null {
 }
 
 /** A dump of CPUID and MSR words. */
-function cpudata(input: Input, catalog: Catalog, element: XmlElement): Description {
+function cpudata(input: string, catalog: Catalog, element: XmlElement): Description {
   if (element.attributes.arch !== 'x86')
     throw new QueryError(
-      `${input.name}:${element.line}: <cpudata> of "${element.attributes.arch ?? 'no architecture'}" is not taken, only that of x86`,
+      `${input}:${element.line}: <cpudata> of "${element.attributes.arch ?? 'no architecture'}" is not taken, only that of x86`,
     );
   const words = new Words();
   const word = ({ line, attributes }: XmlElement, name: string, missing?: string): number => {
     const written = attributes[name] ?? missing ?? '';
     if (!/^0x[0-9a-f]{1,8}$/i.test(written))
       throw new QueryError(
-        `${input.name}:${line}: ${name} "${written}" is no 32-bit word; write it like 0x1f`,
+        `${input}:${line}: ${name} "${written}" is no 32-bit word; write it like 0x1f`,
       );
     return Number(written);
   };
@@ -280,7 +285,7 @@ function cpudata(input: Input, catalog: Catalog, element: XmlElement): Descripti
       );
   if (words.leaves === 0)
     throw new QueryError(
-      `${input.name}:${element.line}: this <cpudata> holds no <cpuid>, so it describes no processor`,
+      `${input}:${element.line}: this <cpudata> holds no <cpuid>, so it describes no processor`,
     );
   const { physBits, ...processor } = decodeWords(catalog, words);
   return {

@@ -10,11 +10,13 @@ import { batchOf } from '../fleet/hosts.ts';
 import { hostIds } from '../fleet/ids.ts';
 import { kindOf } from '../fleet/kind.ts';
 import { isSummary, readSummaries } from '../fleet/summary.ts';
-import { Alike, readAlike } from './alike.ts';
+import { Alike, type AlikeOptions, firstTag } from './alike.ts';
 import { cpuinfo } from './cpuinfo.ts';
 import { CpuinfoScan } from './cpuinfo-scan.ts';
 import type { Dialect, Input, Skip, Stream } from './dialect.ts';
 import { dialectByName, dialectNames, recogniseDialect } from './index.ts';
+import { descriptionsIn, libvirt } from './libvirt.ts';
+import { ELEMENTS } from './libvirt-element.ts';
 import { isOneValue, records } from './records.ts';
 import { keepOnly, RecordScan, recordKeys } from './scan.ts';
 import { Shards } from './summary.ts';
@@ -51,6 +53,12 @@ export interface Read {
   readonly id: string;
   readonly input: string;
   readonly description: Description;
+}
+
+/** A host of a kind, by the name that its document gives it, if any. */
+interface Placed {
+  readonly name: string;
+  readonly kind: number;
 }
 
 /** What was typed, opened: whole, piece by piece, or not at all. */
@@ -156,10 +164,38 @@ export async function readFleet(
   const ids = !options.noIds;
   const gatherer = new Gatherer(catalog, ids);
   const shards = new Shards();
-  const alike = new Alike<readonly { readonly name: string; readonly kind: number }[]>();
+  const alike = new Alike(alikeDescriptions(catalog));
+  const known = new WeakMap<Description, Placed>();
+  const placed = (d: Description): Placed => {
+    let found = known.get(d);
+    if (!found) {
+      for (const key of Object.keys(d.keys)) gatherer.key(key);
+      const kind = gatherer.kind(kindOf(catalog, keepOnly(d, options.keep)));
+      found = { name: d.host ?? '', kind };
+      known.set(d, found);
+    }
+    return found;
+  };
   let processors: CpuinfoScan | undefined;
   let hosts = 0;
-  for await (const input of inputs)
+  const enter = (input: string, found: readonly Description[]): void => {
+    const all = found.map(placed);
+    const batch = batchOf(
+      all.map((host) => host.name),
+      all.map((host) => host.kind),
+    );
+    gatherer.add(input, [{ ...batch, ascending: false }]);
+    hosts += all.length;
+  };
+  for await (const input of inputs) {
+    if ('bytes' in input && !options.skipUnreadable && firstTag(input.bytes) >= 0) {
+      if (!alike.isReady) await alike.prepare(input.bytes.length);
+      const found = alike.read(input, () => isLibvirt(input.bytes, dialect));
+      if (found !== null) {
+        enter(input.name, found);
+        continue;
+      }
+    }
     await problems.attempt(input, async () => {
       const opened = input as Input | Stream;
       const skip = problems.skip(input.name);
@@ -206,22 +242,15 @@ export async function readFleet(
         hosts += scan.hosts;
         return;
       }
-      const whole = await wholeOf(opened);
-      const read = async (part: Input) =>
-        (await readInput(catalog, part, dialect, skip)).map((d) => {
-          for (const key of Object.keys(d.keys)) gatherer.key(key);
-          const kind = gatherer.kind(kindOf(catalog, keepOnly(d, options.keep)));
-          return { name: d.host ?? '', kind };
-        });
-      // What may be left out is looked at one by one.
-      const found = skip ? await read(whole) : await alike.get(whole, () => readAlike(whole, read));
-      const batch = batchOf(
-        found.map((host) => host.name),
-        found.map((host) => host.kind),
-      );
-      gatherer.add(input.name, [{ ...batch, ascending: false }]);
-      hosts += found.length;
+      // What is at hand was tried.
+      const left = 'again' in opened && !opened.again ? await wholeOf(opened) : opened;
+      const descriptions =
+        (skip || 'bytes' in opened ? null : await readAlike(alike, left, dialect)) ??
+        (await readInput(catalog, await wholeOf(left), dialect, skip));
+      enter(input.name, descriptions);
     });
+  }
+  alike.free();
   processors?.free();
   const skipped = problems.settle(hosts > 0 || options.mayBeEmpty === true);
   return new Fleet(catalog, gatherer.finish(), { skipped, listed: options.noIds ? 0 : undefined });
@@ -244,6 +273,33 @@ function scannedAs(input: Input | Stream, dialect: Dialect | undefined): Dialect
   return reader === records && !isShort && !isOneValue(head) ? records : undefined;
 }
 
+/** Descriptions in libvirt's XML, equal ones read once. */
+const alikeDescriptions = (catalog: Catalog): AlikeOptions<Description> => ({
+  elements: ELEMENTS,
+  make: (element, input) => descriptionsIn(element, input, catalog),
+});
+
+/** What libvirt's XML says; null for any other, and where the library is to read it as a whole. */
+async function readAlike(
+  alike: Alike<Description>,
+  input: Input | Stream,
+  dialect: Dialect | undefined,
+): Promise<readonly Description[] | null> {
+  const head = 'bytes' in input ? input.bytes : input.head;
+  if (firstTag(head) < 0) return null;
+  if (!alike.isReady) await alike.prepare(head.length);
+  if ('bytes' in input) return alike.read(input, () => isLibvirt(head, dialect));
+  return isLibvirt(head, dialect)
+    ? alike.stream({ name: input.name, bytes: head }, (into) => input.read(into))
+    : null;
+}
+
+const isLibvirt = (head: Uint8Array, dialect: Dialect | undefined): boolean =>
+  (dialect ?? recognised(head)) === libvirt;
+
+const recognised = (bytes: Uint8Array): Dialect | undefined =>
+  recogniseDialect(new TextDecoder().decode(bytes.subarray(0, HEAD)));
+
 async function readInput(
   catalog: Catalog,
   input: Input,
@@ -252,8 +308,7 @@ async function readInput(
 ): Promise<Description[]> {
   if (input.bytes.length === 0)
     throw new QueryError(`${input.name} is empty; give a host description or leave the file out`);
-  const reader =
-    dialect ?? recogniseDialect(new TextDecoder().decode(input.bytes.subarray(0, HEAD)));
+  const reader = dialect ?? recognised(input.bytes);
   if (!reader && input.bytes.subarray(0, HEAD).includes(0))
     throw new QueryError(
       `${input.name} holds zero bytes, so it is no text or UTF-16; give text in UTF-8`,

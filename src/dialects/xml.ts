@@ -105,7 +105,7 @@ export async function readXml(input: Input, visit: (root: XmlElement) => void): 
 }
 
 /** Declarations and byte order marks stand in the middle where files were joined; lines are kept. */
-function withoutDeclarations(text: string): string {
+export function withoutDeclarations(text: string): string {
   return text
     .replace(/<\?xml\s[^<>]*\?>/g, (declaration) => declaration.replace(/[^\n]/g, ' '))
     .replace(/\ufeff/g, '');
@@ -141,6 +141,16 @@ function encodingOf({ name, bytes }: Input): string {
     throw new QueryError(
       `${name} declares the encoding "${declared}", which is not known; save it in UTF-8`,
     );
+  }
+}
+
+/** Whether the document is in UTF-8, as far as its beginning shows. */
+export function isUtf8(input: Input): boolean {
+  try {
+    return encodingOf(input) === 'utf-8';
+  } catch (error) {
+    if (error instanceof QueryError) return false;
+    throw error;
   }
 }
 

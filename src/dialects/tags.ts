@@ -1,0 +1,245 @@
+// Stretches of XML, each a tag and the text up to the next one, as the library reads them: each distinct one once.
+// What the library does not take by itself is odd, and who meets it leaves the whole document to the library.
+import { withoutDeclarations, type XmlElement } from './xml.ts';
+
+export const OPEN = 0;
+export const CLOSE = 1;
+/** An element that ends where it begins. */
+export const LEAF = 2;
+/** A comment or a declaration: no tag, but text may follow. */
+const NO_TAG = 3;
+export const ODD = 4;
+
+/** Stands behind each stretch that the library is given, so that all text before it is told. */
+const END = '<end/>';
+/** A stretch with one value in quotes, which is a number: what is before it, the number, and what is behind. */
+const ONE_NUMBER = /^([^'"&]*['"])(\d+)(['"][^'"&]*)$/;
+const CLOSES = /^<\/([^\s<>/]+)/;
+const NO_CHILDREN: Growing[] = [];
+
+type Parser = import('./saxes.ts').SaxesParser<{ fragment: true; xmlns: false }>;
+
+interface Growing extends XmlElement {
+  readonly children: Growing[];
+  text: string;
+}
+
+interface Tag {
+  readonly name: string;
+  readonly attributes: XmlElement['attributes'];
+  readonly isSelfClosing: boolean;
+}
+
+/** One stretch, as the library tells of it. */
+interface Told {
+  readonly tag: Tag | null;
+  readonly text: string;
+}
+
+export class Tags {
+  // By the number of a stretch.
+  readonly kinds: number[] = [];
+  /** The number of the tag's name, or -1. */
+  readonly names: number[] = [];
+  /** Ends of lines. */
+  readonly lines: number[] = [];
+  /** What follows the tag, unless it is blank. */
+  readonly texts: string[] = [];
+  readonly #attributes: XmlElement['attributes'][] = [];
+  /** The element that is the same wherever the stretch stands. */
+  readonly #shared: (Growing | undefined)[] = [];
+  readonly #isShared: readonly string[];
+
+  /** A stretch with one number by what is around that. */
+  readonly #numbered = new Map<
+    string,
+    { readonly stretch: number; readonly name: string; readonly attribute: string }
+  >();
+
+  readonly #spellings: string[] = [];
+  readonly #numbers = new Map<string, number>();
+  readonly #library: Library;
+
+  /** An element of a name that is `shared`, if it has no children, is one object that has no line. */
+  static async load(shared: readonly string[]): Promise<Tags> {
+    const { SaxesParser } = await import('./saxes.ts');
+    return new Tags(shared, new Library(() => new SaxesParser({ fragment: true, xmlns: false })));
+  }
+
+  private constructor(shared: readonly string[], library: Library) {
+    this.#isShared = shared;
+    this.#library = library;
+  }
+
+  get length(): number {
+    return this.kinds.length;
+  }
+
+  /** The number of a name. */
+  name(spelling: string): number {
+    let number = this.#numbers.get(spelling);
+    if (number === undefined) {
+      number = this.#spellings.push(spelling) - 1;
+      this.#numbers.set(spelling, number);
+    }
+    return number;
+  }
+
+  /** Forgets all stretches, but no name. */
+  clear(): void {
+    const { kinds, names, lines, texts } = this;
+    for (const list of [kinds, names, lines, texts, this.#attributes, this.#shared])
+      list.length = 0;
+    this.#numbered.clear();
+  }
+
+  /** Has the stretch of the next number read; null stands for one that is no text. */
+  add(stretch: string | null): void {
+    const number = stretch === null ? null : ONE_NUMBER.exec(stretch);
+    const like = number && this.#numbered.get(`${number[1]}${number[3]}`);
+    if (like) {
+      // It says the same but for the number: digits stand for themselves everywhere.
+      const attributes = { [like.attribute]: number[2]! };
+      this.#push(this.kinds[like.stretch]!, like.name, attributes, '', this.lines[like.stretch]!);
+      return;
+    }
+    const closed = stretch === null ? undefined : CLOSES.exec(stretch)?.[1];
+    const told = stretch === null ? null : this.#library.read(stretch, closed);
+    if (stretch === null || told === null) {
+      this.#push(ODD, null, {}, '', 0);
+      return;
+    }
+    const { tag } = told;
+    const text = told.text.trim() === '' ? '' : told.text;
+    // An object of the library's is a dictionary, which is slow to look things up in.
+    const attributes = { ...tag?.attributes };
+    const kind =
+      tag === null ? NO_TAG : closed !== undefined ? CLOSE : tag.isSelfClosing ? LEAF : OPEN;
+    const [attribute] = Object.keys(attributes);
+    if (kind === LEAF && text === '' && number && attributes[attribute!] === number[2])
+      this.#numbered.set(`${number[1]}${number[3]}`, {
+        stretch: this.length,
+        name: tag!.name,
+        attribute: attribute!,
+      });
+    this.#push(kind, tag?.name ?? null, attributes, text, endsOfLines(stretch));
+  }
+
+  /**
+   * The element that stretches from one to another make, all closed in order, the first on this line. Of texts space
+   * beside children is left out; null where more than that stands on both sides of a child.
+   */
+  element(stretches: ArrayLike<number>, from: number, to: number, line: number): XmlElement | null {
+    const { kinds, names, lines, texts } = this;
+    const open: Growing[] = [];
+    let root: Growing | undefined;
+    let parent: Growing | undefined;
+    for (let i = from; i < to; i++) {
+      const stretch = stretches[i]!;
+      const kind = kinds[stretch]!;
+      const text = texts[stretch]!;
+      if (kind === OPEN || kind === LEAF) {
+        const element: Growing = this.#shared[stretch] ?? {
+          name: this.#spellings[names[stretch]!]!,
+          attributes: this.#attributes[stretch]!,
+          children: kind === OPEN ? [] : NO_CHILDREN,
+          text: kind === OPEN ? text : '',
+          line,
+        };
+        parent?.children.push(element);
+        root ??= element;
+        if (kind === OPEN) {
+          open.push(element);
+          parent = element;
+        }
+      } else if (kind === CLOSE) {
+        open.pop();
+        parent = open.at(-1);
+      }
+      line += lines[stretch]!;
+      if (text === '' || kind === OPEN || parent === undefined) continue;
+      if (parent.text !== '') return null;
+      parent.text = text;
+    }
+    return root ?? null;
+  }
+
+  #push(
+    kind: number,
+    name: string | null,
+    attributes: XmlElement['attributes'],
+    text: string,
+    lines: number,
+  ): void {
+    this.kinds.push(kind);
+    this.names.push(name === null ? -1 : this.name(name));
+    this.lines.push(lines);
+    this.texts.push(text);
+    this.#attributes.push(attributes);
+    this.#shared.push(
+      kind === LEAF && this.#isShared.includes(name!)
+        ? { name: name!, attributes, children: NO_CHILDREN, text: '', line: 0 }
+        : undefined,
+    );
+  }
+}
+
+/** How many lines end in a text, by XML's count. */
+export const endsOfLines = (text: string): number => text.match(/\r\n?|\n/g)?.length ?? 0;
+
+class Refused extends Error {}
+
+/** The XML library, given one stretch after another as if each stood inside an element. */
+class Library {
+  readonly #begin: () => Parser;
+  #parser: Parser | null = null;
+  #tag: Tag | null = null;
+  #hasTag = false;
+  #text = '';
+  #isEnded = false;
+
+  constructor(begin: () => Parser) {
+    this.#begin = begin;
+  }
+
+  /** What it says of a stretch, which may close a tag; null where it refuses it, or more must follow. */
+  read(stretch: string, closed: string | undefined): Told | null {
+    const text = withoutDeclarations(stretch);
+    this.#parser ??= this.#newParser();
+    this.#tag = null;
+    this.#hasTag = /^<[^!?]/.test(text);
+    this.#text = '';
+    this.#isEnded = false;
+    try {
+      this.#parser.write(`${closed === undefined ? '' : `<${closed}>`}${text}${END}`);
+      const tag = this.#tag as Tag | null;
+      if (!this.#isEnded) this.#parser = null;
+      else if (tag !== null && closed === undefined && !tag.isSelfClosing)
+        this.#parser.write(`</${tag.name}>`);
+      return this.#isEnded ? { tag, text: this.#text } : null;
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      this.#parser = null;
+      return null;
+    }
+  }
+
+  #newParser(): Parser {
+    const parser = this.#begin();
+    const refuse = () => {
+      throw new Refused();
+    };
+    parser.on('error', refuse);
+    parser.on('cdata', refuse);
+    parser.on('opentag', (tag) => {
+      if (this.#hasTag && this.#tag === null) this.#tag = tag;
+      else this.#isEnded = true;
+    });
+    parser.on('text', (text) => {
+      this.#text += text;
+    });
+    // Nothing is the beginning of a document, where more is allowed.
+    parser.write('<all>');
+    return parser;
+  }
+}
