@@ -1,10 +1,12 @@
 // Files, directories and standard input as inputs, one in memory at a time. Their order depends on their names
 // alone, and each path is read once however often it is given.
 import {
+  closeSync,
   type Dirent,
   promises as fs,
+  openSync,
   readdirSync,
-  readFileSync,
+  readSync,
   realpathSync,
   type Stats,
   statSync,
@@ -26,8 +28,16 @@ export interface Progress {
   readonly load?: () => Promise<void>;
 }
 
+/** Larger files are read piece by piece where that is possible. */
+const LARGE = 1024 * 1024;
+
 /** A file to read, or why it cannot be. */
-export type Found = { readonly name: string; readonly size?: number; readonly error?: QueryError };
+export interface Found {
+  readonly name: string;
+  /** Whether it is on a disk, and no pipe. */
+  readonly isFile?: boolean;
+  readonly error?: QueryError;
+}
 
 /** Reads every file below the paths, and standard input for `-`; what cannot be read comes as its problem. */
 export async function* readInputs(
@@ -45,9 +55,11 @@ export async function* readInputs(
 
 /** The files below the paths, each once, in the order of their names. */
 export function findInputs(paths: readonly string[]): Found[] {
+  const all = paths.flatMap((path) => findFiles(path)).sort((a, b) => byBytes(a.name, b.name));
+  // Below one path nothing is found twice.
+  if (paths.length === 1) return all;
   const found = new Map<string, Found>();
-  const all = paths.flatMap((path) => findFiles(path));
-  for (const file of all.sort((a, b) => byBytes(a.name, b.name))) {
+  for (const file of all) {
     const key = file.name === '-' ? '-' : resolve(file.name);
     if (!found.has(key)) found.set(key, file);
   }
@@ -82,7 +94,6 @@ export async function read(file: Found, io: Io): Promise<Input | Unreadable> {
   const name = file.name === '-' ? 'stdin' : file.name;
   try {
     if (file.error) throw file.error;
-    if ((file.size ?? 0) > MAX_BYTES) throw tooBig(name);
     const bytes = file.name === '-' ? await readStream(io.stdin) : await readFile(file);
     return { name, bytes: await decompress(name, bytes, MAX_BYTES) };
   } catch (error) {
@@ -91,10 +102,39 @@ export async function read(file: Found, io: Io): Promise<Input | Unreadable> {
   }
 }
 
-async function readFile({ name, size }: Found): Promise<Uint8Array> {
+async function readFile({ name, isFile }: Found): Promise<Uint8Array> {
+  const small = isFile ? readSmall(name) : null;
+  if (small !== null) return small;
   try {
-    // What is on a disk is read at once: ten thousand small files would wait ten thousand times. A pipe may take long.
-    return size === undefined ? await fs.readFile(name) : readFileSync(name);
+    if (isFile && statSync(name).size > MAX_BYTES) throw tooBig(name);
+    return await fs.readFile(name);
+  } catch (error) {
+    throw error instanceof QueryError ? error : cannotRead(name, error);
+  }
+}
+
+const scratch = new Uint8Array(LARGE);
+
+/**
+ * A file on a disk, read at once: ten thousand small ones would wait ten thousand times. Null for a large one.
+ * @throws QueryError where it cannot be read.
+ */
+export function readSmall(name: string): Uint8Array | null {
+  try {
+    const fd = openSync(name, 'r');
+    try {
+      let size = 0;
+      // What is not on a disk after all may come in pieces.
+      for (let more = -1; more !== 0; size += more) {
+        if (size === LARGE) return null;
+        more = readSync(fd, scratch, size, LARGE - size, null);
+      }
+      const bytes = Buffer.allocUnsafe(size);
+      bytes.set(scratch.subarray(0, size));
+      return bytes;
+    } finally {
+      closeSync(fd);
+    }
   } catch (error) {
     throw cannotRead(name, error);
   }
@@ -148,10 +188,15 @@ function walk(directory: string, above: readonly string[]): Found[] {
     return [{ name: directory, error: cannotRead(directory, error) }];
   }
   const found: Found[] = [];
+  const start = directory.replace(/\/+$/, '');
   for (const entry of entries) {
     if (entry.name.startsWith('.')) continue;
-    const path = `${directory.replace(/\/+$/, '')}/${entry.name}`;
+    const path = `${start}/${entry.name}`;
     try {
+      if (entry.isFile()) {
+        found.push({ name: path, isFile: true });
+        continue;
+      }
       const stat = statSync(path);
       if (stat.isDirectory()) found.push(...walk(path, [...above, real]));
       else found.push(check(path, stat));
@@ -164,7 +209,7 @@ function walk(directory: string, above: readonly string[]): Found[] {
 
 /** Refuses what would block for ever or has no end. */
 function check(path: string, stat: Stats): Found {
-  if (stat.isFile()) return { name: path, size: stat.size };
+  if (stat.isFile()) return { name: path, isFile: true };
   // What a shell puts in the place of <(command).
   if (stat.isFIFO() && /^\/(dev\/(fd\/|stdin$)|proc\/)/.test(path)) return { name: path };
   const kind = stat.isFIFO() ? 'a named pipe' : stat.isSocket() ? 'a socket' : 'a device';

@@ -1,10 +1,10 @@
 // Large files, compressed ones and standard input, piece by piece: what is in memory does not grow with them.
-import { closeSync, createReadStream, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, createReadStream, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { QueryError } from '../cpu/errors.ts';
-import type { Stream } from '../dialects/dialect.ts';
+import type { Input, Stream } from '../dialects/dialect.ts';
 import { MAX_LINE } from '../dialects/lines.ts';
-import type { Opened } from '../dialects/read.ts';
-import { concat, formatOf, growsPast, unpack } from './decompress.ts';
+import type { Opened, Unreadable } from '../dialects/read.ts';
+import { concat, decompress, formatOf, growsPast, unpack } from './decompress.ts';
 import {
   cannotRead,
   type Found,
@@ -12,13 +12,12 @@ import {
   MAX_BYTES,
   type Progress,
   read,
+  readSmall,
   tooBig,
 } from './inputs.ts';
 import { type Io, reasonOf } from './io.ts';
 import { SEGMENT } from './segments.ts';
 
-/** Smaller files are read as a whole. */
-const LARGE = 1024 * 1024;
 /** Threads take longer to start than to scan less. */
 const PARALLEL = 64 * 1024 * 1024;
 const HEAD = 64 * 1024;
@@ -31,16 +30,56 @@ export async function* openStreams(
   progress: Progress,
 ): AsyncGenerator<Opened> {
   const found = findInputs(paths);
-  const total = found.reduce((sum, file) => sum + (file.size ?? 0), 0);
+  // How much there is matters to one who watches: to ask takes as long as to read what is small.
+  const sizes = progress.load ? found.map(sizeOf) : [];
+  const total = sizes.reduce((sum, size) => sum + size, 0);
   let done = 0;
-  for (const file of found) {
+  for (const [i, file] of found.entries()) {
     progress(done, total);
-    if ((file.size ?? 0) >= PARALLEL) await progress.load?.();
-    const onward = (bytes: number) => progress(done + bytes, total);
-    yield* openOne(file, io, threads, onward);
-    done += file.size ?? 0;
+    const small = file.isFile ? openSmall(file.name) : null;
+    if (small !== null)
+      yield 'bytes' in small && formatOf(small.bytes) !== null ? await unpacked(small) : small;
+    else {
+      const size = sizes[i] ?? 0;
+      if (size >= PARALLEL) await progress.load?.();
+      const before = done;
+      yield* openOne(file, io, threads, (bytes) => progress(before + bytes, total));
+    }
+    done += sizes[i] ?? 0;
   }
   progress(total, total);
+}
+
+function sizeOf({ name, isFile }: Found): number {
+  try {
+    return isFile ? statSync(name).size : 0;
+  } catch {
+    // Why it cannot be read is said when it is read.
+    return 0;
+  }
+}
+
+/** A small file, or why it cannot be read; null for a large one. */
+function openSmall(name: string): Input | Unreadable | null {
+  try {
+    const bytes = readSmall(name);
+    return bytes && { name, bytes };
+  } catch (error) {
+    return unreadable(name, error);
+  }
+}
+
+async function unpacked({ name, bytes }: Input): Promise<Input | Unreadable> {
+  try {
+    return { name, bytes: await decompress(name, bytes, MAX_BYTES) };
+  } catch (error) {
+    return unreadable(name, error);
+  }
+}
+
+function unreadable(name: string, error: unknown): Unreadable {
+  if (error instanceof QueryError) return { name, error };
+  throw error;
 }
 
 async function* openOne(
@@ -49,7 +88,7 @@ async function* openOne(
   threads: number,
   progress: (bytes: number) => void,
 ): AsyncGenerator<Opened> {
-  if (file.error || (file.name !== '-' && (file.size ?? 0) < LARGE)) {
+  if (file.error || (file.name !== '-' && !file.isFile)) {
     yield await read(file, io);
     return;
   }
@@ -140,8 +179,7 @@ async function open(
     await input.begin();
     return input;
   } catch (error) {
-    if (error instanceof QueryError) return { name, error };
-    throw error;
+    return unreadable(name, error);
   }
 }
 
