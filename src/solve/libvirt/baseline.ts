@@ -62,9 +62,8 @@ function x86Baseline(
   { migratable = false, models = null, allowed = null }: Restriction,
 ): LibvirtCpu {
   const each = distinct(inputs);
-  refuseUnknown(map, inputs, each);
+  let common = commonRow(map, inputs, each);
   const vendor = commonVendor(map, each);
-  let common = commonRow(map, each);
   if (allowed) common = meet(common, map.narrow(allowed));
   if (isEmpty(common))
     throw new QueryError(
@@ -87,12 +86,7 @@ function x86Baseline(
 }
 
 /** libvirt stops at the first name that it does not know; here each is named, with the first host that has it. */
-function refuseUnknown(
-  map: LibvirtMap,
-  inputs: readonly CpuInput[],
-  each: readonly CpuInput[],
-): void {
-  if (each.every((input) => unknownIn(map, input).length === 0)) return;
+function refuseUnknown(map: LibvirtMap, inputs: readonly CpuInput[]): never {
   const found = new Map<string, Unknown & { readonly first: CpuInput; count: number }>();
   for (const first of inputs)
     for (const unknown of unknownIn(map, first)) {
@@ -119,41 +113,50 @@ const unknownIn = (map: LibvirtMap, { cpu }: CpuInput): Unknown[] => [
     .map(({ name }) => ({ kind: 'feature' as const, name })),
 ];
 
-/** What all of them have. */
-function commonRow(map: LibvirtMap, inputs: readonly CpuInput[]): Row {
-  let common = allBits(map, inputs[0]!);
-  for (let i = 1; i < inputs.length; i++) common = meet(common, allBits(map, inputs[i]!));
-  return common;
+/**
+ * What all of them have, by one of each that are equal.
+ * @throws QueryError with a line for each name that this libvirt does not know.
+ */
+function commonRow(map: LibvirtMap, inputs: readonly CpuInput[], each: readonly CpuInput[]): Row {
+  try {
+    let common = allBits(map, each[0]!);
+    for (let i = 1; i < each.length; i++) common = meet(common, allBits(map, each[i]!));
+    return common;
+  } catch (error) {
+    if (error instanceof QueryError) refuseUnknown(map, inputs);
+    throw error;
+  }
 }
 
 /** The first input, and of the others one for each CPU: what was read as another changes nothing. */
-function distinct([first, ...others]: readonly CpuInput[]): CpuInput[] {
+function distinct(inputs: readonly CpuInput[]): CpuInput[] {
   // Only the first is taken at its word about its vendor, so the same CPU further on says more.
   const seen = new Set<LibvirtCpu>();
-  return [first!, ...others.filter(({ cpu }) => !seen.has(cpu) && seen.add(cpu))];
+  return inputs.filter(({ cpu }, i) => i === 0 || (!seen.has(cpu) && seen.add(cpu)));
 }
 
 /** The vendor of all: the first CPU is taken at its word, the others are held against their models. */
 function commonVendor(map: LibvirtMap, inputs: readonly CpuInput[]): string | null {
   let vendor: string | null = null;
   let owner: CpuInput | null = null;
-  for (const [i, input] of inputs.entries()) {
-    const { where, cpu } = input;
+  for (let i = 0; i < inputs.length; i++) {
+    const input = inputs[i]!;
+    const { cpu } = input;
     const ofModel = i === 0 ? null : modelOf(map, input).vendor;
     if (cpu.vendor !== null && ofModel !== null && cpu.vendor !== ofModel)
       throw new QueryError(
-        `${where}: the vendor is "${cpu.vendor}", but model "${cpu.model}" is one of ${ofModel}'s`,
+        `${input.where}: the vendor is "${cpu.vendor}", but model "${cpu.model}" is one of ${ofModel}'s`,
       );
     const own = cpu.vendor ?? ofModel;
     if (own === null) continue;
     if (owner === null) {
       if (!map.hasVendor(own))
-        throw new QueryError(`${where}: ${map.stack} knows no CPU vendor "${own}"`);
+        throw new QueryError(`${input.where}: ${map.stack} knows no CPU vendor "${own}"`);
       vendor = own;
       owner = input;
     } else if (own !== vendor)
       throw new QueryError(
-        `${where}: its CPU is one of ${own}'s, that of ${owner.where} one of ${vendor}'s; a guest cannot have both`,
+        `${input.where}: its CPU is one of ${own}'s, that of ${owner.where} one of ${vendor}'s; a guest cannot have both`,
       );
   }
   return vendor;

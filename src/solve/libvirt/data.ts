@@ -65,9 +65,10 @@ export const guestStub = (arch: string | null, fallback: LibvirtCpu['fallback'])
 export const hostStub = (arch: string): LibvirtCpu => ({ ...UNSAID, type: 'host', arch });
 
 /** @throws QueryError for a model that this libvirt does not know. */
-export function modelOf(map: LibvirtMap, { where, cpu }: CpuInput): MapModel {
-  const model = map.model(cpu.model!);
-  if (!model) throw new QueryError(unknownName(map, where, 'model', cpu.model!));
+export function modelOf(map: LibvirtMap, input: CpuInput): MapModel {
+  const { model: name } = input.cpu;
+  const model = map.model(name!);
+  if (!model) throw new QueryError(unknownName(map, input.where, 'model', name!));
   return model;
 }
 
@@ -89,11 +90,11 @@ export function featureOf(map: LibvirtMap, where: string, name: string): MapFeat
 
 /** All that a definition gives: its model, plus what it requires or forces, less what it disables or forbids. */
 export function allBits(map: LibvirtMap, input: CpuInput): Row {
-  const { cpu, where } = input;
+  const { cpu } = input;
   const row = cpu.model === null ? emptyRow(map.bits) : modelOf(map, input).features.slice();
   for (const { name, policy } of cpu.features) {
     if (policy === 'optional') continue;
-    const { id } = featureOf(map, where, name);
+    const { id } = map.feature(name) ?? featureOf(map, input.where, name);
     if (policy === 'disable' || policy === 'forbid') clearBit(row, id);
     else setBit(row, id);
   }
