@@ -12,6 +12,9 @@ export function formatOf(bytes: Uint8Array): Format | null {
   return null;
 }
 
+/** Bytes of a piece: each waits for its turn among the events once. */
+const PIECE = 64 * 1024;
+
 class TooBig extends Error {}
 
 /**
@@ -61,12 +64,13 @@ export async function* unpack(
 ): AsyncGenerator<Uint8Array> {
   try {
     const zlib = (await import('node:zlib')) as unknown as {
-      createGunzip(): NodeJS.ReadWriteStream;
-      createZstdDecompress?(): NodeJS.ReadWriteStream;
+      createGunzip(options: { chunkSize: number }): NodeJS.ReadWriteStream;
+      createZstdDecompress?(options: { chunkSize: number }): NodeJS.ReadWriteStream;
     };
     if (format === 'zstd' && !zlib.createZstdDecompress) return yield* unzstdPieces(source);
     const { pipeline, Readable } = await import('node:stream');
-    const unpacker = format === 'gzip' ? zlib.createGunzip() : zlib.createZstdDecompress!();
+    const how = { chunkSize: PIECE };
+    const unpacker = format === 'gzip' ? zlib.createGunzip(how) : zlib.createZstdDecompress!(how);
     // What goes wrong comes out where the bytes come out.
     pipeline(Readable.from(source), unpacker, () => {});
     yield* unpacker as unknown as AsyncIterable<Uint8Array>;
