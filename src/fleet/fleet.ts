@@ -56,22 +56,27 @@ export interface FleetOptions {
 export class HostSet implements Iterable<number> {
   readonly length: number;
   readonly #fleet: Fleet;
-  readonly #kinds: ReadonlySet<number>;
+  /** 1 for each kind that is in it. */
+  readonly #kinds: Uint8Array;
 
-  constructor(fleet: Fleet, kinds: ReadonlySet<number>) {
+  constructor(fleet: Fleet, kinds: Iterable<number>) {
     this.#fleet = fleet;
-    this.#kinds = kinds;
+    this.#kinds = new Uint8Array(fleet.kinds.length);
     let length = 0;
-    for (const kind of kinds) length += fleet.kindWeights[kind]!;
+    for (const kind of kinds) {
+      if (this.hasKind(kind)) continue;
+      this.#kinds[kind] = 1;
+      length += fleet.kindWeights[kind]!;
+    }
     this.length = length;
   }
 
   hasKind(kind: number): boolean {
-    return this.#kinds.has(kind);
+    return this.#kinds[kind] === 1;
   }
 
   *[Symbol.iterator](): Generator<number> {
-    for (const [i, kind] of this.#fleet.kindOfMember.entries()) if (this.#kinds.has(kind)) yield i;
+    for (const [i, kind] of this.#fleet.kindOfMember.entries()) if (this.hasKind(kind)) yield i;
   }
 }
 
@@ -249,16 +254,17 @@ export class Fleet {
   /** The hosts of these classes. */
   membersOf(classes: Iterable<number>): HostSet {
     this.#kindsOf ??= this.#byClass();
-    const kinds = new Set<number>();
-    for (const index of classes) for (const kind of this.#kindsOf[index]!) kinds.add(kind);
+    const kinds: number[] = [];
+    for (const index of classes) for (const kind of this.#kindsOf[index]!) kinds.push(kind);
     return new HostSet(this, kinds);
   }
 
   /** The hosts of the kinds that a test holds for. */
   hostsWhere(keep: (kind: Kind, index: number) => boolean): HostSet {
-    const kinds = new Set<number>();
-    for (const [i, kind] of this.kinds.entries()) if (keep(kind, i)) kinds.add(i);
-    return new HostSet(this, kinds);
+    return new HostSet(
+      this,
+      [...this.kinds.keys()].filter((i) => keep(this.kinds[i]!, i)),
+    );
   }
 
   /** The kinds of each class. */

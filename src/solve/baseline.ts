@@ -151,7 +151,11 @@ function holds(line: Line): Hold[] {
     .map(({ classes, features }) => {
       const without = fleet.narrow(tally.offeredWithout(classes));
       const then = draw(fleet.catalog, namer, outside, without);
-      const lists = modelLists(fleet.classes.filter((_, i) => !classes.has(i)));
+      // Most fleets list no models: then there is nothing to look for in each class.
+      const lists =
+        naming.lists.length === 0
+          ? naming.lists
+          : modelLists(fleet.classes.filter((_, i) => !classes.has(i)));
       const model = nameOf(namer, then.features, { ...naming, lists });
       return {
         ...fleet.list(fleet.membersOf(classes)),

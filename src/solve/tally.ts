@@ -29,6 +29,7 @@ export class Tally {
   /** By feature that some host leaves open: the classes that leave it open. */
   readonly #open = new Map<number, number[]>();
   readonly #have: ArrayLike<number>;
+  #lackers: readonly Grouped[] | undefined;
 
   /** `outside`: features that no answer counts, in the catalog's width. */
   constructor(fleet: Fleet, outside: Row) {
@@ -75,8 +76,9 @@ export class Tally {
   }
 
   /** Lost features by the very classes that lack them. */
-  lackers(): Grouped[] {
-    return this.#byClasses(this.#lacking);
+  lackers(): readonly Grouped[] {
+    this.#lackers ??= this.#byClasses(this.#lacking);
+    return this.#lackers;
   }
 
   /** Features that no host is known to lack, by the very classes that leave them open. */
@@ -91,7 +93,8 @@ export class Tally {
       const open = this.#open.get(id) ?? [];
       if (
         lacking.length + open.length <= classes.size &&
-        [...lacking, ...open].every((c) => classes.has(c))
+        lacking.every((c) => classes.has(c)) &&
+        open.every((c) => classes.has(c))
       )
         regained.push(id);
     }
