@@ -198,15 +198,29 @@ function shuffled(dir: string, hosts: number, rounds: number): void {
 }
 
 function cpuinfo(dir: string, rounds: number): void {
-  const file = synth(join(dir, 'cpuinfo.txt'), 400_000, '--to', 'cpuinfo');
-  const best = race(
-    [
-      { name: 'plimsoll', command: ask(file), node: true },
-      { name: 'split + Set', command: peer('cpuinfo-set', file), node: true },
-    ],
-    rounds,
-  );
-  report('/proc/cpuinfo', best, bytesOf(file), 'plimsoll');
+  for (const [hosts, processors] of [
+    [15_000, 64],
+    [900_000, 1],
+  ] as const) {
+    const file = join(dir, `cpuinfo-${processors}.txt`);
+    synth(file, hosts, '--to', 'cpuinfo', '--processors', `${processors}`);
+    const best = race(
+      [
+        { name: 'plimsoll', command: ask(file), node: true },
+        { name: 'plimsoll, 1 thread', command: ask('--threads', '1', file), node: true },
+        { name: 'split + Set', command: peer('cpuinfo-set', file), node: true },
+      ],
+      rounds,
+    );
+    const answer = JSON.parse(best.get('plimsoll')!.stdout);
+    const { hosts: blocks, features } = JSON.parse(best.get('split + Set')!.stdout);
+    if (answer.hosts * processors !== blocks)
+      throw new Error(`${answer.hosts} hosts, not ${hosts}`);
+    for (const { feature, have } of answer.lost)
+      if (feature in features && have * processors !== features[feature])
+        throw new Error(`${feature}: we count ${have}, the peer ${features[feature]}`);
+    report(`/proc/cpuinfo, ${processors} to a host`, best, bytesOf(file), 'plimsoll');
+  }
 }
 
 function libvirt(dir: string, documents: number, rounds: number): void {
