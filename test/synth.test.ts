@@ -59,6 +59,27 @@ test('every language can be read, one host each', async () => {
   }
 });
 
+test('processors of a host differ as real ones do, and in nothing that is read', async () => {
+  for (const processors of [1, 2, 7, 64]) {
+    const text = make({ to: 'cpuinfo', hosts: 20, processors });
+    const blocks = text.trimEnd().split('\n\n');
+    assert.is(blocks.length, 20 * processors);
+    const values = (key: string) =>
+      blocks
+        .slice(0, processors)
+        .map((block) => new RegExp(`^${key}\\s*: (.*)$`, 'm').exec(block)![1]);
+    for (const key of ['processor', 'cpu MHz', 'apicid'])
+      assert.is(new Set(values(key)).size, processors, `${processors}: ${key}`);
+    assert.is(new Set(values('flags')).size, 1);
+    const fleet = await fleetOf(text);
+    assert.is(fleet.hosts, 20);
+    assert.equal(
+      [...fleet.members].flatMap((m) => m.notes),
+      [],
+    );
+  }
+});
+
 test('no hosts are no text, or an empty list of them', () => {
   assert.is(make({ hosts: 0 }), '');
   assert.is(make({ hosts: 0, to: 'libvirt' }), '<hosts>\n</hosts>\n');
