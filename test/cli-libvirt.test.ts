@@ -322,6 +322,16 @@ test('decodes a POWER host by its version register', async () => {
     [own.arch, own.definitions.libvirt.name, own.fallback, own.signature, own.candidates],
     ['ppc64', 'POWER9', 'forbid', null, []],
   );
+  const older = file('older', processor(0, '004d 0200').replace('POWER9', 'POWER8'));
+  const compared = await json('compare', power, older);
+  assert.equal(
+    [compared.verdict, compared.cpus[0].reasons],
+    [
+      'incompatible',
+      ['it is POWER8, the host POWER9, and features of ppc64 are known by such names alone'],
+    ],
+  );
+  assert.is((await json('compare', power, power)).verdict, 'identical');
   const offered = await run('decode', '--as', 'guest', power, '--models', 'POWER8');
   assert.equal(
     [offered.status, offered.stderr],

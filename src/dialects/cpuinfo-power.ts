@@ -7,6 +7,9 @@ import type { Block } from './cpuinfo-blocks.ts';
 
 const VERSION = /\(pvr ([0-9a-f]{4}) ([0-9a-f]{4})\)$/i;
 
+/** What the kernel calls it: `POWER9 (raw), altivec supported`. */
+const NAME = /^[^\s,(]+/;
+
 /** The processor version register of a processor, or null where it is none of POWER. */
 export function pvrOf({ fields }: Block): number | null {
   const found = VERSION.exec(fields.get('revision') ?? '');
@@ -36,6 +39,7 @@ export function describePower(
     // None of the catalog's features is one of POWER.
     known: rowOf(catalog.bits, catalog.features.keys()),
     pvr,
+    model: { name: NAME.exec(blocks[0]!.fields.get('cpu') ?? '')?.[0] ?? 'POWER', known: false },
     notes: [
       {
         code: 'no-catalog',

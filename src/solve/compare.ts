@@ -6,6 +6,8 @@ import type { Comparison, Finding, Verdict } from './answer.ts';
 import { splitFindings } from './findings.ts';
 import { outside } from './safe.ts';
 
+const X86: ReadonlySet<string> = new Set(['x86_64', 'i686']);
+
 const VERDICTS: readonly Verdict[] = ['identical', 'superset', 'incompatible'];
 
 /** One CPU with the names that its catalog lacks, as a comparison sees it. */
@@ -92,6 +94,8 @@ function compareOne(fleet: Fleet, host: Side, cpu: Side): Comparison['cpus'][num
   const bits = cpu.facts.view === 'guest' ? cpu.facts.physBits : null;
   if (bits !== null && host.facts.physBits !== null && bits > host.facts.physBits)
     reasons.push(`it has ${bits} physical address bits, the host ${host.facts.physBits}`);
+  const otherName = nameDifference(host, cpu);
+  if (otherName) reasons.push(otherName);
   const layout = xsaveDifference(fleet, host, cpu, needs);
   if (layout) reasons.push(layout);
   if (reasons.length === 0 && cpu.member.element?.match === 'strict' && extra.length > 0)
@@ -107,6 +111,15 @@ function policyRows({ catalog }: Fleet, { element }: Member): { optional: Row; f
       f.policy === policy ? (catalog.findLibvirt(f.name)?.name ?? []) : [],
     );
   return { optional: catalog.row(named('optional')), forbid: catalog.row(named('forbid')) };
+}
+
+/** Beside x86 the catalog knows no features, so CPUs of two names may differ in any of them. */
+function nameDifference(host: Side, cpu: Side): string | null {
+  if (X86.has(host.facts.arch)) return null;
+  const [there, here] = [host, cpu].map(({ member }) => member.model?.name ?? 'of no named model');
+  return there === here
+    ? null
+    : `it is ${here}, the host ${there}, and features of ${host.facts.arch} are known by such names alone`;
 }
 
 function xsaveDifference({ catalog }: Fleet, host: Side, cpu: Side, needs: Row): string | null {
