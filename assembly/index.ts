@@ -16,6 +16,7 @@ export {
 } from './blocks';
 export { intern, internTableSize } from './classes';
 export { counts, countsScratchSize, weightedCounts } from './counts';
+export { follow, followBegin, followSize, followStart } from './elements';
 export { bestSplits, searchScratchSize, searchSplit, worthOfSubsets } from './groups';
 export { scanForget, scanOutput, scanSize, scanStart } from './kinds';
 export { heapBase } from './memory';

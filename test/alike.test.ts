@@ -306,7 +306,8 @@ for (const [build, binary] of Object.entries({ debug, release }))
         const numbers: number[] = [];
         for (let at = 0, i = 0; ; i++) {
           const size = cutter.put(bytes.subarray(at, at + (sizes[i % (sizes.length + 1)] ?? 9)));
-          numbers.push(...cutter.cut(size)!);
+          assert.ok(cutter.cut(size));
+          numbers.push(...cutter.row);
           at += size;
           if (size === 0) break;
         }

@@ -1,33 +1,70 @@
 // XML text cut before each `<` by the core: what stands between two of them, a stretch, is a number, the same for
-// equal ones. What is done with each distinct stretch is up to whoever asks.
+// equal ones. Told what each stretch is, the core follows them to the elements that are asked for.
 import { type Arena, type Block, sharedArena } from './arena.ts';
 
 /** Bytes that are cut at once: their numbers stay in the cache. */
 const CHUNK = 256 * 1024;
-/** No stretch of a description is as long. */
+/** No stretch of a description is as long, and no element of one has as many. */
 const MAX_STRETCH = CHUNK;
+const MAX_ROW = 1 << 20;
+const MAX_STRETCHES = 1 << 17;
 const WINDOW = CHUNK + MAX_STRETCH;
 /** The core looks this far past the end. */
 const BEYOND = 64;
 const LESS = 0x3c;
+/** Instead of a number. */
+const NONE = 0xffffffff;
+/** What the core puts out for an element, which has four bytes at least. */
+const WORDS = 5;
+
+/** An element that is complete: the row of its stretches begins and ends here, without the one that closes it. */
+export interface Followed {
+  readonly start: number;
+  readonly end: number;
+  readonly line: number;
+  /** Whether no other element is around it. */
+  readonly isRoot: boolean;
+  /** The same for equal rows; null where no more are remembered. */
+  readonly number: number | null;
+}
 
 export class Cutter {
   readonly #arena: Arena;
   readonly #block: Block;
+  // Where the parts of the block are: first the cutter's tables.
+  readonly #follower: number;
+  readonly #codes: number;
+  readonly #row: number;
+  readonly #elements: number;
   readonly #window: number;
-  readonly #out: number;
   readonly #names: Uint8Array;
   #view = new Uint8Array(0);
   /** Bytes at the window's start that are not cut yet: the beginning of a stretch. */
   #left = 0;
+  /** Stretches at the row's start, of an element that is open, and those that were cut after them. */
+  #kept = 0;
+  #cut = 0;
 
-  /** `names` are of tags whose digits do not count: in quotes each number is 0, and behind the tag there is none. */
+  /**
+   * `names` are of tags whose digits do not count: in quotes each number is 0, and within the element there is none.
+   */
   constructor(names: readonly string[], arena: Arena = sharedArena()) {
-    const size = arena.core.cutSize() >>> 0;
+    const { core } = arena;
+    const sizes = [
+      core.cutSize() >>> 0,
+      core.followSize() >>> 0,
+      4 * MAX_STRETCHES,
+      4 * (MAX_ROW + WINDOW),
+      WORDS * WINDOW,
+      WINDOW + BEYOND,
+    ].map((size) => Math.ceil(size / 64) * 64);
     this.#arena = arena;
-    this.#block = arena.allocate(size + WINDOW + BEYOND + 4 * WINDOW);
-    this.#window = this.#block.at + size;
-    this.#out = this.#window + WINDOW + BEYOND;
+    this.#block = arena.allocate(sizes.reduce((sum, size) => sum + size, 0));
+    let at = this.#block.at;
+    [this.#follower, this.#codes, this.#row, this.#elements, this.#window] = sizes.map((size) => {
+      at += size;
+      return at;
+    }) as [number, number, number, number, number];
     this.#names = new TextEncoder().encode(names.map((name) => `${name}\0`).join(''));
     this.forget();
   }
@@ -37,15 +74,25 @@ export class Cutter {
     return this.#arena.words[(this.#block.at >>> 2) + 1]!;
   }
 
-  /** Forgets all stretches; their numbers are given anew. */
-  forget(): void {
-    this.#bytes(this.#window, this.#names.length).set(this.#names);
-    this.#arena.core.cutStart(this.#block.at, this.#window, this.#names.length);
+  /** The row of stretches that is followed, in a view that holds until memory grows. */
+  get row(): Uint32Array {
+    return this.#arena.words.subarray(this.#row >>> 2, (this.#row >>> 2) + this.#kept + this.#cut);
   }
 
-  /** Makes ready for another text. */
-  begin(): void {
+  /** Forgets all stretches and elements; their numbers are given anew. */
+  forget(): void {
+    const { core } = this.#arena;
+    this.#bytes(this.#window, this.#names.length).set(this.#names);
+    core.cutStart(this.#block.at, this.#window, this.#names.length);
+    core.followStart(this.#follower);
+  }
+
+  /** Makes ready for another text, whose first `<` is on this line. */
+  begin(line: number): void {
     this.#left = 0;
+    this.#kept = 0;
+    this.#cut = 0;
+    this.#arena.core.followBegin(this.#follower, line);
   }
 
   /** Where the next bytes go: write there, then say how many to `cut`. A text begins with `<`. */
@@ -61,25 +108,26 @@ export class Cutter {
   }
 
   /**
-   * The numbers of the stretches that end within what was written to `room`, in a view that holds until the next
-   * call; no more bytes end the text, and its last stretch. Null where a stretch is too long or there are too many
-   * distinct ones.
+   * Puts the stretches that end within what was written to `room` behind the row; no more bytes end the text, and its
+   * last stretch. False where a stretch or a row is too long, or there are too many distinct ones.
    */
-  cut(bytes: number): Uint32Array | null {
+  cut(bytes: number): boolean {
     const { core } = this.#arena;
     const filled = this.#left + bytes;
     const window = this.#whole;
     const end = bytes === 0 ? filled : Math.max(0, window.lastIndexOf(LESS, filled - 1));
-    if (filled - end > MAX_STRETCH) return null;
     this.#left = filled - end;
-    if (end === 0) return new Uint32Array(0);
+    this.#cut = 0;
+    if (this.#left > MAX_STRETCH || this.#kept > MAX_ROW) return false;
+    if (end === 0) return true;
     const after = window[end]!;
     window[end] = LESS;
-    const count = core.cut(this.#block.at, this.#out, this.#window, this.#window + end) >>> 0;
+    const out = this.#row + 4 * this.#kept;
+    this.#cut = core.cut(this.#block.at, out, this.#window, this.#window + end) >>> 0;
     const stopped = this.#arena.words[this.#block.at >>> 2]! - this.#window;
     window[end] = after;
     window.copyWithin(0, end, filled);
-    return stopped < end ? null : new Uint32Array(core.memory.buffer, this.#out, count);
+    return stopped === end;
   }
 
   /** The text of each distinct stretch from a number on; null for one that is not UTF-8. */
@@ -105,9 +153,58 @@ export class Cutter {
     return texts;
   }
 
+  /** Says what stretches are, from a number on; each must be told before it is followed. */
+  tell(from: number, codes: readonly number[]): void {
+    this.#arena.words.set(codes, (this.#codes >>> 2) + from);
+  }
+
+  /**
+   * Follows what was cut last and hands over elements that are complete. False where `take` is not content, or
+   * elements are not as they ought to be: closed in order, and all text within one.
+   */
+  follow(take: (element: Followed) => boolean): boolean {
+    const { core } = this.#arena;
+    const end = this.#kept + this.#cut;
+    const count =
+      core.follow(this.#follower, this.#codes, this.#row, this.#kept, end, this.#elements) >>> 0;
+    if (count === NONE) return false;
+    const at = this.#elements >>> 2;
+    const words = this.#arena.words.slice(at, at + WORDS * count);
+    for (let i = 0; i < words.length; i += WORDS) {
+      const number = words[i + 4]!;
+      const element = {
+        start: words[i]!,
+        end: words[i + 1]!,
+        line: words[i + 2]!,
+        isRoot: words[i + 3] === 1,
+        number: number === NONE ? null : number,
+      };
+      if (!take(element)) return false;
+    }
+    this.#keep(end);
+    return true;
+  }
+
+  /** How deep in elements the text is so far. */
+  get depth(): number {
+    return this.#arena.words[this.#follower >>> 2]!;
+  }
+
   /** Gives the memory back; nothing may be cut afterwards. */
   free(): void {
     this.#arena.free(this.#block);
+  }
+
+  /** Leaves the row of an element that is open, if there is one that was asked for. */
+  #keep(end: number): void {
+    const { words } = this.#arena;
+    const header = this.#follower >>> 2;
+    this.#cut = 0;
+    this.#kept = words[header + 2] === NONE ? 0 : end - words[header + 4]!;
+    if (this.#kept === 0) return;
+    const row = this.#row >>> 2;
+    words.copyWithin(row, row + end - this.#kept, row + end);
+    words[header + 4] = 0;
   }
 
   /** The window, and a byte behind it; memory that grew is another buffer. */

@@ -83,6 +83,17 @@ export interface Core {
   cutStart(state: number, names: number, size: number): void;
   cut(state: number, out: number, from: number, end: number): number;
   cutEntries(state: number): number;
+  followSize(): number;
+  followStart(state: number): void;
+  followBegin(state: number, line: number): void;
+  follow(
+    state: number,
+    codes: number,
+    row: number,
+    first: number,
+    end: number,
+    out: number,
+  ): number;
 }
 
 // Only the debug build imports this, and only for a caller's bug.

@@ -2,13 +2,22 @@
 // What the library does not take by itself is odd, and who meets it leaves the whole document to the library.
 import { withoutDeclarations, type XmlElement } from './xml.ts';
 
-export const OPEN = 0;
-export const CLOSE = 1;
+// What a stretch is, in one number, which the core is told (assembly/elements.ts): the kind of tag, whether more than
+// space follows it, whether its element is asked for, how many lines end in it, and the number of its name.
+const KIND = 7;
+const OPEN = 0;
+const CLOSE = 1;
 /** An element that ends where it begins. */
-export const LEAF = 2;
+const LEAF = 2;
 /** A comment or a declaration: no tag, but text may follow. */
 const NO_TAG = 3;
-export const ODD = 4;
+const ODD = 4;
+const HAS_TEXT = 8;
+const IS_ASKED = 16;
+const LINES_SHIFT = 5;
+const MAX_LINES = 0x7ff;
+const NAME_SHIFT = 16;
+const MAX_NAMES = 0xffff;
 
 /** Stands behind each stretch that the library is given, so that all text before it is told. */
 const END = '<end/>';
@@ -38,16 +47,14 @@ interface Told {
 
 export class Tags {
   // By the number of a stretch.
-  readonly kinds: number[] = [];
-  /** The number of the tag's name, or -1. */
-  readonly names: number[] = [];
-  /** Ends of lines. */
-  readonly lines: number[] = [];
+  /** What each is. */
+  readonly codes: number[] = [];
   /** What follows the tag, unless it is blank. */
-  readonly texts: string[] = [];
+  readonly #texts: string[] = [];
   readonly #attributes: XmlElement['attributes'][] = [];
   /** The element that is the same wherever the stretch stands. */
   readonly #shared: (Growing | undefined)[] = [];
+  readonly #isAsked: readonly string[];
   readonly #isShared: readonly string[];
 
   /** A stretch with one number by what is around that. */
@@ -61,35 +68,25 @@ export class Tags {
   readonly #library: Library;
 
   /** An element of a name that is `shared`, if it has no children, is one object that has no line. */
-  static async load(shared: readonly string[]): Promise<Tags> {
+  static async load(asked: readonly string[], shared: readonly string[]): Promise<Tags> {
     const { SaxesParser } = await import('./saxes.ts');
-    return new Tags(shared, new Library(() => new SaxesParser({ fragment: true, xmlns: false })));
+    const library = new Library(() => new SaxesParser({ fragment: true, xmlns: false }));
+    return new Tags(asked, shared, library);
   }
 
-  private constructor(shared: readonly string[], library: Library) {
+  private constructor(asked: readonly string[], shared: readonly string[], library: Library) {
+    this.#isAsked = asked;
     this.#isShared = shared;
     this.#library = library;
   }
 
   get length(): number {
-    return this.kinds.length;
-  }
-
-  /** The number of a name. */
-  name(spelling: string): number {
-    let number = this.#numbers.get(spelling);
-    if (number === undefined) {
-      number = this.#spellings.push(spelling) - 1;
-      this.#numbers.set(spelling, number);
-    }
-    return number;
+    return this.codes.length;
   }
 
   /** Forgets all stretches, but no name. */
   clear(): void {
-    const { kinds, names, lines, texts } = this;
-    for (const list of [kinds, names, lines, texts, this.#attributes, this.#shared])
-      list.length = 0;
+    for (const list of [this.codes, this.#texts, this.#attributes, this.#shared]) list.length = 0;
     this.#numbered.clear();
   }
 
@@ -100,7 +97,8 @@ export class Tags {
     if (like) {
       // It says the same but for the number: digits stand for themselves everywhere.
       const attributes = { [like.attribute]: number[2]! };
-      this.#push(this.kinds[like.stretch]!, like.name, attributes, '', this.lines[like.stretch]!);
+      const lines = (this.codes[like.stretch]! >>> LINES_SHIFT) & MAX_LINES;
+      this.#push(LEAF, like.name, attributes, '', lines);
       return;
     }
     const closed = stretch === null ? undefined : CLOSES.exec(stretch)?.[1];
@@ -130,20 +128,20 @@ export class Tags {
    * beside children is left out; null where more than that stands on both sides of a child.
    */
   element(stretches: ArrayLike<number>, from: number, to: number, line: number): XmlElement | null {
-    const { kinds, names, lines, texts } = this;
+    const { codes } = this;
     const open: Growing[] = [];
     let root: Growing | undefined;
     let parent: Growing | undefined;
     for (let i = from; i < to; i++) {
       const stretch = stretches[i]!;
-      const kind = kinds[stretch]!;
-      const text = texts[stretch]!;
+      const code = codes[stretch]!;
+      const kind = code & KIND;
       if (kind === OPEN || kind === LEAF) {
         const element: Growing = this.#shared[stretch] ?? {
-          name: this.#spellings[names[stretch]!]!,
+          name: this.#spellings[code >>> NAME_SHIFT]!,
           attributes: this.#attributes[stretch]!,
           children: kind === OPEN ? [] : NO_CHILDREN,
-          text: kind === OPEN ? text : '',
+          text: kind === OPEN ? this.#texts[stretch]! : '',
           line,
         };
         parent?.children.push(element);
@@ -156,10 +154,10 @@ export class Tags {
         open.pop();
         parent = open.at(-1);
       }
-      line += lines[stretch]!;
-      if (text === '' || kind === OPEN || parent === undefined) continue;
+      line += (code >>> LINES_SHIFT) & MAX_LINES;
+      if ((code & HAS_TEXT) === 0 || kind === OPEN || parent === undefined) continue;
       if (parent.text !== '') return null;
-      parent.text = text;
+      parent.text = this.#texts[stretch]!;
     }
     return root ?? null;
   }
@@ -171,16 +169,32 @@ export class Tags {
     text: string,
     lines: number,
   ): void {
-    this.kinds.push(kind);
-    this.names.push(name === null ? -1 : this.name(name));
-    this.lines.push(lines);
-    this.texts.push(text);
+    const number = name === null ? 0 : this.#number(name);
+    this.codes.push(
+      lines > MAX_LINES || number > MAX_NAMES
+        ? ODD
+        : kind |
+            (text === '' ? 0 : HAS_TEXT) |
+            (name !== null && this.#isAsked.includes(name) ? IS_ASKED : 0) |
+            (lines << LINES_SHIFT) |
+            (number << NAME_SHIFT),
+    );
+    this.#texts.push(text);
     this.#attributes.push(attributes);
     this.#shared.push(
       kind === LEAF && this.#isShared.includes(name!)
         ? { name: name!, attributes, children: NO_CHILDREN, text: '', line: 0 }
         : undefined,
     );
+  }
+
+  #number(name: string): number {
+    let number = this.#numbers.get(name);
+    if (number === undefined) {
+      number = this.#spellings.push(name) - 1;
+      this.#numbers.set(name, number);
+    }
+    return number;
   }
 }
 
