@@ -58,13 +58,12 @@ export async function readHosts(
   options: HostOptions,
 ): Promise<Fleet> {
   const { paths, processors } = asked(catalog, inputs, options);
+  const progress = progressOn(io.stderr, options.quiet ?? false, 'bytes');
+  const opened = openStreams(paths, io, threadsOf(options), progress);
+  // Ten thousand files would go through a second generator for nothing.
+  if (processors.length === 0) return hostsOf(catalog, io, opened, options);
   async function* all() {
-    yield* openStreams(
-      paths,
-      io,
-      threadsOf(options),
-      progressOn(io.stderr, options.quiet ?? false, 'bytes'),
-    );
+    yield* opened;
     yield* processors;
   }
   return hostsOf(catalog, io, all(), options);

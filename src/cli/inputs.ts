@@ -4,6 +4,7 @@ import {
   closeSync,
   type Dirent,
   promises as fs,
+  fstatSync,
   openSync,
   readdirSync,
   readSync,
@@ -113,7 +114,9 @@ async function readFile({ name, isFile }: Found): Promise<Uint8Array> {
   }
 }
 
-const scratch = new Uint8Array(LARGE);
+/** Small files one after another: an array of its own for each would cost as much as reading it. */
+let shelf = new Uint8Array(0);
+let used = 0;
 
 /**
  * A file on a disk, read at once: ten thousand small ones would wait ten thousand times. Null for a large one.
@@ -123,15 +126,19 @@ export function readSmall(name: string): Uint8Array | null {
   try {
     const fd = openSync(name, 'r');
     try {
-      let size = 0;
-      // What is not on a disk after all may come in pieces.
-      for (let more = -1; more !== 0; size += more) {
-        if (size === LARGE) return null;
-        more = readSync(fd, scratch, size, LARGE - size, null);
+      const { size } = fstatSync(fd);
+      // What the system makes up while it is read has no size.
+      const most = size || LARGE;
+      if (size >= LARGE) return null;
+      if (used + most > shelf.length) {
+        shelf = Buffer.allocUnsafeSlow(LARGE);
+        used = 0;
       }
-      const bytes = Buffer.allocUnsafe(size);
-      bytes.set(scratch.subarray(0, size));
-      return bytes;
+      const start = used;
+      let more = 1;
+      for (; more > 0 && used < start + most; used += more)
+        more = readSync(fd, shelf, used, start + most - used, null);
+      return used - start === LARGE ? null : shelf.subarray(start, used);
     } finally {
       closeSync(fd);
     }

@@ -180,11 +180,9 @@ export async function readFleet(
   let hosts = 0;
   const enter = (input: string, found: readonly Description[]): void => {
     const all = found.map(placed);
-    const batch = batchOf(
-      all.map((host) => host.name),
-      all.map((host) => host.kind),
-    );
-    gatherer.add(input, [{ ...batch, ascending: false }]);
+    const names = all.map((host) => host.name);
+    const kinds = all.map((host) => host.kind);
+    gatherer.add(input, [{ ...batchOf(names, kinds), ascending: false }]);
     hosts += all.length;
   };
   for await (const input of inputs) {

@@ -200,6 +200,15 @@ export class Gatherer {
       arrivals.map((batch) => ({ input: name, batch })),
     );
     if (all.every(({ batch }) => batch.ids.length === 0)) {
+      // Files of a host each are one batch: ten thousand would have to be gone through one by one.
+      if (all.every(({ batch }) => batch.kinds.length === 1)) {
+        const ids = hostIds(all.map(({ input }) => ({ input, host: null })));
+        const batch = batchOf(
+          ids,
+          all.map((one) => one.batch.kinds[0]!),
+        );
+        return { named: [{ input: '', batch }], explicit: false };
+      }
       const ids = numberedIds(
         all.map(({ input, batch }) => ({ input, hosts: batch.kinds.length })),
       );

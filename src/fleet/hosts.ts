@@ -17,6 +17,8 @@ export interface Batch {
 export const GONE = 0xffffffff;
 
 const utf8 = new TextDecoder();
+const encoder = new TextEncoder();
+const NO_IDS = new Uint8Array(0);
 
 export function idAt({ ids, ends }: Batch, i: number): string {
   const start = i === 0 ? 0 : ends[i - 1]!;
@@ -25,14 +27,14 @@ export function idAt({ ids, ends }: Batch, i: number): string {
 
 /** A batch of hosts whose names are at hand as strings. */
 export function batchOf(ids: readonly string[], kinds: ArrayLike<number>): Batch {
-  const bytes = new TextEncoder().encode(ids.join(''));
+  const text = ids.join('');
   const ends = new Uint32Array(ids.length);
   let end = 0;
-  for (const [i, id] of ids.entries()) {
-    end += byteLength(id);
+  for (let i = 0; i < ids.length; i++) {
+    end += byteLength(ids[i]!);
     ends[i] = end;
   }
-  return { ids: bytes, ends, kinds: Uint32Array.from(kinds) };
+  return { ids: text === '' ? NO_IDS : encoder.encode(text), ends, kinds: new Uint32Array(kinds) };
 }
 
 function byteLength(text: string): number {

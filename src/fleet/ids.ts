@@ -84,10 +84,25 @@ function numbered(name: string, before: number, hosts: number): Numbered {
   return { ids: ids.subarray(0, end), ends, ascending: true };
 }
 
+/** The last part of each path by its input, as long as they differ. */
+function lastParts(paths: readonly string[], inputs: readonly string[]): Map<string, string> {
+  const names = new Map<string, string>();
+  const seen = new Set<string>();
+  for (const [i, path] of paths.entries()) {
+    const name = path.slice(path.lastIndexOf('/') + 1);
+    if (name === '' || name === '.' || seen.has(name)) break;
+    seen.add(name);
+    names.set(inputs[i]!, name);
+  }
+  return names;
+}
+
 function shortNames(inputs: readonly string[]): Map<string, string> {
   const bare = (path: string) =>
     path === '-' ? 'stdin' : path.replace(COMPRESSION, '').replace(DIALECT, '');
-  const names = new Map<string, string>();
+  const names = lastParts(inputs.map(bare), inputs);
+  if (names.size === inputs.length) return names;
+  names.clear();
   let open = inputs.map((input) => ({
     input,
     parts: bare(input)
