@@ -159,27 +159,26 @@ export const at = (value: unknown, ...keys: readonly string[]): unknown =>
     value,
   );
 
+const unlike = (wanted: string, value: unknown): string =>
+  value === undefined ? `is missing; it is ${wanted}` : `is ${kindOf(value)}, not ${wanted}`;
+
 /** @throws QueryError where the value is no object. */
 export function objectOf(value: unknown, where: string, what: string): JsonObject {
   if (isObject(value)) return value;
-  throw new QueryError(
-    `${where}: ${what} is ${value === undefined ? 'missing' : kindOf(value)}, not an object`,
-  );
+  throw new QueryError(`${where}: ${what} ${unlike('an object', value)}`);
 }
 
 /** @throws QueryError where the value is no list. */
 export function listOf(value: unknown, where: string, what: string): readonly unknown[] {
   if (Array.isArray(value)) return value;
-  throw new QueryError(
-    `${where}: ${what} is ${value === undefined ? 'missing' : kindOf(value)}, not a list`,
-  );
+  throw new QueryError(`${where}: ${what} ${unlike('a list', value)}`);
 }
 
 /** @throws QueryError where the value is no text. */
 export function textOf(value: unknown, where: string, what: string): string {
   if (typeof value === 'string' && value.trim() !== '') return value;
   throw new QueryError(
-    `${where}: ${what} is ${value === undefined ? 'missing' : value === '' ? 'empty' : kindOf(value)}, not a text`,
+    `${where}: ${what} ${value === '' ? 'is empty, not a text' : unlike('a text', value)}`,
   );
 }
 
