@@ -281,6 +281,7 @@ test('257 and 100,000 hosts are no more trouble than two', () => {
 
 test('a hypervisor takes away what it does not know, and what blocks a model is switched off', () => {
   const hypervisor = {
+    arch: 'x86_64',
     models: new Map([
       ['Nehalem', ['sse4.2']],
       ['Penryn', []],
@@ -299,6 +300,13 @@ test('a hypervisor takes away what it does not know, and what blocks a model is 
         hypervisor: { ...hypervisor, models: new Map() },
       }),
     /lists no CPU models/,
+  );
+  // Its guests are what it runs, whatever the CPUs call themselves.
+  const other = all({ ...host('Penryn', 'Intel'), arch: 'ppc64' });
+  assert.is(libvirtBaseline(map, other, { hypervisor }).model, 'Penryn');
+  assert.throws(
+    () => libvirtBaseline(map, other, { hypervisor: { ...hypervisor, arch: 'ppc64' } }),
+    /no baseline for a hypervisor of "ppc64"/,
   );
 });
 
@@ -446,6 +454,7 @@ test('of a guest that passes its host through only a full check looks at what it
 
 /** A hypervisor that reports this of its host. */
 const reporting = (hostModel: LibvirtCpu, isEmulated = false): Hypervisor => ({
+  arch: 'x86_64',
   models: new Map([[hostModel.model!, []]]),
   features: rowOf(
     map.bits,

@@ -16,7 +16,7 @@ export interface BaselineOptions {
   /** Choose only among these models; all where null. */
   readonly models?: ModelList | null;
   /** The hypervisor that restricts models and features, where one is asked. */
-  readonly hypervisor?: Pick<Hypervisor, 'models' | 'features' | 'migratable'> | null;
+  readonly hypervisor?: Pick<Hypervisor, 'arch' | 'models' | 'features' | 'migratable'> | null;
 }
 
 /**
@@ -33,12 +33,12 @@ export function libvirtBaseline(
   const nameless = inputs.find(({ cpu }) => cpu.model === null);
   if (nameless)
     throw new QueryError(`${nameless.where}: the CPU names no model, and libvirt needs one`);
-  const arch = first.cpu.arch ?? 'x86_64';
-  const driver = driverOf(first.where, arch);
   const { hypervisor = null } = options;
+  const arch = hypervisor?.arch ?? first.cpu.arch ?? 'x86_64';
+  const driver = driverOf(first.where, arch);
   if (hypervisor && driver !== 'x86')
     throw new QueryError(
-      `${first.where}: libvirt computes no baseline for a hypervisor of "${arch}", only for x86`,
+      `libvirt computes no baseline for a hypervisor of "${arch}", only for one of x86`,
     );
   if (driver === 'x86')
     return hypervisor

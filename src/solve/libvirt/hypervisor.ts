@@ -10,6 +10,8 @@ import { type CpuData, guestStub, type ModelList } from './data.ts';
 import { decode } from './decode.ts';
 
 export interface Hypervisor {
+  /** The architecture of its guests. */
+  readonly arch: string;
   /** The models that it lists, with what blocks each; null where it was not asked. */
   readonly models: ModelList | null;
   /** Every feature that it knows, there or not; null where it does not tell. */
@@ -43,6 +45,7 @@ export function hypervisorOf(
   const isEmulated = d.notes.some((note) => note.code === 'emulated');
   const migratable = features && (isEmulated ? features : minus(features, unmigratable(catalog)));
   return {
+    arch: d.arch,
     models: d.models,
     features,
     migratable,
