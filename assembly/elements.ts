@@ -28,8 +28,8 @@ const NAME_SHIFT: u32 = 16;
 
 /** As deep as the library is followed. */
 const MAX_DEPTH: u32 = 256;
-const MAX_KNOWN: u32 = 1 << 16;
-const MAX_USED: u32 = 4 << 20;
+const MAX_KNOWN: u32 = 1 << 15;
+const MAX_USED: u32 = 1 << 20;
 const ENTRY: usize = 12;
 const NAMES_AT: usize = 64;
 const TABLE_AT: usize = NAMES_AT + 4 * <usize>MAX_DEPTH;

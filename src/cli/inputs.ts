@@ -105,7 +105,7 @@ export async function read(file: Found, io: Io): Promise<Input | Unreadable> {
 
 async function readFile({ name, isFile }: Found): Promise<Uint8Array> {
   const small = isFile ? readSmall(name) : null;
-  if (small !== null) return small;
+  if (small !== null) return small.slice();
   try {
     if (isFile && statSync(name).size > MAX_BYTES) throw tooBig(name);
     return await fs.readFile(name);
@@ -114,12 +114,12 @@ async function readFile({ name, isFile }: Found): Promise<Uint8Array> {
   }
 }
 
-/** Small files one after another: an array of its own for each would cost as much as reading it. */
-let shelf = new Uint8Array(0);
-let used = 0;
+/** Where small files are read to: ten thousand arrays would cost as much as reading into them. */
+const scratch = new Uint8Array(LARGE);
 
 /**
- * A file on a disk, read at once: ten thousand small ones would wait ten thousand times. Null for a large one.
+ * A file on a disk, read at once: ten thousand small ones would wait ten thousand times. The array holds until the
+ * next is read. Null for a large file.
  * @throws QueryError where it cannot be read.
  */
 export function readSmall(name: string): Uint8Array | null {
@@ -127,18 +127,13 @@ export function readSmall(name: string): Uint8Array | null {
     const fd = openSync(name, 'r');
     try {
       const { size } = fstatSync(fd);
+      if (size >= LARGE) return null;
       // What the system makes up while it is read has no size.
       const most = size || LARGE;
-      if (size >= LARGE) return null;
-      if (used + most > shelf.length) {
-        shelf = Buffer.allocUnsafeSlow(LARGE);
-        used = 0;
-      }
-      const start = used;
-      let more = 1;
-      for (; more > 0 && used < start + most; used += more)
-        more = readSync(fd, shelf, used, start + most - used, null);
-      return used - start === LARGE ? null : shelf.subarray(start, used);
+      let read = 0;
+      for (let more = 1; more > 0 && read < most; read += more)
+        more = readSync(fd, scratch, read, most - read, null);
+      return read === LARGE ? null : scratch.subarray(0, read);
     } finally {
       closeSync(fd);
     }

@@ -63,7 +63,7 @@ function sizeOf({ name, isFile }: Found): number {
 function openSmall(name: string): Input | Unreadable | null {
   try {
     const bytes = readSmall(name);
-    return bytes && { name, bytes };
+    return bytes && { name, bytes, passes: true };
   } catch (error) {
     return unreadable(name, error);
   }

@@ -6,7 +6,7 @@ import { type Arena, type Block, sharedArena } from './arena.ts';
 const CHUNK = 256 * 1024;
 /** No stretch of a description is as long, and no element of one has as many. */
 const MAX_STRETCH = CHUNK;
-const MAX_ROW = 1 << 20;
+const MAX_ROW = 1 << 18;
 const MAX_STRETCHES = 1 << 17;
 const WINDOW = CHUNK + MAX_STRETCH;
 /** The core looks this far past the end. */
@@ -168,15 +168,16 @@ export class Cutter {
     const count =
       core.follow(this.#follower, this.#codes, this.#row, this.#kept, end, this.#elements) >>> 0;
     if (count === NONE) return false;
-    const at = this.#elements >>> 2;
-    const words = this.#arena.words.slice(at, at + WORDS * count);
-    for (let i = 0; i < words.length; i += WORDS) {
-      const number = words[i + 4]!;
+    for (let i = 0; i < count; i++) {
+      // What `take` does may let memory grow.
+      const { words } = this.#arena;
+      const at = (this.#elements >>> 2) + WORDS * i;
+      const number = words[at + 4]!;
       const element = {
-        start: words[i]!,
-        end: words[i + 1]!,
-        line: words[i + 2]!,
-        isRoot: words[i + 3] === 1,
+        start: words[at]!,
+        end: words[at + 1]!,
+        line: words[at + 2]!,
+        isRoot: words[at + 3] === 1,
         number: number === NONE ? null : number,
       };
       if (!take(element)) return false;

@@ -166,7 +166,7 @@ class Reader<T> {
       this.#cutter.tell(known, codes.slice(known));
     }
     try {
-      return this.#cutter.follow((element) => this.#take(element));
+      return this.#cutter.follow(this.#take);
     } catch (error) {
       // What is wrong first is what the library meets first.
       if (error instanceof QueryError) return false;
@@ -178,7 +178,7 @@ class Reader<T> {
     this.#cutter.free();
   }
 
-  #take({ start, end, line, isRoot, number }: Followed): boolean {
+  #take = ({ start, end, line, isRoot, number }: Followed): boolean => {
     let made = number === null ? undefined : this.#made[number];
     if (!this.#areAsked && (made === undefined || !isRoot)) {
       if (!this.#areOurs()) return false;
@@ -195,7 +195,7 @@ class Reader<T> {
     for (const one of made.found)
       this.#found.push(below === 0 || lower === undefined ? one : lower(one, below));
     return true;
-  }
+  };
 }
 
 /** Where the first tag begins, behind space and the mark that some files begin with; -1 where something else stands. */

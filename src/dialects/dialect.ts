@@ -11,6 +11,8 @@ export interface Input {
   /** How the input is called in messages: its path as given, or stdin. */
   readonly name: string;
   readonly bytes: Uint8Array;
+  /** The bytes are others when the next input is asked for. */
+  readonly passes?: true;
 }
 
 /** A line that a thread did not judge, by its number within its segment. */

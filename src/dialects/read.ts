@@ -5,7 +5,7 @@ import type { Description } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import { isArrow, readArrow } from '../fleet/arrow.ts';
 import { Fleet, type Skipped } from '../fleet/fleet.ts';
-import { Gatherer } from '../fleet/gather.ts';
+import { type Arrival, Gatherer } from '../fleet/gather.ts';
 import { batchOf } from '../fleet/hosts.ts';
 import { hostIds } from '../fleet/ids.ts';
 import { kindOf } from '../fleet/kind.ts';
@@ -55,10 +55,12 @@ export interface Read {
   readonly description: Description;
 }
 
-/** A host of a kind, by the name that its document gives it, if any. */
+/** Hosts of a kind, by the name that their document gives them, if any. */
 interface Placed {
   readonly name: string;
   readonly kind: number;
+  /** One of them that is alone in its input. */
+  readonly alone: readonly Arrival[];
 }
 
 /** What was typed, opened: whole, piece by piece, or not at all. */
@@ -171,7 +173,8 @@ export async function readFleet(
     if (!found) {
       for (const key of Object.keys(d.keys)) gatherer.key(key);
       const kind = gatherer.kind(kindOf(catalog, keepOnly(d, options.keep)));
-      found = { name: d.host ?? '', kind };
+      const name = d.host ?? '';
+      found = { name, kind, alone: [{ ...batchOf([name], [kind]), ascending: false }] };
       known.set(d, found);
     }
     return found;
@@ -179,11 +182,12 @@ export async function readFleet(
   let processors: CpuinfoScan | undefined;
   let hosts = 0;
   const enter = (input: string, found: readonly Description[]): void => {
+    hosts += found.length;
+    if (found.length === 1) return gatherer.add(input, placed(found[0]!).alone);
     const all = found.map(placed);
     const names = all.map((host) => host.name);
     const kinds = all.map((host) => host.kind);
     gatherer.add(input, [{ ...batchOf(names, kinds), ascending: false }]);
-    hosts += all.length;
   };
   for await (const input of inputs) {
     if ('bytes' in input && !options.skipUnreadable && firstTag(input.bytes) >= 0) {
@@ -195,7 +199,7 @@ export async function readFleet(
       }
     }
     await problems.attempt(input, async () => {
-      const opened = input as Input | Stream;
+      const opened = kept(input as Input | Stream);
       const skip = problems.skip(input.name);
       if (isSummary('bytes' in opened ? opened.bytes : opened.head)) {
         const { name, bytes } = await wholeOf(opened);
@@ -253,6 +257,10 @@ export async function readFleet(
   const skipped = problems.settle(hosts > 0 || options.mayBeEmpty === true);
   return new Fleet(catalog, gatherer.finish(), { skipped, listed: options.noIds ? 0 : undefined });
 }
+
+/** An input that stays when the next is asked for. */
+const kept = (input: Input | Stream): Input | Stream =>
+  'bytes' in input && input.passes ? { name: input.name, bytes: input.bytes.slice() } : input;
 
 const isEmpty = (input: Input | Stream): boolean =>
   ('bytes' in input ? input.bytes : input.head).length === 0;
