@@ -1,11 +1,19 @@
 // libvirt's rules: the CPU that a guest can have on every one of these hosts, and as one hypervisor would restrict it.
-import { isEmpty, meet, type Row } from '../../core/rows.ts';
+import { emptyRow, isEmpty, keepOnly, meet, type Row } from '../../core/rows.ts';
 import { QueryError } from '../../cpu/errors.ts';
 import type { LibvirtCpu } from '../../cpu/libvirt.ts';
 import type { LibvirtMap } from '../../cpu/libvirt-map.ts';
-import { driverOf } from './arch.ts';
+import { driverOf, findDriver } from './arch.ts';
 import { armBaseline } from './arm.ts';
-import { allBits, type CpuInput, guestStub, type ModelList, modelOf, unknownName } from './data.ts';
+import {
+  allBits,
+  type CpuInput,
+  guestStub,
+  type ModelList,
+  modelOf,
+  setAllBits,
+  unknownName,
+} from './data.ts';
 import { decode } from './decode.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import { ppcBaseline } from './ppc64.ts';
@@ -35,7 +43,8 @@ export function libvirtBaseline(
     throw new QueryError(`${nameless.where}: the CPU names no model, and libvirt needs one`);
   const { hypervisor = null } = options;
   const arch = hypervisor?.arch ?? first.cpu.arch ?? 'x86_64';
-  const driver = driverOf(first.where, arch);
+  // Where the first is called is asked only to say so: for that, all ids have to be found.
+  const driver = findDriver(arch) ?? driverOf(first.where, arch);
   if (hypervisor && driver !== 'x86')
     throw new QueryError(
       `libvirt computes no baseline for a hypervisor of "${arch}", only for one of x86`,
@@ -119,8 +128,12 @@ const unknownIn = (map: LibvirtMap, { cpu }: CpuInput): Unknown[] => [
  */
 function commonRow(map: LibvirtMap, inputs: readonly CpuInput[], each: readonly CpuInput[]): Row {
   try {
-    let common = allBits(map, each[0]!);
-    for (let i = 1; i < each.length; i++) common = meet(common, allBits(map, each[i]!));
+    const common = allBits(map, each[0]!);
+    const row = emptyRow(map.bits);
+    for (let i = 1; i < each.length; i++) {
+      setAllBits(map, each[i]!, row);
+      keepOnly(common, row);
+    }
     return common;
   } catch (error) {
     if (error instanceof QueryError) refuseUnknown(map, inputs);

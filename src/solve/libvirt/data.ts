@@ -90,15 +90,22 @@ export function featureOf(map: LibvirtMap, where: string, name: string): MapFeat
 
 /** All that a definition gives: its model, plus what it requires or forces, less what it disables or forbids. */
 export function allBits(map: LibvirtMap, input: CpuInput): Row {
+  const row = emptyRow(map.bits);
+  setAllBits(map, input, row);
+  return row;
+}
+
+/** The same, put into a row that is used again. */
+export function setAllBits(map: LibvirtMap, input: CpuInput, row: Row): void {
   const { cpu } = input;
-  const row = cpu.model === null ? emptyRow(map.bits) : modelOf(map, input).features.slice();
+  if (cpu.model === null) row.fill(0);
+  else row.set(modelOf(map, input).features);
   for (const { name, policy } of cpu.features) {
     if (policy === 'optional') continue;
     const { id } = map.feature(name) ?? featureOf(map, input.where, name);
     if (policy === 'disable' || policy === 'forbid') clearBit(row, id);
     else setBit(row, id);
   }
-  return row;
 }
 
 /** What a definition says with one policy; what a model has is required. A host only requires. */
