@@ -135,6 +135,16 @@ export function scanStart(state: usize, wantsIds: bool): void {
   store<u32>(state, 1, ASCENDING);
 }
 
+/** Where the key of the kind at hand lies without its row, KEY_SIZE less 4 bytes long. */
+export function scanKey(state: usize): usize {
+  return state + KEY_AT + 4;
+}
+
+/** Where the row of the record at hand lies: a bit for each name of its list. */
+export function scanRow(state: usize): usize {
+  return state + ROWS_AT + <usize>load<u32>(state + KEY_AT) * ROW;
+}
+
 /** Forgets rows, lists and kinds; numbers given to kinds stay good, but records of them will ask again. */
 export function scanForget(state: usize): void {
   memory.fill(state + ROW_TABLE_AT, 0, TABLES_END - ROW_TABLE_AT);

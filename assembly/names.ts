@@ -32,7 +32,7 @@ export function scanSeen(state: usize, name: u32): usize {
   return load<u8>(state + SEEN_AT + <usize>name) === 0 ? 0 : nameAt(state, name);
 }
 
-/** Where a name lies. */
+/** Where the spelling of a name lies. */
 export function nameAt(state: usize, name: u32): usize {
   return state + NAMES_AT + <usize>name * NAME_ENTRY;
 }

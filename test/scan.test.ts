@@ -1,9 +1,13 @@
 // The scanner of host records, held against JSON.parse and against reading each record by itself.
+import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import debug from '../build/core.debug.wasm';
 import release from '../build/core.wasm';
+import { scanRecords } from '../src/cli/record-segments.ts';
 import { Arena } from '../src/core/arena.ts';
 import { CHUNK, type Found, Scanner } from '../src/core/scan.ts';
 import { instantiate } from '../src/core/wasm.ts';
@@ -28,6 +32,7 @@ const KEYS = {
   host: 'host',
   list: 'features',
   parts: ['arch', 'vendor', 'view', 'unknown', 'limits'],
+  bound: ['unknown'],
   apart: ['Intel', 'GenuineIntel'],
 };
 const MAX_LINE = 4 * CHUNK;
@@ -409,6 +414,33 @@ const stream = (bytes: Uint8Array): Stream => {
   };
 };
 
+/** The same on two threads, each with a half of the lines. */
+const onThreads = (lines: readonly string[], half: number): Stream => ({
+  ...stream(encode(lines.join('\n'))),
+  scan: async (keys, ids) => {
+    const dir = mkdtempSync(join(tmpdir(), 'scan-'));
+    try {
+      return [lines.slice(0, half), lines.slice(half)].map((part, segment) => {
+        const path = join(dir, `${segment}`);
+        writeFileSync(path, part.map((l) => `${l}\n`).join(''));
+        const fd = openSync(path, 'r');
+        const taken = new Int32Array(2);
+        const task = { fd, size: statSync(path).size, segment: 1 << 20, taken, keys, ids };
+        const found = scanRecords({ ...task, maxLine: MAX_LINE }, () => {});
+        closeSync(fd);
+        // As if they had found it in one file.
+        return {
+          ...found,
+          kinds: found.kinds.map((kind) => ('of' in kind ? kind : { ...kind, segment })),
+          segments: found.segments.map((s) => ({ ...s, segment })),
+        };
+      });
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
+  },
+});
+
 /** All that a fleet says of its hosts. */
 const whole = (fleet: Fleet) => ({
   // Hosts without names are in no order.
@@ -468,9 +500,52 @@ const realistic = fc
   )
   .map((value) => JSON.stringify(value));
 
+/** Records that are alike in all but their lists; few of them cannot be read. */
+const variants = fc
+  .tuple(
+    fc.oneof(
+      { weight: 20, arbitrary: fc.nat({ max: 100_000 }) },
+      { weight: 1, arbitrary: fc.nat({ max: 3 }) },
+    ),
+    fc.array(
+      fc.oneof(
+        {
+          weight: 100,
+          // What autoibrs means depends on the vendor.
+          arbitrary: fc.constantFrom(
+            'avx',
+            'pku',
+            'kvmclock',
+            'autoibrs',
+            'rep_good',
+            'ospke',
+            'n',
+          ),
+        },
+        { weight: 1, arbitrary: fc.constantFrom('x y', '', 'umip') },
+      ),
+      { maxLength: 6 },
+    ),
+    fc.oneof(
+      {
+        weight: 40,
+        arbitrary: fc.constantFrom(
+          {},
+          { vendor: 'Intel', view: 'kernel', limits: { physBits: 46 } },
+          { vendor: 'AuthenticAMD', rack: 3 },
+          { arch: 'aarch64' },
+          { unknown: ['umip'] },
+        ),
+      },
+      { weight: 1, arbitrary: fc.constant<object>({ microcode: 'none' }) },
+    ),
+  )
+  .map(([n, features, rest]) => JSON.stringify({ host: `h-${n}`, features, ...rest }));
+
 test('millions of records are read as each of them would be', async () => {
   const catalog = await loadCatalog();
   const good = fc.array(realistic, { minLength: 1, maxLength: 12 });
+  const many = fc.array(variants, { minLength: 1, maxLength: 30 });
   const odd = fc.array(fc.oneof(realistic, sound, record), { minLength: 1, maxLength: 8 });
   const options = fc.record({
     keep: fc.constantFrom([], ['cluster'], ['cluster', 'rack']),
@@ -478,15 +553,14 @@ test('millions of records are read as each of them would be', async () => {
     skipUnreadable: fc.boolean(),
   });
   await fc.assert(
-    fc.asyncProperty(fc.oneof(good, odd), options, async (lines, how) => {
+    fc.asyncProperty(fc.oneof(good, many, odd), options, fc.nat(), async (lines, how, half) => {
       const bytes = encode(lines.join('\n'));
       const read = (input: Stream | { name: string; bytes: Uint8Array }, o: ReadOptions) =>
         outcome(() => readFleet(catalog, [input], { ...o, from: 'records' }));
-      assert.equal(
-        await read(stream(bytes), how),
-        await read({ name: 'fleet.ndjson', bytes }, how),
-        lines.join('\n'),
-      );
+      const expected = await read({ name: 'fleet.ndjson', bytes }, how);
+      assert.equal(await read(stream(bytes), how), expected, lines.join('\n'));
+      const threads = onThreads(lines, half % (lines.length + 1));
+      assert.equal(await read(threads, how), expected, `on threads:\n${lines.join('\n')}`);
     }),
     RUNS,
   );

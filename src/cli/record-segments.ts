@@ -1,7 +1,13 @@
 // Host records in segments of whole lines. A thread needs to know nothing of CPUs: it tells kinds apart, and says
 // where each began.
 import { readSync } from 'node:fs';
-import { type Found, type RecordKeys, type ScanListener, Scanner } from '../core/scan.ts';
+import {
+  type Found,
+  type RecordKeys,
+  type ScanListener,
+  Scanner,
+  type Variant,
+} from '../core/scan.ts';
 import type { OtherLine, ThreadScan } from '../dialects/dialect.ts';
 import { type Arrival, Arrivals } from '../fleet/gather.ts';
 import { type Task, takeSegments } from './segments.ts';
@@ -35,6 +41,9 @@ class Thread implements ScanListener {
   readonly #task: RecordTask;
   readonly #scanner: Scanner;
   readonly #kinds: ThreadScan['kinds'][number][] = [];
+  /** The names of all variants, and how many they are. */
+  #lists = new Uint16Array(0);
+  #listed = 0;
   readonly #segments: ThreadScan['segments'][number][] = [];
   readonly #counts: number[] = [];
   #tooLong: ThreadScan['tooLong'] = null;
@@ -70,19 +79,37 @@ class Thread implements ScanListener {
 
   finish(): ThreadScan {
     const keys = this.#scanner.otherKeys();
+    const spellings: string[] = [];
+    for (const name of this.#lists.subarray(0, this.#listed))
+      spellings[name] ??= this.#scanner.spelling(name);
     this.#scanner.free();
     return {
       kinds: this.#kinds,
       segments: this.#segments,
+      lists: this.#lists.slice(0, this.#listed),
+      spellings,
       counts: this.#counts,
       keys,
       tooLong: this.#tooLong,
     };
   }
 
-  kind(line: Uint8Array, number: number): number {
+  kind(line: Uint8Array, number: number, variant: Variant | null): number {
+    if (variant) return this.#variant(variant);
     const place = { segment: this.#segment, number: number - this.#before };
     return this.#kinds.push({ line: line.slice(), ...place }) - 1;
+  }
+
+  #variant({ of, names }: Variant): number {
+    const end = this.#listed + names.length;
+    if (end > this.#lists.length) {
+      const grown = new Uint16Array(2 * end);
+      grown.set(this.#lists);
+      this.#lists = grown;
+    }
+    this.#lists.set(names, this.#listed);
+    this.#listed = end;
+    return this.#kinds.push({ of, end }) - 1;
   }
 
   other(line: Uint8Array, number: number): void {

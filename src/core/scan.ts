@@ -26,10 +26,22 @@ export interface RecordKeys {
   readonly parts: readonly string[];
   /** What no host may be called, so that such a record is handed on. */
   readonly apart: readonly string[];
+  /** Keys that have to do with the list, so that a record with one of them is no variant of another. */
+  readonly bound: readonly string[];
+}
+
+/** A kind whose records differ from those of another in their list alone. */
+export interface Variant {
+  /** The number that the listener gave the other kind. */
+  readonly of: number;
+  /** The names in its list, as the scanner numbers them, each once. */
+  readonly names: Uint16Array;
 }
 
 const ROLES = { host: 1, list: 2, part: 3, apart: 4 } as const;
 const NEWLINE = 10;
+/** Any bytes as characters, one for one. */
+const ascii = new TextDecoder('latin1');
 
 /** Hosts as they are found, in views of the core's memory that hold until the listener returns. */
 export interface Found {
@@ -44,7 +56,7 @@ export interface Found {
 
 export interface ScanListener {
   /** A kind, by the first of its records: answers its number, or null to be handed each record of it. */
-  kind(line: Uint8Array, number: number): number | null;
+  kind(line: Uint8Array, number: number, variant: Variant | null): number | null;
   /** A record, or what stands in the place of one, for the listener to judge. */
   other(line: Uint8Array, number: number): void;
   found(hosts: Found): void;
@@ -68,6 +80,13 @@ export class Scanner {
   readonly #output: readonly [kinds: number, ends: number, ids: number];
   /** Bytes at the window's start that are not scanned yet: the beginning of a line. */
   #left = 0;
+  /** By all that tells kinds apart but the list: the number of the first such kind. */
+  readonly #frames = new Map<string, number>();
+  /** By number: how names are spelled. */
+  readonly #spellings: (string | undefined)[] = [];
+  /** By number: whether it could be the name of a feature. */
+  readonly #isPlain: (boolean | undefined)[] = [];
+  readonly #numbers = new Uint16Array(MAX_NAMES);
   /** The beginning of a line that the window is too small for. */
   #long: { readonly parts: Uint8Array[]; size: number } | null = null;
 
@@ -157,11 +176,57 @@ export class Scanner {
     for (let number = 1; number < MAX_NAMES; number++) {
       const at = core.scanSeen(this.#block.at, number) >>> 0;
       if (at === 0) continue;
-      const [size] = new Uint16Array(core.memory.buffer, at + MAX_NAME, 1);
-      const name = new TextDecoder().decode(this.#bytes(at, size!));
+      const name = this.spelling(number);
       if (!told.has(name)) names.push(name);
     }
     return names;
+  }
+
+  /** How a name is spelled, by its number. */
+  spelling(number: number): string {
+    const known = this.#spellings[number];
+    if (known !== undefined) return known;
+    const { core } = this.#arena;
+    const at = core.scanSpelling(this.#block.at, number) >>> 0;
+    const [size] = new Uint16Array(core.memory.buffer, at + MAX_NAME, 1);
+    const name = ascii.decode(this.#bytes(at, size!));
+    this.#spellings[number] = name;
+    return name;
+  }
+
+  #kind(line: Uint8Array, number: number): number {
+    const { core } = this.#arena;
+    const key = core.scanKey(this.#block.at) >>> 0;
+    const frame = ascii.decode(this.#bytes(key, this.#header(72) - 4));
+    const of = this.#frames.get(frame);
+    if (of !== undefined) {
+      const names = this.#names();
+      if (names) return this.#listener.kind(line, number, { of, names }) ?? EACH;
+    }
+    const kind = this.#listener.kind(line, number, null);
+    if (kind === null) return EACH;
+    if (of === undefined) {
+      const text = ascii.decode(line);
+      if (!this.#options.keys.bound.some((name) => text.includes(JSON.stringify(name))))
+        this.#frames.set(frame, kind);
+    }
+    return kind;
+  }
+
+  /** The names in the list of the record at hand, or null if one is unlike a name. */
+  #names(): Uint16Array | null {
+    const row = (this.#arena.core.scanRow(this.#block.at) >>> 0) >>> 2;
+    const { words } = this.#arena;
+    const names = this.#numbers;
+    let n = 0;
+    for (let i = 0; i < MAX_NAMES / 32; i++)
+      for (let rest = words[row + i]!; rest !== 0; rest &= rest - 1) {
+        const name = i * 32 + 31 - Math.clz32(rest & -rest);
+        this.#isPlain[name] ??= /^\S+$/.test(this.spelling(name));
+        if (!this.#isPlain[name]) return null;
+        names[n++] = name;
+      }
+    return names.slice(0, n);
   }
 
   #name(name: string, role: number): void {
@@ -187,7 +252,7 @@ export class Scanner {
       const number = this.lines + 1;
       if (why === KIND) {
         const slot = this.#header(20);
-        const kind = this.#listener.kind(line, number) ?? EACH;
+        const kind = this.#kind(line, number);
         this.#arena.words[slot >>> 2] = kind;
       } else {
         // In the order of the text.

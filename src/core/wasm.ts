@@ -64,6 +64,9 @@ export interface Core {
   scanForget(state: number): void;
   scanName(state: number, at: number, role: number): number;
   scanSeen(state: number, name: number): number;
+  scanSpelling(state: number, name: number): number;
+  scanKey(state: number): number;
+  scanRow(state: number): number;
   scan(
     state: number,
     kinds: number,

@@ -23,8 +23,17 @@ export interface OtherLine {
 
 /** What a thread found in the segments of an input that it took. */
 export interface ThreadScan {
-  /** The first record of each kind that it met. */
-  readonly kinds: readonly (OtherLine & { readonly segment: number })[];
+  /**
+   * The first record of each kind that it met, or of which kind it is a variant: then its names, by number, are in
+   * `lists`, from where those of the variant before end.
+   */
+  readonly kinds: readonly (
+    | (OtherLine & { readonly segment: number })
+    | { readonly of: number; readonly end: number }
+  )[];
+  readonly lists: Uint16Array;
+  /** By number: how names are spelled. */
+  readonly spellings: readonly string[];
   /** Hosts, with the thread's numbers for kinds, and other lines, in the order of the text. */
   readonly segments: readonly {
     readonly segment: number;

@@ -1,10 +1,11 @@
 // Host records: one JSON object a line, a list of them, or one object. The one language in which plimsoll can
 // say all that it knows of a host; what a record does not list is absent, in the view that it names.
-import { emptyRow, hasBit, minus, rowOf, setBit } from '../core/rows.ts';
+import { emptyRow, hasBit, minus, type Row, rowOf, setBit } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { openKvmFeatures, withoutOsState } from '../cpu/cpuid.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note, Signature, View, XsaveComponent } from '../cpu/host.ts';
+import { byBytes } from '../cpu/order.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
 import { isObject, type JsonObject, kindOf, MAX_JSON, parseJson, repeatedKey } from './json.ts';
 import { type Line, linesOf, quote } from './lines.ts';
@@ -131,6 +132,32 @@ function startLines(text: string, count: number): number[] {
   return lines;
 }
 
+export const isOfX86 = (arch: unknown): boolean =>
+  arch === undefined || arch === null || arch === 'x86_64' || arch === 'i686';
+
+/**
+ * What a name in a list of features means: a feature by its id, a name that stands for itself, or nothing, as the flags
+ * that the kernel prints of itself; they come along when a record is made from /proc/cpuinfo.
+ */
+export function meaningOf(
+  catalog: Catalog,
+  name: string,
+  isX86: boolean,
+  vendor: unknown,
+): number | 'itself' | null {
+  if (!isX86) return 'itself';
+  const f = catalog.find(name);
+  if (f) return f.id;
+  const of = typeof vendor === 'string' ? catalog.vendor(vendor) : null;
+  return catalog.findLinux(name, of) === 'linux-only' ? null : 'itself';
+}
+
+/** Takes back what the list of features does not settle in a view of a host. */
+export function settleView(catalog: Catalog, view: View, has: Row, known: Row): void {
+  openKvmFeatures(catalog, has, known);
+  if (view === 'hardware' || view === 'kernel') withoutOsState(catalog, has, known);
+}
+
 class RecordReader {
   readonly #catalog: Catalog;
   readonly #input: string;
@@ -167,13 +194,13 @@ class RecordReader {
       xsave,
       ...rest
     } = this.#record;
-    const isX86 = arch === undefined || arch === null || arch === 'x86_64' || arch === 'i686';
+    const isX86 = isOfX86(arch);
     const has = emptyRow(catalog.bits);
-    const unnamed = new Map<string, string>();
+    const unnamed = new Set<string>();
     for (const name of this.#names('features', features)) {
-      const f = isX86 ? catalog.find(name) : undefined;
-      if (f) setBit(has, f.id);
-      else if (!isX86 || !this.#isLinuxOnly(name)) unnamed.set(name, name);
+      const meaning = meaningOf(catalog, name, isX86, vendor);
+      if (typeof meaning === 'number') setBit(has, meaning);
+      else if (meaning === 'itself') unnamed.add(name);
     }
     const open = emptyRow(catalog.bits);
     const unnamedUnknown: string[] = [];
@@ -189,9 +216,8 @@ class RecordReader {
       else if (!unnamedUnknown.includes(name)) unnamedUnknown.push(name);
     }
     const known = minus(rowOf(catalog.bits, catalog.features.keys()), open);
-    openKvmFeatures(catalog, has, known);
     const speaksFor = this.#view(view);
-    if (speaksFor === 'hardware' || speaksFor === 'kernel') withoutOsState(catalog, has, known);
+    settleView(catalog, speaksFor, has, known);
     return {
       dialect: 'records',
       line: this.#line,
@@ -203,7 +229,7 @@ class RecordReader {
       ),
       has,
       known,
-      unnamed: [...unnamed.keys()],
+      unnamed: [...unnamed].sort(byBytes),
       unnamedUnknown,
       limits: { physBits: this.#physBits(limits) },
       signature: this.#optional(signature, (value) => this.#signature(value)),
@@ -275,17 +301,6 @@ class RecordReader {
         );
     }
     return value as string[];
-  }
-
-  /** Flags that the kernel prints of itself, as they come along when a record is made from /proc/cpuinfo. */
-  #isLinuxOnly(name: string): boolean {
-    const { vendor } = this.#record;
-    return (
-      this.#catalog.findLinux(
-        name,
-        typeof vendor === 'string' ? this.#catalog.vendor(vendor) : null,
-      ) === 'linux-only'
-    );
   }
 
   #physBits(value: unknown): number | null {

@@ -1,6 +1,12 @@
 // Host records by the million: the core sorts lines into kinds, and one record of each kind is read as any other.
 // What a line means is decided in records.ts alone.
-import { type Found, type RecordKeys, type ScanListener, Scanner } from '../core/scan.ts';
+import {
+  type Found,
+  type RecordKeys,
+  type ScanListener,
+  Scanner,
+  type Variant,
+} from '../core/scan.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
@@ -9,6 +15,7 @@ import { batchOf } from '../fleet/hosts.ts';
 import { kindOf } from '../fleet/kind.ts';
 import type { Skip, ThreadScan } from './dialect.ts';
 import { decodeLine, MAX_LINE, tooLong } from './lines.ts';
+import { Variants } from './record-variants.ts';
 import { readRecord } from './records.ts';
 
 /** Every key of a record but its host's name and its features that can make a difference to what is read. */
@@ -29,6 +36,8 @@ export const recordKeys = (catalog: Catalog, keep: readonly string[]): RecordKey
   list: 'features',
   parts: [...new Set([...PARTS, ...keep])].filter((key) => key !== 'host' && key !== 'features'),
   apart: catalog.vendors.flatMap(({ id, name }) => [id, name]),
+  // A feature must not be in both lists.
+  bound: ['unknown'],
 });
 
 /** A description with no more of its record's keys than are asked for. */
@@ -57,6 +66,9 @@ export class RecordScan implements ScanListener {
   /** Without ids: how many hosts there are of each kind. */
   readonly #counts: number[] = [];
   #hosts = 0;
+  /** What the first record of a kind says, for its variants. */
+  readonly #firsts = new Map<number, Description>();
+  #variants: Variants | undefined;
 
   constructor(catalog: Catalog, gatherer: Gatherer, name: string, options: RecordOptions) {
     this.#catalog = catalog;
@@ -94,7 +106,10 @@ export class RecordScan implements ScanListener {
 
   #scanner(): Scanner {
     const { ids, keep } = this.#options;
-    return new Scanner(this, { keys: recordKeys(this.#catalog, keep), ids, maxLine: MAX_LINE });
+    const keys = recordKeys(this.#catalog, keep);
+    const scanner = new Scanner(this, { keys, ids, maxLine: MAX_LINE });
+    this.#variants = new Variants(this.#catalog, (name) => scanner.spelling(name));
+    return scanner;
   }
 
   #finish(scanner: Scanner): void {
@@ -139,10 +154,18 @@ export class RecordScan implements ScanListener {
     const kinds = new Map<ThreadScan, Uint32Array>();
     for (const thread of threads) {
       const numbers = new Uint32Array(thread.kinds.length);
-      for (const [i, { line, number, segment }] of thread.kinds.entries()) {
-        const at = (before.get(segment) ?? lines) + number;
+      const variants = new Variants(this.#catalog, (name) => thread.spellings[name]!);
+      let listed = 0;
+      for (const [i, kind] of thread.kinds.entries()) {
+        if ('of' in kind) {
+          const names = thread.lists.subarray(listed, kind.end);
+          numbers[i] = this.#variant(variants, { of: numbers[kind.of]!, names }) ?? 0;
+          listed = kind.end;
+          continue;
+        }
+        const at = (before.get(kind.segment) ?? lines) + kind.number;
         attempt(at, () => {
-          numbers[i] = this.#kindOf(this.#read(line, at)!);
+          numbers[i] = this.#first(kind.line, at);
         });
       }
       if (thread.tooLong) {
@@ -179,9 +202,9 @@ export class RecordScan implements ScanListener {
     return this.#hosts;
   }
 
-  kind(line: Uint8Array, number: number): number | null {
+  kind(line: Uint8Array, number: number, variant: Variant | null): number | null {
     try {
-      return this.#kindOf(this.#read(line, number)!);
+      return variant ? this.#variant(this.#variants!, variant) : this.#first(line, number);
     } catch (error) {
       if (error instanceof QueryError) return null;
       throw error;
@@ -213,6 +236,21 @@ export class RecordScan implements ScanListener {
 
   tooLong(number: number): never {
     throw tooLong(this.#name, number);
+  }
+
+  #first(line: Uint8Array, number: number): number {
+    const description = keepOnly(this.#read(line, number)!, this.#options.keep);
+    const kind = this.#gatherer.kind(kindOf(this.#catalog, description));
+    this.#firsts.set(kind, description);
+    return kind;
+  }
+
+  /** The number of a kind by the kind of which it is a variant; null if that one could not be read. */
+  #variant(variants: Variants, { of, names }: Variant): number | null {
+    const first = this.#firsts.get(of);
+    if (!first) return null;
+    const description = variants.describe(first, names);
+    return this.#gatherer.kind(kindOf(this.#catalog, description));
   }
 
   #read(line: Uint8Array, number: number): Description | null {
