@@ -41,9 +41,9 @@ export const LIST_FROM: usize = 84;
 export const LIST_END: usize = 88;
 export const HOLES: usize = 92;
 export const PATTERN_MEMO: usize = 96;
-export const FIRST_STRETCH: usize = 108;
-export const STRETCHES: usize = 112;
-export const STRETCH_BYTES: usize = 116;
+export const FIRST_PASSAGE: usize = 108;
+export const PASSAGES: usize = 112;
+export const PASSAGE_BYTES: usize = 116;
 const HEADER: usize = 128;
 
 /** Names are numbered from 1 on, and a row has a bit for each number. */
@@ -63,9 +63,9 @@ const KIND_ROOM: usize = 2 << 20;
 const KIND_ENTRY: usize = 24;
 export const MAX_HOLES: u32 = 32;
 export const HOLE_ENTRY: usize = 12;
-export const MAX_STRETCHES: u32 = 4096;
-export const STRETCH_ENTRY: usize = 32;
-export const STRETCH_ROOM: usize = 512 << 10;
+export const MAX_PASSAGES: u32 = 4096;
+export const PASSAGE_ENTRY: usize = 32;
+export const PASSAGE_ROOM: usize = 512 << 10;
 export const MAX_KEY: usize = 8192;
 /** So many keys of a record are looked for where the record before had them. */
 export const EXPECTED: usize = 32;
@@ -83,7 +83,7 @@ export const NAME_TABLE_AT: usize = NAMES_AT + <usize>MAX_NAMES * NAME_ENTRY;
 export const ROW_TABLE_AT: usize = NAME_TABLE_AT + 2 * <usize>NAME_SLOTS;
 export const LIST_TABLE_AT: usize = ROW_TABLE_AT + 8 * <usize>MAX_ROWS;
 const KIND_TABLE_AT: usize = LIST_TABLE_AT + 8 * <usize>MAX_LISTS;
-/** The first stretch behind the list of each row. */
+/** The first passage behind the list of each row. */
 export const FOLLOWING_AT: usize = KIND_TABLE_AT + 8 * <usize>MAX_KINDS;
 /** Up to here a new block is zero. */
 const TABLES_END: usize = FOLLOWING_AT + 4 * <usize>MAX_ROWS;
@@ -92,9 +92,9 @@ export const ROWS_AT: usize = ROW_HASHES_AT + 8 * <usize>MAX_ROWS;
 export const LISTS_AT: usize = ROWS_AT + ROW * <usize>MAX_ROWS;
 const KINDS_AT: usize = LISTS_AT + LIST_ENTRY * <usize>MAX_LISTS;
 const KIND_TEXT_AT: usize = KINDS_AT + KIND_ENTRY * <usize>MAX_KINDS;
-export const STRETCHES_AT: usize = KIND_TEXT_AT + KIND_ROOM;
-export const STRETCH_TEXT_AT: usize = STRETCHES_AT + <usize>MAX_STRETCHES * STRETCH_ENTRY;
-export const LIST_TEXT_AT: usize = STRETCH_TEXT_AT + STRETCH_ROOM;
+export const PASSAGES_AT: usize = KIND_TEXT_AT + KIND_ROOM;
+export const PASSAGE_TEXT_AT: usize = PASSAGES_AT + <usize>MAX_PASSAGES * PASSAGE_ENTRY;
+export const LIST_TEXT_AT: usize = PASSAGE_TEXT_AT + PASSAGE_ROOM;
 const OUTPUT_AT: usize = LIST_TEXT_AT + LIST_ROOM;
 
 /** `{"features":[]}` and a newline: no record is shorter. */
@@ -153,9 +153,9 @@ export function scanForget(state: usize): void {
   store<u32>(state, 0, LIST_BYTES);
   store<u32>(state, 0, KINDS);
   store<u32>(state, 0, KIND_BYTES);
-  store<u32>(state, 0, FIRST_STRETCH);
-  store<u32>(state, 0, STRETCHES);
-  store<u32>(state, 0, STRETCH_BYTES);
+  store<u32>(state, 0, FIRST_PASSAGE);
+  store<u32>(state, 0, PASSAGES);
+  store<u32>(state, 0, PASSAGE_BYTES);
 }
 
 export function stopAt(state: usize, p: usize, why: u32): u32 {

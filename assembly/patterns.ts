@@ -1,12 +1,12 @@
-// Records by what they have in common. A record is stretches of text with holes between them: the host's name, the
-// list, the plain values that do not count. Stretches that follow each other in some record are a tree, and what goes
+// Records by what they have in common. A record is passages of text with holes between them: the host's name, the
+// list, the plain values that do not count. Passages that follow each other in some record are a tree, and what goes
 // through it to an end is read as that record was: equal text is read alike, and the holes are looked at each time.
 //
 //   {"host":" · name · ","features": · list ·┬ ,"limits":{"physBits":46},"rack": · value · }  → kind
 //                                           └ ,"limits":{"physBits":40},"rack": · value · }  → kind
 import { scalar } from './json';
 import {
-  FIRST_STRETCH,
+  FIRST_PASSAGE,
   FOLLOWING_AT,
   HOLE_ENTRY,
   HOLES,
@@ -15,16 +15,16 @@ import {
   ID_SIZE,
   KEY_AT,
   MAX_HOLES,
+  MAX_PASSAGES,
   MAX_ROWS,
-  MAX_STRETCHES,
   NONE,
+  PASSAGE_BYTES,
+  PASSAGE_ENTRY,
+  PASSAGE_ROOM,
+  PASSAGE_TEXT_AT,
+  PASSAGES,
+  PASSAGES_AT,
   SLOT,
-  STRETCH_BYTES,
-  STRETCH_ENTRY,
-  STRETCH_ROOM,
-  STRETCH_TEXT_AT,
-  STRETCHES,
-  STRETCHES_AT,
 } from './kinds';
 import { list } from './lists';
 import { hostName, isUuid } from './names';
@@ -41,8 +41,8 @@ const END: u32 = 4;
 const HOLE_FROM: usize = 4;
 const HOLE_TO: usize = 8;
 
-// A stretch: its text, the hole behind it, another in its place, and the first that may follow; behind the end of a
-// record, where its kind's number is. What follows a list is found by the list's row, and says after which stretch.
+// A passage: its text, the hole behind it, another in its place, and the first that may follow; behind the end of a
+// record, where its kind's number is. What follows a list is found by the list's row, and says after which passage.
 const TEXT: usize = 0;
 const SIZE: usize = 4;
 const HOLE: usize = 8;
@@ -50,7 +50,7 @@ const OTHER_ONE: usize = 12;
 const NEXT: usize = 16;
 const AFTER: usize = 20;
 
-/** Of more stretches in one place only those that came last are tried. */
+/** Of more passages in one place only those that came last are tried. */
 const MAX_TRIES: u32 = 8;
 
 /** Begins the holes of a record. */
@@ -70,24 +70,24 @@ export function hole(state: usize, what: u32, from: usize, to: usize): void {
 }
 
 /** Keeps the record at hand from being learnt. */
-export function isUnlike(state: usize): void {
+export function leaveUnlearnt(state: usize): void {
   store<u32>(state, MAX_HOLES, HOLES);
 }
 
-/** A line, if it goes through the stretches of lines before: where the next begins, or 0; SLOT and ID_AT are its. */
+/** A line, if it goes through the passages of lines before: where the next begins, or 0; SLOT and ID_AT are its. */
 export function follow(state: usize, p: usize): usize {
   store<u32>(state, 0, ID_SIZE);
-  let head = state + FIRST_STRETCH;
+  let head = state + FIRST_PASSAGE;
   let after: usize = 0;
   while (true) {
-    const stretch = stretchAt(head, after, p, 0);
-    if (stretch === 0) return 0;
-    p += <usize>load<u32>(stretch, SIZE);
-    head = stretch + NEXT;
+    const passage = passageAt(head, after, p, 0);
+    if (passage === 0) return 0;
+    p += <usize>load<u32>(passage, SIZE);
+    head = passage + NEXT;
     after = 0;
-    const what = load<u32>(stretch, HOLE);
+    const what = load<u32>(passage, HOLE);
     if (what === END) {
-      store<u32>(state, load<u32>(stretch, NEXT), SLOT);
+      store<u32>(state, load<u32>(passage, NEXT), SLOT);
       return p;
     }
     const from = p;
@@ -101,7 +101,7 @@ export function follow(state: usize, p: usize): usize {
       const row = load<u32>(state + KEY_AT);
       if (p === 0 || row === NONE) return 0;
       head = following(state, row);
-      after = stretch;
+      after = passage;
     } else {
       p = scalar(from);
       if (p === 0) return 0;
@@ -109,23 +109,23 @@ export function follow(state: usize, p: usize): usize {
   }
 }
 
-/** Where the first stretch is told that may follow a list of this row. */
+/** Where the first passage is told that may follow a list of this row. */
 function following(state: usize, row: u32): usize {
   return state + FOLLOWING_AT + ((<usize>row) << 2);
 }
 
-/** The stretch that is the text at `p`, and of this size where one is given; or 0. */
-function stretchAt(head: usize, after: usize, p: usize, size: usize): usize {
-  let stretch = <usize>load<u32>(head);
-  for (let tries = MAX_TRIES; stretch !== 0 && tries > 0; tries--) {
-    const own = <usize>load<u32>(stretch, SIZE);
+/** The passage that is the text at `p`, and of this size where one is given; or 0. */
+function passageAt(head: usize, after: usize, p: usize, size: usize): usize {
+  let passage = <usize>load<u32>(head);
+  for (let tries = MAX_TRIES; passage !== 0 && tries > 0; tries--) {
+    const own = <usize>load<u32>(passage, SIZE);
     if (
-      <usize>load<u32>(stretch, AFTER) === after &&
+      <usize>load<u32>(passage, AFTER) === after &&
       (size === 0 || size === own) &&
-      isSame(load<u32>(stretch, TEXT), p, own)
+      isSame(load<u32>(passage, TEXT), p, own)
     )
-      return stretch;
-    stretch = <usize>load<u32>(stretch, OTHER_ONE);
+      return passage;
+    passage = <usize>load<u32>(passage, OTHER_ONE);
   }
   return 0;
 }
@@ -134,46 +134,46 @@ function stretchAt(head: usize, after: usize, p: usize, size: usize): usize {
 export function learn(state: usize, p: usize, end: usize): void {
   const holes = load<u32>(state, HOLES);
   if (holes >= MAX_HOLES) return;
-  let head = state + FIRST_STRETCH;
+  let head = state + FIRST_PASSAGE;
   let after: usize = 0;
   for (let i: u32 = 0; i <= holes; i++) {
     const at = state + HOLES_AT + <usize>i * HOLE_ENTRY;
     const what = i === holes ? END : load<u32>(at);
     const size = (i === holes ? end : <usize>load<u32>(at, HOLE_FROM)) - p;
-    let stretch = stretchAt(head, after, p, size);
-    if (stretch === 0) {
-      stretch = added(state, p, size);
-      if (stretch === 0) return;
-      store<u32>(stretch, what, HOLE);
-      store<u32>(stretch, <u32>after, AFTER);
-      store<u32>(stretch, what === END ? load<u32>(state, SLOT) : 0, NEXT);
-      store<u32>(stretch, load<u32>(head), OTHER_ONE);
-      store<u32>(head, <u32>stretch);
+    let passage = passageAt(head, after, p, size);
+    if (passage === 0) {
+      passage = added(state, p, size);
+      if (passage === 0) return;
+      store<u32>(passage, what, HOLE);
+      store<u32>(passage, <u32>after, AFTER);
+      store<u32>(passage, what === END ? load<u32>(state, SLOT) : 0, NEXT);
+      store<u32>(passage, load<u32>(head), OTHER_ONE);
+      store<u32>(head, <u32>passage);
     }
     p = load<u32>(at, HOLE_TO);
-    after = what === HOLE_LIST ? stretch : 0;
-    head = after === 0 ? stretch + NEXT : following(state, load<u32>(state + KEY_AT));
+    after = what === HOLE_LIST ? passage : 0;
+    head = after === 0 ? passage + NEXT : following(state, load<u32>(state + KEY_AT));
   }
 }
 
-/** A new stretch with its text; 0, and all are forgotten, where no more fit. */
+/** A new passage with its text; 0, and all are forgotten, where no more fit. */
 function added(state: usize, p: usize, size: usize): usize {
-  const n = load<u32>(state, STRETCHES);
-  const used = <usize>load<u32>(state, STRETCH_BYTES);
+  const n = load<u32>(state, PASSAGES);
+  const used = <usize>load<u32>(state, PASSAGE_BYTES);
   const room = (size + BLOCK - 1) & ~(BLOCK - 1);
-  if (n === MAX_STRETCHES || used + room > STRETCH_ROOM) {
+  if (n === MAX_PASSAGES || used + room > PASSAGE_ROOM) {
     memory.fill(state + FOLLOWING_AT, 0, 4 * <usize>MAX_ROWS);
-    store<u32>(state, 0, FIRST_STRETCH);
-    store<u32>(state, 0, STRETCHES);
-    store<u32>(state, 0, STRETCH_BYTES);
+    store<u32>(state, 0, FIRST_PASSAGE);
+    store<u32>(state, 0, PASSAGES);
+    store<u32>(state, 0, PASSAGE_BYTES);
     return 0;
   }
-  const at = state + STRETCH_TEXT_AT + used;
+  const at = state + PASSAGE_TEXT_AT + used;
   memory.copy(at, p, size);
-  const stretch = state + STRETCHES_AT + <usize>n * STRETCH_ENTRY;
-  store<u32>(stretch, <u32>at, TEXT);
-  store<u32>(stretch, <u32>size, SIZE);
-  store<u32>(state, n + 1, STRETCHES);
-  store<u32>(state, <u32>(used + room), STRETCH_BYTES);
-  return stretch;
+  const passage = state + PASSAGES_AT + <usize>n * PASSAGE_ENTRY;
+  store<u32>(passage, <u32>at, TEXT);
+  store<u32>(passage, <u32>size, SIZE);
+  store<u32>(state, n + 1, PASSAGES);
+  store<u32>(state, <u32>(used + room), PASSAGE_BYTES);
+  return passage;
 }

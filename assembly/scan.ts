@@ -54,8 +54,8 @@ import {
   HOLE_NAME,
   HOLE_VALUE,
   hole,
-  isUnlike,
   learn,
+  leaveUnlearnt,
   startHoles,
 } from './patterns';
 import { part } from './text';
@@ -149,7 +149,7 @@ function record(state: usize, p: usize): usize {
       const size = p - from;
       if (isUuid(from, size)) {
         host = NUMBERED;
-        isUnlike(state);
+        leaveUnlearnt(state);
       } else {
         host = NAMED;
         store<u32>(state, <u32>from, ID_AT);

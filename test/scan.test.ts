@@ -350,11 +350,11 @@ for (const [build, bytes] of Object.entries({ debug, release })) {
       new Uint32Array(core.memory.buffer, word(20)[0]!, 1)[0] = 7;
     }
     const [hosts] = word(12);
-    const [byStretches] = word(PATTERNS_FOUND);
+    const [byPassages] = word(PATTERNS_FOUND);
     arena.free({ at, size });
     assert.is(hosts, 900);
     // A kind is learnt when it comes for the first time.
-    assert.is(byStretches, 850);
+    assert.is(byPassages, 850);
   });
 
   test('a line longer than the window is handed on, and one over the limit refused', () => {
