@@ -89,15 +89,21 @@ export function follow(
           store<u32>(state, line, OWN_LINE);
           store<u32>(state, i, OWN_START);
         }
-        store<u32>(names + ((<usize>depth++) << 2), code >> NAME_SHIFT);
-      } else if (isOwn) put(state, row, i, i + 1, line, depth, out + 20 * <usize>found++);
+        store<u32>(names + ((<usize>depth) << 2), code >> NAME_SHIFT);
+        depth++;
+      } else if (isOwn) {
+        put(state, row, i, i + 1, line, depth, out + 20 * <usize>found);
+        found++;
+      }
     } else if (kind === CLOSE) {
-      if (depth === 0 || load<u32>(names + ((<usize>--depth) << 2)) !== code >> NAME_SHIFT)
-        return NONE;
+      if (depth === 0) return NONE;
+      depth--;
+      if (load<u32>(names + ((<usize>depth) << 2)) !== code >> NAME_SHIFT) return NONE;
       if (depth === ownDepth) {
         ownDepth = NONE;
         const start = load<u32>(state, OWN_START);
-        put(state, row, start, i, load<u32>(state, OWN_LINE), depth, out + 20 * <usize>found++);
+        put(state, row, start, i, load<u32>(state, OWN_LINE), depth, out + 20 * <usize>found);
+        found++;
       }
     } else if (kind === ODD) return NONE;
     if (depth === 0 && (code & HAS_TEXT) !== 0) return NONE;
