@@ -323,11 +323,6 @@ export class Catalog {
     return this.libvirtModel(name, version)?.features ?? null;
   }
 
-  /** Features that this libvirt took out of the model, and switches off unless asked for. */
-  libvirtRemoved(name: string, version: string): readonly number[] {
-    return this.libvirtModel(name, version)?.removed ?? [];
-  }
-
   /** The features that this libvirt knows, in the order in which it walks them. */
   libvirtFeatureOrder(version: string): number[] {
     const order =

@@ -115,7 +115,7 @@ export function cpuArgumentOf(
     said.set(feature.name, policy === null || policy === 'require' || policy === 'force');
   }
   // libvirt switches off what it took out of a model, unless the guest asks for it.
-  for (const id of catalog.libvirtRemoved(model, libvirt)) {
+  for (const id of catalog.libvirtModel(model, libvirt)?.removed ?? []) {
     const { name } = catalog.features[id]!;
     if (!said.has(name)) said.set(name, false);
   }

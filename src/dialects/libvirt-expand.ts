@@ -140,8 +140,8 @@ function writersOf(catalog: Catalog, cpu: LibvirtCpu, { listed, derived }: Expan
   }
   const maps = versions.slice(from, Math.max(from, until) + 1);
   const isWritten = new Set(cpu.features.map((f) => findFeature(catalog, f.name)?.id));
-  const consistent = maps.filter((v) =>
-    catalog.libvirtRemoved(model.name, v).every((id) => isWritten.has(id)),
+  const consistent = maps.filter(
+    (v) => catalog.libvirtModel(model.name, v)?.removed.every((id) => isWritten.has(id)) ?? true,
   );
   return { oldest: versions[from]!, maps: derived && consistent.length > 0 ? consistent : maps };
 }

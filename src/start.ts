@@ -1,0 +1,32 @@
+// Loads the command: from V8's compiled form of it where there is one, for a short answer would spend half of its time
+// on compiling.
+import Module, { createRequire } from 'node:module';
+import type { main } from './cli/main.ts';
+
+interface Command {
+  readonly main: typeof main;
+}
+
+/** The command that was built into the directory of this module. */
+export function load(): Command {
+  const { dirname } = import.meta;
+  const require = createRequire(import.meta.url);
+  const fs: typeof import('node:fs') = require('node:fs');
+  const file = `${dirname}/command.cjs`;
+  const { v8 } = process.versions;
+  let cachedData: Buffer;
+  try {
+    // What .ci/compile.mjs made; another V8 could not take it.
+    cachedData = fs.readFileSync(`${dirname}/command.${v8}-${process.arch}.v8`);
+  } catch {
+    // Newer Nodes keep a compiled form by themselves.
+    (Module as { enableCompileCache?: () => void }).enableCompileCache?.();
+    return require(file);
+  }
+  const { Script }: typeof import('node:vm') = require('node:vm');
+  const source = Module.wrap(fs.readFileSync(file, 'latin1'));
+  const module = { exports: {} };
+  const run = new Script(source, { filename: file, cachedData }).runInThisContext();
+  run(module.exports, require, module, file, dirname);
+  return module.exports as Command;
+}
