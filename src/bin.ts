@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { load } from './start.ts';
+import { load } from './cli/start.ts';
 
 // All is written when it comes back; what V8 still compiles in the background is not waited for.
 globalThis.process.exit(await load().main(globalThis.process.argv.slice(2), globalThis.process));

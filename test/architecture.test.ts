@@ -23,7 +23,6 @@ const FLOORS: Record<string, number> = {
   'index.ts': 4,
   cli: 5,
   'bin.ts': 6,
-  'start.ts': 6,
   'worker.ts': 6,
 };
 

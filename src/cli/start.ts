@@ -1,13 +1,13 @@
 // Loads the command: from V8's compiled form of it where there is one, for a short answer would spend half of its time
 // on compiling.
 import Module, { createRequire } from 'node:module';
-import type { main } from './cli/main.ts';
+import type { main } from './main.ts';
 
 interface Command {
   readonly main: typeof main;
 }
 
-/** The command that was built into the directory of this module. */
+/** The command that was built into the directory of this bundle. */
 export function load(): Command {
   const { dirname } = import.meta;
   const require = createRequire(import.meta.url);
