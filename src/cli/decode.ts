@@ -2,12 +2,11 @@
 import { type Command, Option } from 'commander';
 import { loadCatalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
-import { unsettled } from '../cpu/host.ts';
+import { type Description, unsettled } from '../cpu/host.ts';
 import { readDescriptions } from '../dialects/read.ts';
-import { candidate, Fleet } from '../fleet/fleet.ts';
-import type { Decoded } from '../solve/answer.ts';
+import { candidate, Fleet, type Skipped } from '../fleet/fleet.ts';
 import { baseline } from '../solve/baseline.ts';
-import { decode } from '../solve/decode.ts';
+import { type DecodedOne, decodeEach } from '../solve/decode.ts';
 import { guestCpu } from '../solve/guest-cpu.ts';
 import { type HostOptions, openInputs, readOptions, stackFrom, writerOf } from './fleet.ts';
 import { type Answer, type Answering, type Call, columnsOf } from './io.ts';
@@ -20,14 +19,14 @@ import {
   refuseLibvirtOptions,
   stackOption,
 } from './options.ts';
-import { deliver, json, warnSkipped } from './output.ts';
+import { blocksOf, deliver, jsonOf, warnSkipped } from './output.ts';
 import { painter } from './paint.ts';
 import { definitionLines, type Fact, factLines, findingLines, type Page } from './render.ts';
-import { count, printableAll, wrapSentence } from './text.ts';
+import { count, printable, printableAll, wrapSentence } from './text.ts';
 
 type Options = HostOptions &
   LibvirtOptions & { readonly to?: string; readonly as?: 'host' | 'guest' };
-type Host = Decoded['hosts'][number];
+type Shared = DecodedOne['shared'];
 
 const HELP = `
 Examples:
@@ -76,12 +75,13 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
     openInputs(inputs, call.io, options),
     readOptions(options),
   );
-  const answer = decode(catalog, read, skipped, { stack });
   if (!writer) {
-    const page = { columns: columnsOf(call.io.stdout), paint: painter(call.io, options) };
+    const decoded = decodeEach(catalog, read, { stack });
     await deliver(
       call.io,
-      options.json ? json(answer) : render(printableAll(answer), page),
+      options.json
+        ? jsonPieces(decoded, skipped)
+        : blocksOf(render(call, decoded, skipped, options)),
       options.output,
     );
     return 0;
@@ -91,11 +91,19 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
     return note ? [`${id} has no definition that could be written: ${note.message}`] : [];
   });
   if (open.length > 0) throw new QueryError(open.join('\n'));
-  const guests = read.map(({ id, description }) => ({
-    id,
-    guest: baseline(new Fleet(catalog, [candidate(catalog, id, description)]), { stack }),
-  }));
-  const nameless = guests.filter(({ guest }) => Object.keys(guest.definitions).length === 0);
+  const known = new Map<Description, string | null>();
+  const textOf = (id: string, description: Description): string | null => {
+    let text = known.get(description);
+    if (text === undefined) {
+      const guest = baseline(new Fleet(catalog, [candidate(catalog, id, description)]), { stack });
+      const isNamed = Object.keys(guest.definitions).length > 0;
+      text = isNamed ? writer(guestCpu(guest, catalog), catalog) : null;
+      known.set(description, text);
+    }
+    return text;
+  };
+  const texts = read.map(({ id, description }) => textOf(id, description));
+  const nameless = read.filter((_, i) => texts[i] === null);
   if (nameless.length > 0)
     throw new QueryError(
       nameless
@@ -105,16 +113,45 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
         )
         .join('\n'),
     );
-  const texts = guests.map(({ guest }) => writer(guestCpu(guest, catalog), catalog));
   await deliver(call.io, texts.join(''), options.output);
   await warnSkipped(call.io, skipped, options);
   return 0;
 }
 
-function render(answer: Decoded, page: Page): string {
-  const blocks = answer.hosts.map((host) => hostLines(host, page).join('\n'));
-  if (answer.skipped) blocks.push(findingLines([], answer.skipped, page).join('\n'));
-  return `${blocks.join('\n\n')}\n`;
+const jsonPieces = (decoded: readonly DecodedOne[], skipped: readonly Skipped[]) =>
+  jsonOf(
+    { schema: 'plimsoll.decode/1' },
+    'hosts',
+    decoded.map(({ host, shared, findings }) => [{ host }, shared, { findings }]),
+    skipped.length > 0 ? { skipped } : {},
+  );
+
+/** A block a host. */
+function* render(
+  { io }: Call,
+  decoded: readonly DecodedOne[],
+  skipped: readonly Skipped[],
+  options: Options,
+): Generator<string> {
+  const page = { columns: columnsOf(io.stdout), paint: painter(io, options) };
+  const known = new WeakMap<Shared, readonly [printable: Shared, lines: readonly string[]]>();
+  for (const { host, shared, findings } of decoded) {
+    let found = known.get(shared);
+    if (!found) {
+      const printed = printableAll(shared);
+      found = [printed, sharedLines(printed, page)];
+      known.set(shared, found);
+    }
+    const [printed, lines] = found;
+    yield [
+      ...wrapSentence(titleOf(printable(host), printed), page.columns).map((line) =>
+        page.paint.bold(line),
+      ),
+      ...lines,
+      ...findingLines(printableAll(findings), [], page),
+    ].join('\n');
+  }
+  if (skipped.length > 0) yield findingLines([], printableAll(skipped), page).join('\n');
 }
 
 /** Names that are not worth a screen: an answer about hardware leaves a hundred open. */
@@ -128,32 +165,23 @@ const VIEWS = {
   guest: 'a guest definition',
 } as const;
 
-function hostLines(host: Host, page: Page): string[] {
-  const { columns, paint } = page;
-  const { signature: s, limits } = host;
-  const title = [
-    host.host,
-    VIEWS[host.view],
-    host.vendor ?? 'vendor unknown',
-    ...(host.arch === 'x86_64' ? [] : [host.arch]),
-  ].join(', ');
+const titleOf = (host: string, { view, vendor, arch }: Shared): string =>
+  [host, VIEWS[view], vendor ?? 'vendor unknown', ...(arch === 'x86_64' ? [] : [arch])].join(', ');
+
+function sharedLines(shared: Shared, page: Page): string[] {
+  const { signature: s, limits } = shared;
   const facts: Fact[] = [
     ['processor', s ? `family ${s.family} model ${s.model} stepping ${s.stepping}` : ''],
-    ['microcode', host.microcode ?? ''],
+    ['microcode', shared.microcode ?? ''],
     ['address bits', limits.physBits === null ? '' : `${limits.physBits} physical`],
     [
       'nearest models',
-      host.candidates
+      shared.candidates
         .map((c) => (c.lacks.length > 0 ? `${c.name} (lacks ${c.lacks.length})` : c.name))
         .join(', '),
     ],
-    [count(host.features.length, 'feature'), host.features],
-    [`${host.unknown.length} unknown`, beginning(host.unknown)],
+    [count(shared.features.length, 'feature'), shared.features],
+    [`${shared.unknown.length} unknown`, beginning(shared.unknown)],
   ];
-  return [
-    ...wrapSentence(title, columns).map((line) => paint.bold(line)),
-    ...definitionLines(host.definitions, [], page, 3),
-    ...factLines(facts, page),
-    ...findingLines(host.findings, [], page),
-  ];
+  return [...definitionLines(shared.definitions, [], page, 3), ...factLines(facts, page)];
 }

@@ -18,10 +18,10 @@ import {
   type RuleCpu,
   readRuleCpus,
 } from './libvirt-inputs.ts';
-import { deliver, json, warnSkipped } from './output.ts';
+import { blocksOf, deliver, jsonOf, warnSkipped } from './output.ts';
 import { painter } from './paint.ts';
 import { definitionLines, factLines, findingLines, type Page } from './render.ts';
-import { printableAll, wrapSentence } from './text.ts';
+import { printable, printableAll, wrapSentence } from './text.ts';
 
 export interface LibvirtDecodeOptions extends HostOptions, LibvirtOptions {
   readonly as: 'host' | 'guest';
@@ -30,6 +30,8 @@ export interface LibvirtDecodeOptions extends HostOptions, LibvirtOptions {
 
 /** Nearest models that a person is told of. */
 const LISTED = 8;
+/** CPUs of which what is said is kept for those that are the same. */
+const REMEMBERED = 1000;
 
 export async function runLibvirtDecode(
   call: Call,
@@ -55,20 +57,30 @@ export async function runLibvirtDecode(
     await warnSkipped(call.io, left, options);
     return 0;
   }
-  const answer: LibvirtDecoded = {
-    schema: 'plimsoll.decode/1',
-    rules: 'libvirt',
-    stack: [rules.map.stack],
-    hosts: decoded.map(({ cpu, models, found }) => describe(rules, options.as, cpu, models, found)),
-    ...(left.length > 0 ? { skipped: left } : {}),
-  };
+  const hosts = describeAll(rules, options.as, decoded);
+  const { stack } = rules.map;
   const page = { columns: columnsOf(call.io.stdout), paint: painter(call.io, options) };
   await deliver(
     call.io,
-    options.json ? json(answer) : render(printableAll(answer), page),
+    options.json
+      ? jsonOf(
+          { schema: 'plimsoll.decode/1', rules: 'libvirt', stack: [stack] },
+          'hosts',
+          partsOf(hosts),
+          left.length > 0 ? { skipped: left } : {},
+        )
+      : blocksOf(render(hosts, stack, left, page)),
     options.output,
   );
   return 0;
+}
+
+/** What is said of a CPU, and of all that are the same. */
+type Shared = Omit<LibvirtDecoded['hosts'][number], 'host'>;
+
+interface Described {
+  readonly host: string;
+  readonly shared: Shared;
 }
 
 interface Decoding {
@@ -81,10 +93,18 @@ interface Decoding {
 function decodeAll(rules: LibvirtRules, cpus: readonly RuleCpu[], as: 'host' | 'guest') {
   const decoded: Decoding[] = [];
   const problems: Skipped[] = [];
+  const known = new Map<object, Decoding>();
   for (const cpu of cpus) {
+    const before = cpu.shared && known.get(cpu.shared);
+    if (before) {
+      decoded.push({ ...before, cpu });
+      continue;
+    }
     const models = modelsFor(rules, cpu, as);
     try {
-      decoded.push({ cpu, models, found: decodeOne(rules, cpu, as, models) });
+      const decoding = { cpu, models, found: decodeOne(rules, cpu, as, models) };
+      decoded.push(decoding);
+      if (cpu.shared) known.set(cpu.shared, decoding);
     } catch (error) {
       if (!(error instanceof QueryError)) throw error;
       problems.push({ input: cpu.id, reason: error.message });
@@ -107,6 +127,28 @@ function decodeOne(
   return decode(map, where, stub, cpu.data(), { models });
 }
 
+/** What is said of each host, one after another: all of it at once would fill the memory. */
+function* describeAll(
+  rules: LibvirtRules,
+  as: 'host' | 'guest',
+  decoded: readonly Decoding[],
+): Generator<Described> {
+  const known = new Map<LibvirtCpu, Shared>();
+  for (const { cpu, models, found } of decoded) {
+    let shared = known.get(found);
+    if (!shared) {
+      shared = describe(rules, as, cpu, models, found);
+      if (known.size === REMEMBERED) known.clear();
+      known.set(found, shared);
+    }
+    yield { host: cpu.id, shared };
+  }
+}
+
+function* partsOf(hosts: Iterable<Described>): Generator<readonly object[]> {
+  for (const { host, shared } of hosts) yield [{ host }, shared];
+}
+
 /** A guest is decoded for a hypervisor where one is known: the one of --hypervisor, else the host's own. */
 function modelsFor(
   { hypervisor, models }: LibvirtRules,
@@ -125,10 +167,9 @@ function describe(
   cpu: RuleCpu,
   models: ModelList | null,
   found: LibvirtCpu,
-): LibvirtDecoded['hosts'][number] {
+): Shared {
   const data = findDriver(cpu.arch) === 'x86' ? cpu.data() : null;
   return {
-    host: cpu.id,
     view: cpu.view,
     as,
     signature: data?.signature ?? null,
@@ -145,29 +186,41 @@ function describe(
   };
 }
 
-const render = (answer: LibvirtDecoded, page: Page): string => {
-  const blocks = answer.hosts.map((host) => {
-    const { signature: s } = host;
-    const title = `${host.host} as a ${host.as}, by ${answer.stack[0]!.replace('@', ' ')}, ${host.vendor ?? 'vendor unknown'}`;
-    return [
+function* render(
+  hosts: Iterable<Described>,
+  stack: string,
+  skipped: readonly Skipped[],
+  page: Page,
+): Generator<string> {
+  const known = new WeakMap<Shared, readonly [printed: Shared, lines: readonly string[]]>();
+  for (const { host, shared } of hosts) {
+    let found = known.get(shared);
+    if (!found) {
+      const printed = printableAll(shared);
+      found = [printed, sharedLines(printed, page)];
+      known.set(shared, found);
+    }
+    const [{ as, vendor }, lines] = found;
+    const title = `${printable(host)} as a ${as}, by ${stack.replace('@', ' ')}, ${vendor ?? 'vendor unknown'}`;
+    yield [
       ...wrapSentence(title, page.columns).map((line) => page.paint.bold(line)),
-      ...definitionLines(host.definitions, [], page, 12),
-      ...factLines(
-        [
-          ['processor', s ? `family ${s.family} model ${s.model} stepping ${s.stepping}` : ''],
-          ['canonical name', host.canonical ?? ''],
-          [
-            'nearest models',
-            host.candidates
-              .slice(0, LISTED)
-              .map((c) => `${c.name} (${c.cost})`)
-              .join(', '),
-          ],
-        ],
-        page,
-      ),
+      ...lines,
     ].join('\n');
-  });
-  if (answer.skipped) blocks.push(findingLines([], answer.skipped, page).join('\n'));
-  return `${blocks.join('\n\n')}\n`;
-};
+  }
+  if (skipped.length > 0) yield findingLines([], printableAll(skipped), page).join('\n');
+}
+
+function sharedLines({ definitions, signature: s, canonical, candidates }: Shared, page: Page) {
+  const nearest = candidates.slice(0, LISTED).map((c) => `${c.name} (${c.cost})`);
+  return [
+    ...definitionLines(definitions, [], page, 12),
+    ...factLines(
+      [
+        ['processor', s ? `family ${s.family} model ${s.model} stepping ${s.stepping}` : ''],
+        ['canonical name', canonical ?? ''],
+        ['nearest models', nearest.join(', ')],
+      ],
+      page,
+    ),
+  ];
+}

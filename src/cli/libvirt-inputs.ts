@@ -53,6 +53,8 @@ export interface RuleCpu extends CpuInput {
   readonly id: string;
   readonly view: View;
   readonly arch: string;
+  /** One object for all that are the same but for where they stand; null where no other is known to be. */
+  readonly shared: object | null;
   /** What its features amount to. */
   data(): CpuData;
   /** The features that it says anything about; null is all. */
@@ -228,6 +230,7 @@ function ruleCpu(
     where,
     view,
     arch,
+    shared: null,
     data: () => data,
     known: words ? null : found.known,
     models,
@@ -248,6 +251,7 @@ const otherCpu = (
   pvr: number | undefined,
 ): RuleCpu => ({
   ...own,
+  shared: null,
   models: null,
   known: null,
   data: () => refuseData(own),
@@ -313,6 +317,10 @@ class WrittenCpu implements RuleCpu {
     return this.cpu.arch ?? 'x86_64';
   }
 
+  get shared(): LibvirtCpu {
+    return this.cpu;
+  }
+
   get known(): null {
     return null;
   }
@@ -335,6 +343,7 @@ export const withCpu = (host: RuleCpu, cpu: LibvirtCpu): RuleCpu => ({
   where: host.where,
   view: host.view,
   arch: host.arch,
+  shared: null,
   known: host.known,
   models: host.models,
   cpu,

@@ -82,3 +82,58 @@ export const fileName = (value: string): string =>
 /** One JSON document, as every --json prints it. */
 export const json = (document: { readonly schema: string }): string =>
   `${JSON.stringify(document, null, 2)}\n`;
+
+/** So many characters are given away at once. */
+const PIECE = 1 << 16;
+
+/**
+ * The same of a document with a long list: `entries` under this name, each the parts of an object, one after another.
+ * A part that is there several times is one object, and put into words once.
+ */
+export function* jsonOf(
+  head: { readonly schema: string; readonly [member: string]: unknown },
+  name: string,
+  entries: Iterable<readonly object[]>,
+  rest: object,
+): Generator<string> {
+  const texts = new WeakMap<object, string>();
+  const textOf = (part: object): string => {
+    let text = texts.get(part);
+    if (text === undefined) {
+      text = membersOf(part, '    ');
+      texts.set(part, text);
+    }
+    return text;
+  };
+  let piece = `{\n${membersOf(head)},\n  ${JSON.stringify(name)}: [`;
+  let comma = '';
+  for (const parts of entries) {
+    piece += `${comma}\n    {\n${parts.map(textOf).join(',\n')}\n    }`;
+    comma = ',';
+    if (piece.length < PIECE) continue;
+    yield piece;
+    piece = '';
+  }
+  const more = membersOf(rest);
+  yield `${piece}${comma === '' ? '' : '\n  '}]${more === '' ? '' : `,\n${more}`}\n}\n`;
+}
+
+/** The members of an object as JSON, each on lines of its own, so deep inside a document. */
+function membersOf(part: object, depth = ''): string {
+  const text = JSON.stringify(part, null, 2);
+  return text === '{}' ? '' : depth + text.slice(2, -2).replaceAll('\n', `\n${depth}`);
+}
+
+/** Blocks of text with an empty line between, given away in pieces. */
+export function* blocksOf(blocks: Iterable<string>): Generator<string> {
+  let piece = '';
+  let between = '';
+  for (const block of blocks) {
+    piece += between + block;
+    between = '\n\n';
+    if (piece.length < PIECE) continue;
+    yield piece;
+    piece = '';
+  }
+  yield `${piece}\n`;
+}

@@ -85,7 +85,10 @@ export function isEqual(a: Row, b: Row): boolean {
 export const distinct = (rows: readonly Row[]): Row[] =>
   rows.filter((row, i) => rows.findIndex((other) => isEqual(other, row)) === i);
 
-export const isEmpty = (row: Row): boolean => row.every((word) => word === 0);
+export function isEmpty(row: Row): boolean {
+  for (let i = 0; i < row.length; i++) if (row[i] !== 0) return false;
+  return true;
+}
 
 /** How many bits are set. */
 export function size(row: Row): number {

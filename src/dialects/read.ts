@@ -126,7 +126,7 @@ function dialectOf(options: ReadOptions): Dialect | undefined {
 type Inputs = AsyncIterable<Opened> | Iterable<Opened>;
 
 /**
- * Reads every CPU of all inputs, in the order of their ids.
+ * Reads every CPU of all inputs, in the order of their ids; what equal elements of XML say is one object.
  * @throws QueryError with one line a problem; with skipUnreadable only when nothing is left.
  */
 export async function readDescriptions(
@@ -137,12 +137,18 @@ export async function readDescriptions(
   const dialect = dialectOf(options);
   const placed: { input: string; host: string | null; description: Description }[] = [];
   const problems = new Problems(options);
+  const alike = new Alike(alikeDescriptions(catalog));
   for await (const input of inputs)
     await problems.attempt(input, async () => {
       const whole = await wholeOf(input as Input | Stream);
-      for (const description of await readInput(catalog, whole, dialect, problems.skip(input.name)))
+      const skip = problems.skip(input.name);
+      const descriptions =
+        (skip ? null : await readAlike(alike, whole, dialect)) ??
+        (await readInput(catalog, whole, dialect, skip));
+      for (const description of descriptions)
         placed.push({ input: input.name, host: description.host, description });
     });
+  alike.free();
   const skipped = problems.settle(placed.length > 0);
   const ids = hostIds(placed);
   // In the order of their ids, so that the order of the inputs decides nothing.
@@ -183,7 +189,10 @@ export async function readFleet(
   let hosts = 0;
   const enter = (input: string, found: readonly Description[]): void => {
     hosts += found.length;
-    if (found.length === 1) return gatherer.add(input, placed(found[0]!).alone);
+    if (found.length === 1) {
+      gatherer.add(input, placed(found[0]!).alone);
+      return;
+    }
     const all = found.map(placed);
     const names = all.map((host) => host.name);
     const kinds = all.map((host) => host.kind);

@@ -6,48 +6,93 @@ import { byBytes } from '../cpu/order.ts';
 import { candidate, Fleet, type Skipped } from '../fleet/fleet.ts';
 import type { Decoded } from './answer.ts';
 import { baseline } from './baseline.ts';
+import { byWeight } from './findings.ts';
 import { type BaselineOptions, drawLine } from './line.ts';
 
 /** Models listed as candidates: those that lack the least. */
 const CANDIDATES = 5;
 
+type Host = Decoded['hosts'][number];
+
+/** One CPU decoded: `shared` is one object among hosts whose descriptions are. */
+export interface DecodedOne {
+  readonly host: string;
+  readonly shared: Omit<Host, 'host' | 'findings'>;
+  readonly findings: Host['findings'];
+}
+
+type One = { readonly id: string; readonly description: Description };
+
 /** Decodes each CPU by itself; `read` as readDescriptions gives it. */
-export function decode(
+export const decode = (
   catalog: Catalog,
-  read: readonly { readonly id: string; readonly description: Description }[],
+  read: readonly One[],
   skipped: readonly Skipped[] = [],
   options: BaselineOptions = {},
-): Decoded {
-  return {
-    schema: 'plimsoll.decode/1',
-    hosts: read.map(({ id, description }) => decodeOne(catalog, id, description, options)),
-    ...(skipped.length > 0 ? { skipped } : {}),
-  };
+): Decoded => ({
+  schema: 'plimsoll.decode/1',
+  hosts: decodeEach(catalog, read, options).map(({ host, shared, findings }) => ({
+    host,
+    ...shared,
+    findings,
+  })),
+  ...(skipped.length > 0 ? { skipped } : {}),
+});
+
+/** In the place of the id, where the same is said of several hosts: no id is so. */
+const SOMEBODY = '\0somebody\0';
+
+/** The same, in parts. */
+export function decodeEach(
+  catalog: Catalog,
+  read: readonly One[],
+  options: BaselineOptions = {},
+): DecodedOne[] {
+  const known = new Map<Description, DecodedOne>();
+  return read.map(({ id, description }) => {
+    let made = known.get(description);
+    if (!made) {
+      made = decodeOne(catalog, SOMEBODY, description, options);
+      known.set(description, made);
+    }
+    return { host: id, shared: made.shared, findings: saidOf(id, made.findings) };
+  });
 }
+
+const saidOf = (id: string, findings: Host['findings']): Host['findings'] =>
+  findings
+    .map((finding) => ({
+      ...finding,
+      hosts: finding.hosts.map((host) => (host === SOMEBODY ? id : host)),
+      message: finding.message.replaceAll(SOMEBODY, () => id),
+    }))
+    .sort(byWeight);
 
 function decodeOne(
   catalog: Catalog,
   id: string,
   d: Description,
   options: BaselineOptions,
-): Decoded['hosts'][number] {
+): DecodedOne {
   const fleet = new Fleet(catalog, [candidate(catalog, id, d)]);
   const answer = baseline(fleet, options);
-  // What the description says, not what guests could be given of it.
   const isSettled = unsettled(d) === null;
+  // What the description says, not what guests could be given of it.
   const open = minus(catalog.row(catalog.features.map((f) => f.name)), d.known);
   return {
     host: id,
-    view: d.view,
-    arch: d.arch,
-    vendor: d.vendor,
-    signature: d.signature,
-    ...(d.microcode === null ? {} : { microcode: d.microcode }),
-    definitions: isSettled ? answer.definitions : {},
-    features: [...catalog.names(d.has), ...d.unnamed].sort(byBytes),
-    unknown: [...catalog.names(open), ...d.unnamedUnknown].sort(byBytes),
-    limits: { physBits: d.limits.physBits },
-    candidates: d.arch === 'x86_64' && isSettled ? candidates(catalog, fleet) : [],
+    shared: {
+      view: d.view,
+      arch: d.arch,
+      vendor: d.vendor,
+      signature: d.signature,
+      ...(d.microcode === null ? {} : { microcode: d.microcode }),
+      definitions: isSettled ? answer.definitions : {},
+      features: [...catalog.names(d.has), ...d.unnamed].sort(byBytes),
+      unknown: [...catalog.names(open), ...d.unnamedUnknown].sort(byBytes),
+      limits: { physBits: d.limits.physBits },
+      candidates: d.arch === 'x86_64' && isSettled ? candidates(catalog, fleet) : [],
+    },
     findings: answer.findings.filter((f) => f.code !== 'newer-stack'),
   };
 }

@@ -1,5 +1,14 @@
 // libvirt's rules: from what a processor is to a model and a list of features.
-import { clearBit, hasBit, isEmpty, minus, type Row, setBit, size } from '../../core/rows.ts';
+import {
+  clearBit,
+  hasBit,
+  isCovered,
+  isEmpty,
+  minus,
+  type Row,
+  setBit,
+  size,
+} from '../../core/rows.ts';
 import type { Vendor } from '../../cpu/catalog.ts';
 import { QueryError } from '../../cpu/errors.ts';
 import type { LibvirtCpu } from '../../cpu/libvirt.ts';
@@ -126,6 +135,7 @@ function candidate(
 ): Candidate | null {
   if (type === 'host' ? !model.decodeHost : !model.decodeGuest) return null;
   if (isOtherVendor(map, data.vendor, model)) return null;
+  if (type === 'host' && !isCovered(model.features, data.row)) return null;
   const extra = minus(data.row, model.features);
   const missing = minus(model.features, data.row);
   // What blocks a model here is disabled even if every processor of the fleet has it.
