@@ -206,16 +206,11 @@ function dialectOf(input: Input, from: string | undefined): Dialect {
   );
 }
 
-function ruleCpu(
-  { catalog, map }: LibvirtRules,
-  i: number,
-  idOf: IdOf,
-  { input, found, line }: Placed,
-): RuleCpu {
-  if (!('dialect' in found))
-    return new WrittenCpu(map, i, idOf, input, line, found, viewOf(found), null);
+function ruleCpu({ catalog, map }: LibvirtRules, i: number, idOf: IdOf, place: Placed): RuleCpu {
+  const { input, found, line } = place;
+  if (!('dialect' in found)) return new WrittenCpu(map, i, idOf, place, found, viewOf(found), null);
   if (found.element)
-    return new WrittenCpu(map, i, idOf, input, line, found.element, found.view, found.models);
+    return new WrittenCpu(map, i, idOf, place, found.element, found.view, found.models);
   const id = idOf(i);
   const where = whereOf(id, input, line);
   const { view, models, words, told, arch, pvr } = found;
@@ -282,15 +277,13 @@ class WrittenCpu implements RuleCpu {
   readonly #map: LibvirtMap;
   readonly #i: number;
   readonly #idOf: IdOf;
-  readonly #input: string;
-  readonly #line: number | null;
+  readonly #place: Placed;
 
   constructor(
     map: LibvirtMap,
     i: number,
     idOf: IdOf,
-    input: string,
-    line: number | null,
+    place: Placed,
     cpu: LibvirtCpu,
     view: View,
     models: ModelList | null,
@@ -301,8 +294,7 @@ class WrittenCpu implements RuleCpu {
     this.#map = map;
     this.#i = i;
     this.#idOf = idOf;
-    this.#input = input;
-    this.#line = line;
+    this.#place = place;
   }
 
   get id(): string {
@@ -310,7 +302,7 @@ class WrittenCpu implements RuleCpu {
   }
 
   get where(): string {
-    return whereOf(this.id, this.#input, this.#line);
+    return whereOf(this.id, this.#place.input, this.#place.line);
   }
 
   get arch(): string {

@@ -182,8 +182,12 @@ interface Listed {
   /** By which CPU it was listed last, and where. */
   by: XmlElement;
   line: number;
-  readonly byPolicy: Map<Policy | null, LibvirtCpu['features'][number]>;
+  /** Without a policy, as hosts list it. */
+  readonly plain: Feature;
+  readonly byPolicy: Map<Policy, Feature>;
 }
+
+type Feature = LibvirtCpu['features'][number];
 
 /** The children of a <cpu> that libvirt looks at. */
 interface Parts {
@@ -222,7 +226,8 @@ export function parseCpu(
   const { model } = first;
   const name = textOf(model);
   const vendor = textOf(first.vendor);
-  const features = elements.map((element) => featureOf(input, cpu, element, isHost, listed));
+  const features: Feature[] = [];
+  for (const element of elements) features.push(featureOf(input, cpu, element, isHost, listed));
   if (isHost && name === null)
     fail(
       input,
@@ -302,24 +307,30 @@ function featureOf(
   element: XmlElement,
   isHost: boolean,
   all: Features,
-): LibvirtCpu['features'][number] {
+): Feature {
   const { name } = element.attributes;
   if (!name) fail(input, element, 'a <feature> without a name');
   let listed = all.get(name);
-  if (listed?.by === cpu)
+  if (listed === undefined) {
+    listed = {
+      by: cpu,
+      line: element.line,
+      plain: { name, policy: null },
+      byPolicy: new Map(),
+    };
+    all.set(name, listed);
+  } else if (listed.by === cpu)
     fail(
       input,
       element,
       `feature "${name}" is listed twice, first on line ${listed.line}; keep the one that holds`,
     );
-  if (listed) {
+  else {
     listed.by = cpu;
     listed.line = element.line;
-  } else {
-    listed = { by: cpu, line: element.line, byPolicy: new Map() };
-    all.set(name, listed);
   }
   const policy = isHost ? null : choice(input, element, 'policy', POLICIES);
+  if (policy === null) return listed.plain;
   let feature = listed.byPolicy.get(policy);
   if (!feature) {
     feature = { name, policy };

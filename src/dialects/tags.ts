@@ -183,7 +183,7 @@ export class Tags {
     this.#attributes.push(attributes);
     this.#shared.push(
       kind === LEAF && this.#isShared.includes(name!)
-        ? { name: name!, attributes, children: NO_CHILDREN, text: '', line: 0 }
+        ? { name: this.#spellings[number]!, attributes, children: NO_CHILDREN, text: '', line: 0 }
         : undefined,
     );
   }
@@ -191,7 +191,9 @@ export class Tags {
   #number(name: string): number {
     let number = this.#numbers.get(name);
     if (number === undefined) {
-      number = this.#spellings.push(name) - 1;
+      // Keys of objects are compared by address, other texts by letters.
+      const [key] = Object.keys({ [name]: true });
+      number = this.#spellings.push(key!) - 1;
       this.#numbers.set(name, number);
     }
     return number;
