@@ -1,5 +1,5 @@
 // Lists of names: the text of one that was read before stands for its row.
-import { blank, CLOSE_LIST, COMMA, QUOTE } from './json';
+import { blank, CLOSE_LIST, COMMA, OPEN_LIST, QUOTE } from './json';
 import {
   KEY_AT,
   LIST_BYTES,
@@ -32,6 +32,7 @@ const MAX_TRIES: u32 = 8;
 
 /** A list from its bracket to behind its end, or 0; the number of its row goes to the scratch. */
 export function list(state: usize, p: usize): usize {
+  assert(load<u8>(p) === OPEN_LIST);
   // Whoever did not come to an end with a record left its list behind.
   if (<usize>load<u32>(state, LIST_FROM) === p) return load<u32>(state, LIST_END);
   const end = isAwake(state + LIST_MEMO) ? recall(state, p) : readList(state, p);

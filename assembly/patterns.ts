@@ -4,7 +4,7 @@
 //
 //   {"host":" · name · ","features": · list ·┬ ,"limits":{"physBits":46},"rack": · value · }  → kind
 //                                           └ ,"limits":{"physBits":40},"rack": · value · }  → kind
-import { scalar } from './json';
+import { OPEN_LIST, scalar } from './json';
 import {
   FIRST_PASSAGE,
   FOLLOWING_AT,
@@ -97,7 +97,7 @@ export function follow(state: usize, p: usize): usize {
       store<u32>(state, <u32>from, ID_AT);
       store<u32>(state, <u32>(p - from), ID_SIZE);
     } else if (what === HOLE_LIST) {
-      p = list(state, from);
+      p = load<u8>(from) === OPEN_LIST ? list(state, from) : 0;
       const row = load<u32>(state + KEY_AT);
       if (p === 0 || row === NONE) return 0;
       head = following(state, row);

@@ -286,7 +286,7 @@ for (const [build, bytes] of Object.entries({ debug, release })) {
   });
 
   test('a list that is none is handed on, however well its names are known', () => {
-    const good = ['["avx","pku","",","]', '["avx", "pku" ,\t"" , ","]'];
+    const good = ['["avx","pku","",","]', '["avx", "pku" ,\t"" , ","]', '[]', '[ ]'];
     const bad = [
       '["avx",1","pku"]',
       '["avx",,"pku"]',
@@ -300,11 +300,14 @@ for (const [build, bytes] of Object.entries({ debug, release })) {
       '[,"avx"]',
       '["av\\u0078","pku"]',
       '["avx","pk\u0001"]',
+      '{"avx","pku","",","]',
+      // Found with seed 2, path 10931:3:3:4:3:15:21:21.
+      '\0\t\t]',
     ];
     const lines = [...good, ...good, ...bad].map((l) => `{"features":${l},"rack":1}`);
     const { lines: found, handed } = scan(arena, encode(`${lines.join('\n')}\n`), [CHUNK]);
-    assert.equal(handed, lines.slice(4));
-    assert.is(new Set(found.slice(0, 4).map((f) => f?.like)).size, 1);
+    assert.equal(handed, lines.slice(8));
+    assert.is(new Set(found.slice(0, 8).map((f) => f?.like)).size, 2);
   });
 
   test('objects of few keys and of many are read, and one with a key twice is not', () => {
