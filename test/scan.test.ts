@@ -178,18 +178,27 @@ const sound = fc
     fc.constantFrom('', ',"arch":"x86_64"', ',"rack":7', ',"limits":{"physBits":46}'),
   )
   .map(([h, features, rest]) => `{"host":${h},"features":${features}${rest}}`);
-/** A line with some bytes replaced, left out or there twice. */
+/** What is done to a line: a byte is replaced, left out or there twice, or the line ends there. */
+const damage = fc.record({
+  at: fc.nat(),
+  byte: fc.oneof(
+    fc.constantFrom(...'{}[]",:0n \t\\').map((c) => c.charCodeAt(0)),
+    fc.nat({ max: 255 }),
+  ),
+  how: fc.nat({ max: 3 }),
+});
+function damaged(line: Uint8Array, { at, byte, how }: { at: number; byte: number; how: number }) {
+  const bytes = [...line];
+  const i = at % bytes.length;
+  if (how === 0) bytes[i] = byte;
+  else if (how === 1) bytes.splice(i, 1);
+  else if (how === 2) bytes.splice(i, 0, bytes[i]!);
+  else bytes.splice(i);
+  return Uint8Array.from(bytes.filter((b) => b !== 10));
+}
 const broken = fc
-  .tuple(fc.oneof(record, sound), fc.nat(), fc.nat({ max: 255 }), fc.nat({ max: 3 }))
-  .map(([line, at, byte, how]) => {
-    const bytes = [...encode(line)];
-    const i = at % bytes.length;
-    if (how === 0) bytes[i] = byte;
-    else if (how === 1) bytes.splice(i, 1);
-    else if (how === 2) bytes.splice(i, 0, bytes[i]!);
-    else bytes.splice(i);
-    return Uint8Array.from(bytes.filter((b) => b !== 10));
-  });
+  .tuple(fc.oneof(record, sound), damage)
+  .map(([text, how]) => damaged(encode(text), how));
 const line = fc.oneof(
   { weight: 4, arbitrary: sound.map(encode) },
   { weight: 4, arbitrary: record.map(encode) },
@@ -212,20 +221,22 @@ const alike = fc
       ),
       fc.oneof({ weight: 3, arbitrary: fc.nat().map(String) }, plainValue),
       plainValue,
+      fc.option(damage, { freq: 2 }),
     ),
-    { maxLength: 60 },
+    { minLength: 30, maxLength: 60 },
   )
   .map((records) =>
-    records.map(([shape, h, l, v, w]) =>
-      encode(
+    records.map(([shape, h, l, v, w, how]) => {
+      const bytes = encode(
         [
           `{"host":${h},"arch":"x86_64","features":${l},"limits":{"physBits":46},"rack":${v}}`,
           ` {"up":${v}, "features": ${l} ,"host":${h},"note":${w},"x":{"y":[1]}} \r`,
           `{"features":${l},"vendor":${w},"rack":${v},"host":${h}}`,
           `{"features":${l},"limits":{"physBits":46},"rack":${v}}`,
         ][shape]!,
-      ),
-    ),
+      );
+      return how ? damaged(bytes, how) : bytes;
+    }),
   );
 
 function text(lines: readonly Uint8Array[], ended: boolean): Uint8Array {
