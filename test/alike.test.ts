@@ -389,6 +389,17 @@ test('a fleet is the one that reading each document makes', async () => {
   );
 });
 
+test('a lone return ends a line, but none in a declaration, which is left out', async () => {
+  const one = '<cpu><arch>x86_64</arch><model>Haswell</model></cpu>';
+  const whole = input(`${one}\n<?xml \rversion='1.0'?>${one}\r${one}\r\n${one}${PADDING}`);
+  const cpus = await readLibvirtCpus(whole);
+  assert.equal(
+    cpus.map(({ line }) => line),
+    [1, 2, 3, 4],
+  );
+  assert.equal(cpus, await readPlainly(whole));
+});
+
 test('elements that never end are left to the library', async () => {
   const reader = treeReader();
   await reader.prepare(PADDING.length);

@@ -91,7 +91,8 @@ export class Tags {
   }
 
   /** Has the stretch of the next number read; null stands for one that is no text. */
-  add(stretch: string | null): void {
+  add(written: string | null): void {
+    const stretch = written === null ? null : withoutDeclarations(written);
     const number = stretch === null ? null : ONE_NUMBER.exec(stretch);
     const like = number && this.#numbered.get(`${number[1]}${number[3]}`);
     if (like) {
@@ -220,14 +221,13 @@ class Library {
 
   /** What it says of a stretch, which may close a tag; null where it refuses it, or more must follow. */
   read(stretch: string, closed: string | undefined): Told | null {
-    const text = withoutDeclarations(stretch);
     this.#parser ??= this.#newParser();
     this.#tag = null;
-    this.#hasTag = /^<[^!?]/.test(text);
+    this.#hasTag = /^<[^!?]/.test(stretch);
     this.#text = '';
     this.#isEnded = false;
     try {
-      this.#parser.write(`${closed === undefined ? '' : `<${closed}>`}${text}${END}`);
+      this.#parser.write(`${closed === undefined ? '' : `<${closed}>`}${stretch}${END}`);
       const tag = this.#tag as Tag | null;
       if (!this.#isEnded) this.#parser = null;
       else if (tag !== null && closed === undefined && !tag.isSelfClosing)
