@@ -106,7 +106,8 @@ function physBits(fleet: Fleet, features: Row, options: BaselineOptions): Baseli
   const all = fleet.classes.map((c) => c.physBits);
   const known = all.filter((bits) => bits !== null);
   if (known.length < all.length) return { physBits: null, fleetPhysBits: null };
-  const fleetPhysBits = Math.min(...known);
+  // Not as arguments of one call: there may be more classes than a call takes.
+  const fleetPhysBits = known.reduce((least, bits) => Math.min(least, bits), Infinity);
   // A guest without long mode has no such limit to set.
   const settable = hasBit(features, fleet.catalog.feature('lm').id);
   const bits =
