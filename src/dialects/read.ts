@@ -141,10 +141,9 @@ export async function readDescriptions(
   for await (const input of inputs)
     await problems.attempt(input, async () => {
       const whole = await wholeOf(input as Input | Stream);
-      const skip = problems.skip(input.name);
       const descriptions =
-        (skip ? null : await readAlike(alike, whole, dialect)) ??
-        (await readInput(catalog, whole, dialect, skip));
+        (await readAlike(alike, whole, dialect)) ??
+        (await readInput(catalog, whole, dialect, problems.skip(input.name)));
       for (const description of descriptions)
         placed.push({ input: input.name, host: description.host, description });
     });
@@ -199,7 +198,7 @@ export async function readFleet(
     gatherer.add(input, [{ ...batchOf(names, kinds), ascending: false }]);
   };
   for await (const input of inputs) {
-    if ('bytes' in input && !options.skipUnreadable && firstTag(input.bytes) >= 0) {
+    if ('bytes' in input && firstTag(input.bytes) >= 0) {
       if (!alike.isReady) await alike.prepare(input.bytes.length);
       const found = alike.read(input, () => isLibvirt(input.bytes, dialect));
       if (found !== null) {
@@ -256,7 +255,7 @@ export async function readFleet(
       // What is at hand was tried.
       const left = 'again' in opened && !opened.again ? await wholeOf(opened) : opened;
       const descriptions =
-        (skip || 'bytes' in opened ? null : await readAlike(alike, left, dialect)) ??
+        ('bytes' in opened ? null : await readAlike(alike, left, dialect)) ??
         (await readInput(catalog, await wholeOf(left), dialect, skip));
       enter(input.name, descriptions);
     });
