@@ -38,6 +38,7 @@ try {
     await ask('synth', '--hosts', '20', '--seed', '1', '--to', dialect, '-o', file);
     await ask('baseline', file);
     await ask('baseline', '--json', file);
+    if (dialect === 'libvirt') await ask('baseline', '--rules', 'libvirt', '--stack', 'libvirt@12.8', file);
   }
 } finally {
   rmSync(dir, { recursive: true });

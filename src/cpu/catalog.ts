@@ -1,6 +1,6 @@
 // What the project knows of x86 CPUs: features, models, machine types, and which software knows them.
 // The data is generated (learn.ts), read once and on demand; nothing here changes after loading.
-import { join, type Mask, maskOf, minus, type Row, rowOf, setBit } from '../core/rows.ts';
+import { clearBit, emptyRow, type Mask, maskOf, type Row, setBit } from '../core/rows.ts';
 import type {
   Feature,
   LibvirtModel,
@@ -245,12 +245,9 @@ export class Catalog {
 
   /** The features whose absence from the flags of /proc/cpuinfo on this vendor's processors means that they are absent. */
   toldByLinux(vendor: Vendor | null): Row {
-    const row = rowOf(
-      this.bits,
-      this.features
-        .filter((f) => f.linux.some((flag) => !this.#linuxVendor[flag]))
-        .map((f) => f.id),
-    );
+    const row = emptyRow(this.bits);
+    for (const f of this.features)
+      if (f.linux.some((flag) => !this.#linuxVendor[flag])) setBit(row, f.id);
     for (const flag of Object.keys(this.#linuxVendor)) {
       const found = this.findLinux(flag, vendor);
       if (found && found !== 'linux-only') setBit(row, found.id);
@@ -278,10 +275,9 @@ export class Catalog {
 
   /** A row of these features, by QEMU's names. */
   row(names: Iterable<string>): Row {
-    return rowOf(
-      this.bits,
-      [...names].map((name) => this.feature(name).id),
-    );
+    const row = emptyRow(this.bits);
+    for (const name of names) setBit(row, this.feature(name).id);
+    return row;
   }
 
   /** libvirt's name for a vendor, from that name or from CPUID's twelve letters. */
@@ -422,7 +418,10 @@ export class Catalog {
   }
 
   #adjust(row: Row, was: { plus?: string[]; minus?: string[] }): Row {
-    return minus(join(row, this.row(was.plus ?? [])), this.row(was.minus ?? []));
+    const adjusted = row.slice();
+    for (const name of was.plus ?? NONE) setBit(adjusted, this.feature(name).id);
+    for (const name of was.minus ?? NONE) clearBit(adjusted, this.feature(name).id);
+    return adjusted;
   }
 
   /** Ids in the order of their names. */

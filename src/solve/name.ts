@@ -1,7 +1,6 @@
 // How a set of features is called in a stack: the model that needs the fewest words, and those words.
 // A name can mean several CPUs (by version of the software, by machine type); a definition makes them all one.
 import {
-  distinct,
   emptyRow,
   hasBit,
   isEqual,
@@ -21,26 +20,7 @@ import { byBytes } from '../cpu/order.ts';
 import { closeDependencies, qemuMeanings, qemuPlain } from '../cpu/qemu.ts';
 import { type Stack, stackNames } from '../cpu/stack.ts';
 import type { ModelList } from '../fleet/fleet.ts';
-
-/** A model name of a product, with all that it can mean there. */
-export interface Name {
-  readonly name: string;
-  readonly product: Product;
-  readonly vendor: Vendor | null;
-  /** The name without its version, and that version. */
-  readonly base: string;
-  readonly version: number;
-  /** Rank by age, newest last. */
-  readonly release: number;
-  /** Every CPU that the name can stand for, before the definition's words. */
-  readonly meanings: readonly Row[];
-  /** What it says where nothing else is said: the newest machine type's, or libvirt's own map; one a version. */
-  readonly plain: readonly Row[];
-  /** In all meanings, in any meaning, and in any meaning that libvirt itself holds against the host. */
-  readonly always: Row;
-  readonly ever: Row;
-  readonly held: Row;
-}
+import { cost, ModelName, type Name } from './model-name.ts';
 
 export interface Naming {
   readonly vendor: Vendor | null;
@@ -57,6 +37,8 @@ export class Namer {
   readonly #names = new Map<string, Name | null>();
   readonly #ignored: Row;
   readonly #nameable = new Map<Product, Row>();
+  readonly #expressible = new Map<Product, Row>();
+  readonly #candidatesOf = new Map<string, readonly Name[]>();
 
   constructor(catalog: Catalog, stack: Stack) {
     this.#catalog = catalog;
@@ -92,20 +74,19 @@ export class Namer {
    * the accelerator gives to every guest unasked.
    */
   expressible(product: Product): Row {
-    return join(this.nameable(product), this.#catalog.accelerators.kvm.on);
+    let row = this.#expressible.get(product);
+    if (!row) {
+      row = join(this.nameable(product), this.#catalog.accelerators.kvm.on);
+      this.#expressible.set(product, row);
+    }
+    return row;
   }
 
   /** The cheapest definition that gives exactly these features, or null where no name can be made to. */
   define(product: Product, target: Row, naming: Naming): Definition | null {
     const implied = this.#withoutPrerequisite(target);
-    const names = this.#candidates(product, naming).map((name) => ({
-      name,
-      cost: cost(name, target),
-    }));
-    // What a name costs is cheap to tell, and all that it can mean is not: that is looked at of the cheapest first.
-    for (const price of new Set(names.map((n) => n.cost).sort((a, b) => a - b))) {
+    for (const names of this.#byCost(this.#candidates(product, naming), target)) {
       const candidates = names
-        .filter((n) => n.cost === price)
         .map((n) => ({ ...n, ...this.#words(n.name, target, implied) }))
         .filter(
           (c) =>
@@ -154,6 +135,17 @@ export class Namer {
   }
 
   #candidates(product: Product, { vendor, models }: Naming): readonly Name[] {
+    const key = JSON.stringify([product, vendor, models]);
+    const candidates = this.#candidatesOf.get(key) ?? this.#findCandidates(product, vendor, models);
+    this.#candidatesOf.set(key, candidates);
+    return candidates;
+  }
+
+  #findCandidates(
+    product: Product,
+    vendor: Vendor | null,
+    models: readonly string[] | undefined,
+  ): readonly Name[] {
     const known = this.#known(product).filter(
       ({ name, base }) =>
         models === undefined ||
@@ -185,6 +177,36 @@ export class Namer {
       this.#names.set(key, made);
     }
     return made;
+  }
+
+  /**
+   * Names that cost the same, from the cheapest on. What a name costs at least is told from its table alone; what it
+   * costs, and all that it can mean, is worked out of those that may come next.
+   */
+  *#byCost(names: readonly Name[], target: Row): Generator<Priced[]> {
+    const { on, off } = this.#catalog.accelerators.kvm;
+    const hypervisor = this.#catalog.row(['hypervisor']);
+    const needed = minus(target, join(on, hypervisor));
+    const allowed = [target, off, this.#ignored, this.#clearable()].reduce(join);
+    const least = ({ tables }: Name) =>
+      Math.max(...tables.map((row) => sizeWithout(needed, row) + 2 * sizeWithout(row, allowed)));
+    let left = names.map((name) => ({ name, cost: least(name), isExact: false }));
+    while (left.length > 0) {
+      const price = Math.min(...left.map((n) => n.cost));
+      const next = left.filter((n) => n.cost === price);
+      const guessed = next.filter((n) => !n.isExact);
+      for (const n of guessed) Object.assign(n, { cost: cost(n.name, target), isExact: true });
+      if (guessed.length > 0) continue;
+      yield next;
+      left = left.filter((n) => n.cost !== price);
+    }
+  }
+
+  /** All that QEMU clears when something else is off. */
+  #clearable(): Row {
+    const row = emptyRow(this.#catalog.bits);
+    for (const { mask } of this.#catalog.dependencies) setBits(row, mask);
+    return row;
   }
 
   /** The words that make every meaning of the name equal to the target; `implied`: off with a prerequisite. */
@@ -236,6 +258,7 @@ export class Namer {
     const versions = this.#versions('qemu');
     if (!versions.every((v) => this.#catalog.hasQemuModel(model.name, v))) return null;
     return new ModelName(this.#catalog, this.#ignored, 'qemu', model, {
+      tables: () => versions.map((v) => this.#catalog.qemuFeatures(model.name, v)!),
       plain: () => versions.map((v) => qemuPlain(this.#catalog, model.name, v, 'kvm')),
       meanings: () => versions.flatMap((v) => qemuMeanings(this.#catalog, model.name, v, 'kvm')),
       held: () => [],
@@ -253,6 +276,7 @@ export class Namer {
       return null;
     const maps = () => own.map((m) => join(m.features, this.#unasked()));
     return new ModelName(this.#catalog, this.#ignored, 'libvirt', model, {
+      tables: () => own.map((m) => m.features),
       plain: () => maps().map((row) => this.#withAccelerator(row)),
       meanings: () => [
         ...maps(),
@@ -273,76 +297,6 @@ export class Namer {
   }
 }
 
-/** A name whose rows are made when somebody asks for them: most are told from their price alone. */
-class ModelName implements Name {
-  readonly name: string;
-  readonly product: Product;
-  readonly vendor: Vendor | null;
-  readonly base: string;
-  readonly version: number;
-  readonly release: number;
-  readonly #catalog: Catalog;
-  readonly #ignored: Row;
-  readonly #rows: Readonly<Record<'plain' | 'meanings' | 'held', () => readonly Row[]>>;
-  #plain: readonly Row[] | undefined;
-  #meanings: readonly Row[] | undefined;
-  #always: Row | undefined;
-  #ever: Row | undefined;
-  #held: Row | undefined;
-
-  constructor(
-    catalog: Catalog,
-    ignored: Row,
-    product: Product,
-    { name, vendor, base, version }: QemuModel,
-    rows: Readonly<Record<'plain' | 'meanings' | 'held', () => readonly Row[]>>,
-  ) {
-    this.name = name;
-    this.product = product;
-    this.vendor = vendor;
-    this.base = base;
-    this.version = version ?? 0;
-    this.release = catalog.libvirtModels.get(base)?.order ?? -1;
-    this.#catalog = catalog;
-    this.#ignored = ignored;
-    this.#rows = rows;
-  }
-
-  get plain(): readonly Row[] {
-    this.#plain ??= this.#rows
-      .plain()
-      .map((row) => closeDependencies(this.#catalog, minus(row, this.#ignored)));
-    return this.#plain;
-  }
-
-  get meanings(): readonly Row[] {
-    this.#meanings ??= distinct(this.#rows.meanings());
-    return this.#meanings;
-  }
-
-  get always(): Row {
-    this.#always ??= minus(this.meanings.reduce(meet), this.#ignored);
-    return this.#always;
-  }
-
-  get ever(): Row {
-    this.#ever ??= minus(this.meanings.reduce(join), this.#ignored);
-    return this.#ever;
-  }
-
-  get held(): Row {
-    this.#held ??= minus(
-      this.#rows.held().reduce(join, emptyRow(this.#catalog.bits)),
-      this.#ignored,
-    );
-    return this.#held;
-  }
-}
-
-/** A name is judged by what it says of itself; the words that tell its meanings apart come on top. */
-const cost = (name: Name, target: Row): number =>
-  Math.max(...name.plain.map((row) => sizeWithout(target, row) + 2 * sizeWithout(row, target)));
-
 const namers = new WeakMap<Catalog, Map<string, Namer>>();
 
 /** The namer of a stack, made once. */
@@ -353,6 +307,11 @@ export function namerOf(catalog: Catalog, stack: Stack): Namer {
   const namer = known.get(key) ?? new Namer(catalog, stack);
   known.set(key, namer);
   return namer;
+}
+
+interface Priced {
+  readonly name: Name;
+  readonly cost: number;
 }
 
 interface Ranked {

@@ -1,0 +1,104 @@
+// A model name of a product and the rows that it stands for.
+import { distinct, emptyRow, join, meet, minus, type Row, sizeWithout } from '../core/rows.ts';
+import type { Catalog, Product, QemuModel, Vendor } from '../cpu/catalog.ts';
+import { closeDependencies } from '../cpu/qemu.ts';
+
+/** A model name of a product, with all that it can mean there. */
+export interface Name {
+  readonly name: string;
+  readonly product: Product;
+  readonly vendor: Vendor | null;
+  /** The name without its version, and that version. */
+  readonly base: string;
+  readonly version: number;
+  /** Rank by age, newest last. */
+  readonly release: number;
+  /** Every CPU that the name can stand for, before the definition's words. */
+  readonly meanings: readonly Row[];
+  /** What the product's own table says of it, one a version. */
+  readonly tables: readonly Row[];
+  /** What it says where nothing else is said: the newest machine type's, or libvirt's own map; one a version. */
+  readonly plain: readonly Row[];
+  /** In all meanings, in any meaning, and in any meaning that libvirt itself holds against the host. */
+  readonly always: Row;
+  readonly ever: Row;
+  readonly held: Row;
+}
+
+type Rows = Readonly<Record<'tables' | 'plain' | 'meanings' | 'held', () => readonly Row[]>>;
+
+/** A name whose rows are made when somebody asks for them: most are told from their price alone. */
+export class ModelName implements Name {
+  readonly name: string;
+  readonly product: Product;
+  readonly vendor: Vendor | null;
+  readonly base: string;
+  readonly version: number;
+  readonly release: number;
+  readonly #catalog: Catalog;
+  readonly #ignored: Row;
+  readonly #rows: Rows;
+  #tables: readonly Row[] | undefined;
+  #plain: readonly Row[] | undefined;
+  #meanings: readonly Row[] | undefined;
+  #always: Row | undefined;
+  #ever: Row | undefined;
+  #held: Row | undefined;
+
+  constructor(
+    catalog: Catalog,
+    ignored: Row,
+    product: Product,
+    { name, vendor, base, version }: QemuModel,
+    rows: Rows,
+  ) {
+    this.name = name;
+    this.product = product;
+    this.vendor = vendor;
+    this.base = base;
+    this.version = version ?? 0;
+    this.release = catalog.libvirtModels.get(base)?.order ?? -1;
+    this.#catalog = catalog;
+    this.#ignored = ignored;
+    this.#rows = rows;
+  }
+
+  get tables(): readonly Row[] {
+    this.#tables ??= this.#rows.tables();
+    return this.#tables;
+  }
+
+  get plain(): readonly Row[] {
+    this.#plain ??= this.#rows
+      .plain()
+      .map((row) => closeDependencies(this.#catalog, minus(row, this.#ignored)));
+    return this.#plain;
+  }
+
+  get meanings(): readonly Row[] {
+    this.#meanings ??= distinct(this.#rows.meanings());
+    return this.#meanings;
+  }
+
+  get always(): Row {
+    this.#always ??= minus(this.meanings.reduce(meet), this.#ignored);
+    return this.#always;
+  }
+
+  get ever(): Row {
+    this.#ever ??= minus(this.meanings.reduce(join), this.#ignored);
+    return this.#ever;
+  }
+
+  get held(): Row {
+    this.#held ??= minus(
+      this.#rows.held().reduce(join, emptyRow(this.#catalog.bits)),
+      this.#ignored,
+    );
+    return this.#held;
+  }
+}
+
+/** What a name costs for features: a name is judged by what it says of itself; the words that tell its meanings apart come on top. */
+export const cost = (name: Name, target: Row): number =>
+  Math.max(...name.plain.map((row) => sizeWithout(target, row) + 2 * sizeWithout(row, target)));
