@@ -1,4 +1,5 @@
-// Puts the command into dist, and beside it V8's compiled form of what the usual questions need (src/bin.ts loads it).
+// Puts the command into dist, and beside it V8's compiled form of what the usual questions need; src/cli/start.ts
+// loads both.
 import {
   copyFileSync,
   mkdtempSync,
@@ -14,7 +15,7 @@ import { join, resolve } from 'node:path';
 import { Script } from 'node:vm';
 
 const dist = resolve('dist');
-// V8 tells the compiled form of another text by its length alone: none may ever lie beside a command that is not its own.
+// V8 tells texts apart by their length alone: no compiled form may ever lie beside a command that is not its own.
 for (const old of readdirSync(dist)) if (old.endsWith('.v8')) rmSync(join(dist, old));
 const filename = join(dist, 'command.cjs');
 copyFileSync('build/command.cjs', filename);
@@ -38,7 +39,8 @@ try {
     await ask('synth', '--hosts', '20', '--seed', '1', '--to', dialect, '-o', file);
     await ask('baseline', file);
     await ask('baseline', '--json', file);
-    if (dialect === 'libvirt') await ask('baseline', '--rules', 'libvirt', '--stack', 'libvirt@12.8', file);
+    if (dialect === 'libvirt')
+      await ask('baseline', '--rules', 'libvirt', '--stack', 'libvirt@12.8', file);
   }
 } finally {
   rmSync(dir, { recursive: true });
