@@ -8,6 +8,8 @@ import { closeDependencies } from '../src/cpu/qemu.ts';
 import { parseStack } from '../src/cpu/stack.ts';
 import { namerOf } from '../src/solve/name.ts';
 
+fc.configureGlobal({ includeErrorInReport: true });
+
 const test = suite('name');
 const catalog = await loadCatalog();
 const RUNS = { numRuns: 60 };
