@@ -39,8 +39,9 @@ try {
     await ask('synth', '--hosts', '20', '--seed', '1', '--to', dialect, '-o', file);
     await ask('baseline', file);
     await ask('baseline', '--json', file);
+    await ask('baseline', '--to', 'libvirt', file);
     if (dialect === 'libvirt')
-      await ask('baseline', '--rules', 'libvirt', '--stack', 'libvirt@12.8', file);
+      await ask(...'baseline --rules libvirt --stack libvirt@12.8 --to libvirt'.split(' '), file);
   }
 } finally {
   rmSync(dir, { recursive: true });
