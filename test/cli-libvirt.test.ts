@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { main } from '../src/cli/main.ts';
+import { feed as ask } from './support/command.ts';
 import { SHARED, sayMissing } from './support/places.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'plimsoll-libvirt-'));
@@ -27,28 +27,9 @@ const file = (name: string, text: string) => {
 const run = (...argv: string[]) => feed('', ...argv);
 
 async function feed(stdin: string, ...argv: string[]) {
-  const printed = { stdout: '', stderr: '' };
-  const output = (name: 'stdout' | 'stderr') => ({
-    write: (text: string, done: () => void) => {
-      printed[name] += text;
-      done();
-    },
-    on: () => {},
-  });
-  const status = await main(argv, {
-    stdin: (async function* () {
-      if (stdin !== '') yield stdin;
-    })(),
-    stdout: output('stdout'),
-    stderr: output('stderr'),
-    env: {},
-  });
-  const { stdout, stderr } = printed;
-  return {
-    status,
-    stdout: stdout.replaceAll(`${folder}/`, ''),
-    stderr: stderr.replaceAll(`${folder}/`, ''),
-  };
+  const { status, stdout, stderr } = await ask(stdin, ...argv);
+  const near = (text: string) => text.replaceAll(`${folder}/`, '');
+  return { status, stdout: near(stdout), stderr: near(stderr) };
 }
 const json = async (...argv: string[]) => JSON.parse((await run(...argv, '--json')).stdout);
 

@@ -5,13 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { main } from '../src/cli/main.ts';
 import { loadCatalog } from '../src/cpu/catalog.ts';
 import type { LibvirtCpu } from '../src/cpu/libvirt.ts';
 import { catalogMap } from '../src/cpu/libvirt-map.ts';
 import { readLibvirtCpus } from '../src/dialects/libvirt-element.ts';
 import { writeLibvirtCpu } from '../src/dialects/libvirt-write.ts';
 import { expandFeatures } from '../src/solve/libvirt/data.ts';
+import { run } from './support/command.ts';
 import { SHARED, sayMissing } from './support/places.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: parsed cases, checked by what they are compared with
@@ -31,24 +31,6 @@ const file = (name: string, text: string) => {
 const xml = (name: string, { text }: Json) => file(`${name}.xml`, text);
 const replies = (name: string, list: readonly Json[]) =>
   file(`${name}.json`, list.map((reply) => JSON.stringify(reply)).join('\n'));
-
-async function run(...argv: string[]) {
-  const printed = { stdout: '', stderr: '' };
-  const output = (name: 'stdout' | 'stderr') => ({
-    write: (text: string, done: () => void) => {
-      printed[name] += text;
-      done();
-    },
-    on: () => {},
-  });
-  const status = await main(argv, {
-    stdin: (async function* () {})(),
-    stdout: output('stdout'),
-    stderr: output('stderr'),
-    env: {},
-  });
-  return { status, ...printed };
-}
 
 const cpuOf = async (text: string): Promise<LibvirtCpu> =>
   (await readLibvirtCpus({ name: 'case', bytes: new TextEncoder().encode(text) }))[0]!;

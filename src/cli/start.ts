@@ -9,15 +9,17 @@ interface Command {
 
 /** The command that was built into the directory of this bundle. */
 export function load(): Command {
-  const { dirname } = import.meta;
   const require = createRequire(import.meta.url);
   const fs: typeof import('node:fs') = require('node:fs');
-  const file = `${dirname}/command.cjs`;
+  const path: typeof import('node:path') = require('node:path');
+  const url: typeof import('node:url') = require('node:url');
+  const dirname = path.dirname(url.fileURLToPath(import.meta.url));
+  const file = path.join(dirname, 'command.cjs');
   const { v8 } = process.versions;
   let cachedData: Buffer;
   try {
     // What .ci/compile.mjs made; another V8 could not take it.
-    cachedData = fs.readFileSync(`${dirname}/command.${v8}-${process.arch}.v8`);
+    cachedData = fs.readFileSync(path.join(dirname, `command.${v8}-${process.arch}.v8`));
   } catch {
     // Newer Nodes keep a compiled form by themselves.
     (Module as { enableCompileCache?: () => void }).enableCompileCache?.();

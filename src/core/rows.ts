@@ -47,12 +47,12 @@ export function clearBits(row: Row, mask: Mask): void {
 /** What both have. */
 export function meet(a: Row, b: Row): Row {
   const both = a.slice();
-  keepOnly(both, b);
+  meetInto(both, b);
   return both;
 }
 
 /** Leaves a row what the other has, too: the meet in its place. */
-export function keepOnly(row: Row, other: Row): void {
+export function meetInto(row: Row, other: Row): void {
   for (let i = 0; i < row.length; i++) row[i]! &= other[i]!;
 }
 

@@ -13,6 +13,7 @@ import {
   setBit,
 } from '../core/rows.ts';
 import type { Catalog, Feature, LibvirtModel } from '../cpu/catalog.ts';
+import { settleDependents } from '../cpu/cpuid.ts';
 import type { LibvirtCpu } from '../cpu/libvirt.ts';
 
 export interface Expansion {
@@ -103,13 +104,6 @@ function leftOut(
   if (!options.asks) return nameable.get(oldest)!;
   // QEMU's model has these, and a libvirt that does not know them leaves them on.
   return minus(nameable.get(catalog.versions.libvirt.at(-1)!)!, rowOf(catalog.bits, model.added));
-}
-
-/** What hangs on a feature that is off is off, whether it is named or not: QEMU sees to that. */
-function settleDependents(catalog: Catalog, has: Row, known: Row): void {
-  for (const { any, clears } of catalog.dependencies)
-    if (any.every((id) => hasBit(known, id) && !hasBit(has, id)))
-      for (const id of clears) if (!hasBit(has, id)) setBit(known, id);
 }
 
 /** The feature of a name in libvirt's spelling, or in any other that people write. */

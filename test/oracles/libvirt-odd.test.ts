@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { main } from '../../src/cli/main.ts';
 import { loadCatalog } from '../../src/cpu/catalog.ts';
+import { run } from '../support/command.ts';
 import { sayMissing } from '../support/places.ts';
 import { pick, random } from '../support/random.ts';
 import { hasVirsh, installedMap, virsh } from '../support/virsh.ts';
@@ -22,24 +22,6 @@ const MODELS: Readonly<Record<string, readonly string[]>> = {
   aarch64: ['cortex-a57', 'Neoverse-N1'],
   s390x: ['z13'],
 };
-
-async function run(...argv: string[]) {
-  const printed = { stdout: '', stderr: '' };
-  const output = (name: 'stdout' | 'stderr') => ({
-    write: (text: string, done: () => void) => {
-      printed[name] += text;
-      done();
-    },
-    on: () => {},
-  });
-  const status = await main(argv, {
-    stdin: (async function* () {})(),
-    stdout: output('stdout'),
-    stderr: output('stderr'),
-    env: {},
-  });
-  return { status, ...printed };
-}
 
 if (hasVirsh()) {
   const map = await installedMap(await loadCatalog());

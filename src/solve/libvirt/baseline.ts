@@ -1,5 +1,5 @@
 // libvirt's rules: the CPU that a guest can have on every one of these hosts, and as one hypervisor would restrict it.
-import { emptyRow, isEmpty, keepOnly, meet, type Row } from '../../core/rows.ts';
+import { emptyRow, isEmpty, meet, meetInto, type Row } from '../../core/rows.ts';
 import { QueryError } from '../../cpu/errors.ts';
 import type { LibvirtCpu } from '../../cpu/libvirt.ts';
 import type { LibvirtMap } from '../../cpu/libvirt-map.ts';
@@ -132,7 +132,7 @@ function commonRow(map: LibvirtMap, inputs: readonly CpuInput[], each: readonly 
     const row = emptyRow(map.bits);
     for (let i = 1; i < each.length; i++) {
       setAllBits(map, each[i]!, row);
-      keepOnly(common, row);
+      meetInto(common, row);
     }
     return common;
   } catch (error) {
