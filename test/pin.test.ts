@@ -164,6 +164,21 @@ test('the vendor is pinned where it is known, and said where it is the host’s'
   );
 });
 
+test('max without a family takes model and stepping at start too, and is pinned with what it takes', () => {
+  const on = { qemu: '10.0', machine: 'pc-q35-10.0', accelerator: 'tcg' } as const;
+  for (const text of ['max,stepping=0', 'max,model=1,stepping=9', 'max,family=0,model=1']) {
+    const { properties, beside, alone } = pin(catalog, text, on);
+    const { family, model, stepping } = properties;
+    assert.equal({ family, model, stepping }, { family: 6, model: 6, stepping: 3 });
+    assert.is(Object.fromEntries(alone).stepping, 3);
+    // Beside its own words it would be overruled: a family would keep the start from filling in the rest.
+    assert.not('family' in Object.fromEntries(beside));
+  }
+  const said = pin(catalog, 'max,family=6,stepping=0', on);
+  assert.is(said.properties.stepping, 0);
+  assert.is(Object.fromEntries(said.beside).family, 6);
+});
+
 test('an argument that a shell would split is quoted', () => {
   assert.is(cpuOption('qemu64,x=on'), '-cpu qemu64,x=on');
   assert.is(cpuOption("qemu64,model-id=It's"), `-cpu 'qemu64,model-id=It'\\''s'`);

@@ -96,6 +96,12 @@ function checkStart(catalog: Catalog, expansion: Expansion): void {
     );
 }
 
+/** What max says it is where no family was given, whatever it says of model and stepping. */
+export const filledAtStart = (
+  catalog: Catalog,
+  { model, properties, qemu }: Expansion,
+): Properties => (model === 'max' && properties.family === 0 ? maxStartValues(catalog, qemu) : {});
+
 /**
  * The properties as they read once the CPU has started.
  * @param exposed what is left of the features then
@@ -112,8 +118,7 @@ export function startedProperties(
         ? 36
         : MIN_PHYS_BITS;
   else if (p['phys-bits'] === 0) p['phys-bits'] = DEFAULT_PHYS_BITS;
-  if (expansion.model === 'max' && p.family === 0)
-    Object.assign(p, maxStartValues(catalog, expansion.qemu));
+  Object.assign(p, filledAtStart(catalog, expansion));
   if (p['guest-phys-bits'] === AUTO) p['guest-phys-bits'] = 0;
   if (!expansion.named.has('hv-vendor-id')) p['hv-vendor-id'] = 'Microsoft Hv';
   if (p['ucode-rev'] === 0) p['ucode-rev'] = p.vendor === 'AuthenticAMD' ? 0x01000065 : 0x100000000;

@@ -16,7 +16,7 @@ import {
 import { qemuMeanings } from '../cpu/qemu.ts';
 import { parseCpuString } from '../cpu/qemu-string.ts';
 import type { Stack } from '../cpu/stack.ts';
-import { expandCpu, realizeTcg, startedProperties } from '../cpu/start.ts';
+import { expandCpu, filledAtStart, realizeTcg, startedProperties } from '../cpu/start.ts';
 
 /** Something about a pinned CPU that a person should know. */
 export interface PinNote {
@@ -78,7 +78,10 @@ export function pin(catalog: Catalog, cpu: string, where: Surroundings): Pin {
       code: 'cache-table',
       message: `the cache table is no property: beside -cpu ${expansion.model} it follows the version that the name means (on microvm the latest); beside -cpu ${resolved} it is always this one`,
     });
-  const beside = settings(knownTo(catalog, qemu), features, properties);
+  // What is set beside a -cpu comes before its own words, so what the start fills in must be left for it to fill.
+  const filled = Object.keys(filledAtStart(catalog, expansion));
+  const unfilled = Object.entries(properties).filter(([name]) => !filled.includes(name));
+  const beside = settings(knownTo(catalog, qemu), features, Object.fromEntries(unfilled));
   const own = alone(catalog, expansion, properties);
   prove(catalog, expansion, beside, own);
   return {
