@@ -18,7 +18,7 @@ export function load(): Command {
   const { v8 } = process.versions;
   let cachedData: Buffer;
   try {
-    // What .ci/compile.mjs made; another V8 could not take it.
+    // What .ci/command.mjs made; another V8 could not take it.
     cachedData = fs.readFileSync(path.join(dirname, `command.${v8}-${process.arch}.v8`));
   } catch {
     // Newer Nodes keep a compiled form by themselves.
@@ -26,7 +26,13 @@ export function load(): Command {
     return require(file);
   }
   const { Script }: typeof import('node:vm') = require('node:vm');
-  const source = Module.wrap(fs.readFileSync(file, 'latin1'));
+  // As Module.wrap has it, but put together before it is a text: V8 would copy it once more.
+  const [head, tail] = (Module as unknown as { wrapper: [string, string] }).wrapper;
+  const source = Buffer.concat([
+    Buffer.from(head),
+    fs.readFileSync(file),
+    Buffer.from(tail),
+  ]).toString('latin1');
   const module = { exports: {} };
   const run = new Script(source, { filename: file, cachedData }).runInThisContext();
   run(module.exports, require, module, file, dirname);

@@ -3,9 +3,6 @@ import { type Row, rowOf } from '../core/rows.ts';
 import type { Catalog } from './catalog.ts';
 import { tcgFeatures } from './properties.ts';
 
-/** CPUID leaf of what KVM itself offers guests. */
-const KVM_LEAF = 0x40000001;
-
 const tcgRows = new WeakMap<Catalog, Map<string, Row>>();
 
 /** Features that tcg of this QEMU can give a guest. */
@@ -25,10 +22,8 @@ export function kvmWord(catalog: Catalog): Row {
     kvmWords.get(catalog) ??
     rowOf(
       catalog.bits,
-      catalog.features
-        .filter((f) =>
-          f.places.some((p) => p.kind === 'cpuid' && p.leaf === KVM_LEAF && p.register === 'eax'),
-        )
+      catalog.kvmFeatures
+        .filter((f) => f.places.some((p) => p.kind === 'cpuid' && p.register === 'eax'))
         .map((f) => f.id),
     );
   kvmWords.set(catalog, word);

@@ -55,6 +55,8 @@ export async function loadCatalogWith(learnt: readonly LearntQemu[]): Promise<Ca
 
 export class Catalog {
   readonly features: readonly Feature[];
+  /** Those that KVM makes up, and not the processor. */
+  readonly kvmFeatures: readonly Feature[];
   /** Bits of a row that holds the catalog's features and no unknown one. */
   readonly bits: number;
   readonly vendors: readonly VendorName[];
@@ -70,8 +72,9 @@ export class Catalog {
   readonly dependencies: readonly {
     readonly any: readonly number[];
     readonly clears: readonly number[];
-    /** The same as `clears`, all at once. */
-    readonly mask: Mask;
+    /** The same as `any` and as `clears`, all at once. */
+    readonly anyMask: Mask;
+    readonly clearsMask: Mask;
   }[];
   /** What each accelerator switches on and off about every CPU. */
   readonly accelerators: Readonly<Record<'kvm' | 'tcg', { readonly on: Row; readonly off: Row }>>;
@@ -109,13 +112,15 @@ export class Catalog {
     );
     const ids = new Map(features.features.map((f, id) => [f.name, id]));
     this.features = features.features.map((record, id) => new RecordedFeature(id, record, ids));
+    this.kvmFeatures = this.features.filter((f) => f.isKvm);
     this.bits = this.features.length;
     this.vendors = features.vendors;
     this.versions = features.stacks;
     this.patches = features.patches;
     this.dependencies = features.dependencies.map((d) => {
+      const any = d.any.map((name) => ids.get(name)!);
       const clears = d.clears.map((name) => ids.get(name)!);
-      return { any: d.any.map((name) => ids.get(name)!), clears, mask: maskOf(clears) };
+      return { any, clears, anyMask: maskOf(any), clearsMask: maskOf(clears) };
     });
     this.#linuxVendor = features.linuxVendor;
     this.#linuxOnly = new Set(features.linuxOnly);

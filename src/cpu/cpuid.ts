@@ -167,21 +167,9 @@ function microcode(words: Words, vendor: string | undefined): string | null {
   return revision === 0n ? null : `0x${revision.toString(16)}`;
 }
 
-const kvmWords = new WeakMap<Catalog, number[]>();
-
-/** The features of the leaf in which KVM introduces itself to guests. */
-export function kvmFeatures(catalog: Catalog): readonly number[] {
-  const made = kvmWords.get(catalog);
-  if (made) return made;
-  const word = catalog.features
-    .filter((f) => f.places.some((p) => p.kind === 'cpuid' && p.leaf === 0x40000001))
-    .map((f) => f.id);
-  kvmWords.set(catalog, word);
-  return word;
-}
-
 /** Marks as not told what a description that lists none of KVM's own features leaves open: every guest has them. */
 export function openKvmFeatures(catalog: Catalog, has: Row, known: Row): void {
-  const word = kvmFeatures(catalog);
-  if (!word.some((id) => hasBit(has, id))) for (const id of word) clearBit(known, id);
+  const { kvmFeatures } = catalog;
+  if (!kvmFeatures.some((f) => hasBit(has, f.id)))
+    for (const f of kvmFeatures) clearBit(known, f.id);
 }

@@ -3,6 +3,8 @@
 import {
   clearBit,
   clearBits,
+  hasAll,
+  hasAny,
   hasBit,
   join,
   meet,
@@ -74,11 +76,11 @@ function settleDependents(
   catalog: Catalog,
   { has, known }: { has: Row; known: Row },
 ): { has: Row; known: Row } {
-  for (const { any, mask } of catalog.dependencies) {
-    if (any.some((id) => hasBit(has, id))) continue;
-    clearBits(has, mask);
-    if (any.every((id) => hasBit(known, id))) setBits(known, mask);
-    else clearBits(known, mask);
+  for (const { anyMask, clearsMask } of catalog.dependencies) {
+    if (hasAny(has, anyMask)) continue;
+    clearBits(has, clearsMask);
+    if (hasAll(known, anyMask)) setBits(known, clearsMask);
+    else clearBits(known, clearsMask);
   }
   return { has, known };
 }

@@ -5,6 +5,7 @@ import {
   clearBits,
   distinct,
   emptyRow,
+  hasAny,
   hasBit,
   isEmpty,
   join,
@@ -25,9 +26,10 @@ export type Accelerator = 'kvm' | 'tcg';
  */
 export function closeDependencies(catalog: Catalog, row: Row): Row {
   const closed = row.slice();
-  next: for (const { any, mask } of catalog.dependencies) {
-    for (const id of any) if (hasBit(closed, id)) continue next;
-    clearBits(closed, mask);
+  const { dependencies } = catalog;
+  for (let i = 0; i < dependencies.length; i++) {
+    const { anyMask, clearsMask } = dependencies[i]!;
+    if (!hasAny(closed, anyMask)) clearBits(closed, clearsMask);
   }
   return closed;
 }
@@ -134,8 +136,8 @@ function withDefaults(
 function withoutDerived(catalog: Catalog, off: Row): Row {
   if (isEmpty(off)) return off;
   const own = off.slice();
-  for (const { any, mask } of catalog.dependencies)
-    if (any.every((id) => hasBit(off, id))) clearBits(own, mask);
+  for (const { any, clearsMask } of catalog.dependencies)
+    if (any.every((id) => hasBit(off, id))) clearBits(own, clearsMask);
   return own;
 }
 
@@ -177,11 +179,13 @@ function findMeanings(
   const rows: Row[] = [];
   const seen = new Set<string>();
   const byVersion = new Map<Machine['cpuVersion'], string>();
-  for (const machine of machinesFor(catalog, qemu)) {
+  const { all, unlike } = machinesFor(catalog, qemu, accelerator);
+  // Most names are changed by no machine type: then few differ.
+  for (const { machine, kept } of catalog.machineChanges(name, qemu).length > 0 ? all : unlike) {
     const resolved = byVersion.get(machine.cpuVersion) ?? resolve(catalog, name, qemu, machine);
     byVersion.set(machine.cpuVersion, resolved);
     const change = changeOf(catalog, name, qemu, machine, resolved);
-    const key = `${resolved} ${change?.machines} ${kept(catalog, machine, qemu, accelerator)}`;
+    const key = `${resolved} ${change?.machines} ${kept}`;
     if (seen.has(key)) continue;
     seen.add(key);
     rows.push(startOf(catalog, name, machine, qemu, accelerator).features);
@@ -194,15 +198,32 @@ function findMeanings(
   return distinct(rows);
 }
 
-const machineLists = new WeakMap<Catalog, Map<string, readonly Machine[]>>();
+/** Machine types with the accelerator defaults that each leaves alone. */
+interface Machines {
+  readonly all: readonly { readonly machine: Machine; readonly kept: string }[];
+  /** The first of each sort that differs in more than what it changes about single names. */
+  readonly unlike: Machines['all'];
+}
+
+const machineLists = new WeakMap<Catalog, Map<string, Machines>>();
 
 /** No machine at all comes first: it changes nothing, as the newest machine types do. */
-function machinesFor(catalog: Catalog, qemu: string): readonly Machine[] {
-  const known = machineLists.get(catalog) ?? new Map<string, readonly Machine[]>();
+function machinesFor(catalog: Catalog, qemu: string, accelerator: Accelerator): Machines {
+  const known = machineLists.get(catalog) ?? new Map<string, Machines>();
   machineLists.set(catalog, known);
-  const list =
-    known.get(qemu) ??
-    machinesOf(catalog, qemu).sort((a, b) => Number(b.name === 'none') - Number(a.name === 'none'));
-  known.set(qemu, list);
+  const key = `${qemu} ${accelerator}`;
+  let list = known.get(key);
+  if (!list) {
+    const all = machinesOf(catalog, qemu)
+      .sort((a, b) => Number(b.name === 'none') - Number(a.name === 'none'))
+      .map((machine) => ({ machine, kept: `${kept(catalog, machine, qemu, accelerator)}` }));
+    const sorts = new Map<string, Machines['all'][number]>();
+    for (const one of all) {
+      const sort = `${one.machine.cpuVersion} ${one.kept}`;
+      if (!sorts.has(sort)) sorts.set(sort, one);
+    }
+    list = { all, unlike: [...sorts.values()] };
+    known.set(key, list);
+  }
   return list;
 }

@@ -3,12 +3,15 @@ import type { Feature, Merge, Place, Register, Vendor } from './feature.ts';
 import type * as Data from './schema.ts';
 
 const REGISTERS = new Set(['eax', 'ebx', 'ecx', 'edx']);
+const KVM_LEAF = 'cpuid.40000001.';
 const NONE: readonly never[] = [];
+const NOWHERE_ELSE = {};
 
 /** A feature over its record: the places of four hundred are not worth taking apart before one is asked for. */
 export class RecordedFeature implements Feature {
   readonly id: number;
   readonly name: string;
+  readonly isKvm: boolean;
   readonly aliases: readonly string[];
   readonly qemu: string | null;
   readonly linux: readonly string[];
@@ -31,6 +34,7 @@ export class RecordedFeature implements Feature {
   constructor(id: number, record: Data.FeatureRecord, ids: ReadonlyMap<string, number>) {
     this.id = id;
     this.name = record.name;
+    this.isKvm = record.at.some((at) => at.startsWith(KVM_LEAF));
     this.aliases = record.aliases ?? NONE;
     this.qemu = record.qemu ?? null;
     this.linux = record.linux ?? NONE;
@@ -55,10 +59,12 @@ export class RecordedFeature implements Feature {
 
   get libvirt(): Feature['libvirt'] {
     if (this.#libvirt === undefined) {
-      const { libvirt, libvirtAt = {} } = this.#record;
-      const was = Object.fromEntries(
-        Object.entries(libvirtAt).map(([version, at]) => [version, parsePlace(at)]),
-      );
+      const { libvirt, libvirtAt } = this.#record;
+      const was = libvirtAt
+        ? Object.fromEntries(
+            Object.entries(libvirtAt).map(([version, at]) => [version, parsePlace(at)]),
+          )
+        : NOWHERE_ELSE;
       this.#libvirt = libvirt ? { name: libvirt[0], since: libvirt[1], was } : null;
     }
     return this.#libvirt;

@@ -2,7 +2,7 @@
 // Each is read for what its author knew; nothing is concluded about guests (cpu/offer.ts does that).
 import { setBit } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
-import { decodeWords, kvmFeatures } from '../cpu/cpuid.ts';
+import { decodeWords } from '../cpu/cpuid.ts';
 import type { GuestCpu } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note } from '../cpu/host.ts';
@@ -122,7 +122,7 @@ function domainCapabilities(
     });
   if (isEmulated) {
     // An emulator hands out what it implements, whatever the processor, and nothing of KVM.
-    for (const id of kvmFeatures(catalog)) setBit(description.known, id);
+    for (const { id } of catalog.kvmFeatures) setBit(description.known, id);
     notes.push({
       code: 'emulated',
       message:

@@ -84,12 +84,7 @@ const bySubleaf = (leaf: number): boolean => leaf === 7 || leaf === 0xd;
 function maskedFeatures({ features, beyond }: GuestCpu, catalog: Catalog): Feature[] {
   const wanted = new Set(features);
   const candidates = beyond?.map((name) => catalog.feature(name)) ?? catalog.features;
-  return candidates.filter(
-    (f) =>
-      !wanted.has(f.name) &&
-      f.merge === 'all' &&
-      !f.places.some((p) => p.kind === 'cpuid' && p.leaf === 0x40000001),
-  );
+  return candidates.filter((f) => !wanted.has(f.name) && f.merge === 'all' && !f.isKvm);
 }
 
 function xenNotes(cpu: GuestCpu, catalog: Catalog, can: (f: Feature) => boolean): Note[] {

@@ -2,6 +2,7 @@
 // A name can mean several CPUs (by version of the software, by machine type); a definition makes them all one.
 import {
   emptyRow,
+  hasAny,
   hasBit,
   isEqual,
   join,
@@ -205,7 +206,7 @@ export class Namer {
   /** All that QEMU clears when something else is off. */
   #clearable(): Row {
     const row = emptyRow(this.#catalog.bits);
-    for (const { mask } of this.#catalog.dependencies) setBits(row, mask);
+    for (const { clearsMask } of this.#catalog.dependencies) setBits(row, clearsMask);
     return row;
   }
 
@@ -225,8 +226,8 @@ export class Namer {
   /** Features that QEMU clears beside the target, whoever asks for them. */
   #withoutPrerequisite(target: Row): Row {
     const implied = emptyRow(this.#catalog.bits);
-    for (const { any, mask } of this.#catalog.dependencies)
-      if (!any.some((id) => hasBit(target, id))) setBits(implied, mask);
+    for (const { anyMask, clearsMask } of this.#catalog.dependencies)
+      if (!hasAny(target, anyMask)) setBits(implied, clearsMask);
     return implied;
   }
 
