@@ -90,6 +90,12 @@ export function isCovered(needs: Row, has: Row): boolean {
   return true;
 }
 
+/** Whether `other` has any of what `row` has; `row` may be the shorter one. */
+export function intersects(row: Row, other: Row): boolean {
+  for (let i = 0; i < row.length; i++) if ((row[i]! & other[i]!) !== 0) return true;
+  return false;
+}
+
 export function isEqual(a: Row, b: Row): boolean {
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;

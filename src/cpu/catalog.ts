@@ -11,7 +11,7 @@ import type {
   VendorName,
 } from './feature.ts';
 import { type Files, habitsOf, type LearntQemu, withQemu } from './learnt.ts';
-import { byBytes } from './order.ts';
+import { byBytes, sortByBytes } from './order.ts';
 import { RecordedFeature } from './record.ts';
 import type * as Data from './schema.ts';
 
@@ -404,7 +404,7 @@ export class Catalog {
         const id = i * 32 + (31 - Math.clz32(rest & -rest));
         names.push(this.features[id]?.name ?? unknown[id - this.bits]!);
       }
-    return names.sort(byBytes);
+    return sortByBytes(names);
   }
 
   #machineData() {

@@ -59,12 +59,12 @@ export class HostSet implements Iterable<number> {
   /** 1 for each kind that is in it. */
   readonly #kinds: Uint8Array;
 
-  constructor(fleet: Fleet, kinds: Iterable<number>) {
+  constructor(fleet: Fleet, keep: (kind: number) => boolean) {
     this.#fleet = fleet;
     this.#kinds = new Uint8Array(fleet.kinds.length);
     let length = 0;
-    for (const kind of kinds) {
-      if (this.hasKind(kind)) continue;
+    for (let kind = 0; kind < this.#kinds.length; kind++) {
+      if (!keep(kind)) continue;
       this.#kinds[kind] = 1;
       length += fleet.kindWeights[kind]!;
     }
@@ -110,7 +110,6 @@ export class Fleet {
   readonly #listed: number;
   #members: Everyone | undefined;
   #firsts: readonly First[] | undefined;
-  #kindsOf: readonly (readonly number[])[] | undefined;
 
   /** @throws QueryError when more names are unknown to the catalog than a row may hold. */
   constructor(
@@ -251,27 +250,15 @@ export class Fleet {
     return { count: hosts.length, hosts: ids };
   }
 
-  /** The hosts of these classes. */
-  membersOf(classes: Iterable<number>): HostSet {
-    this.#kindsOf ??= this.#byClass();
-    const kinds: number[] = [];
-    for (const index of classes) for (const kind of this.#kindsOf[index]!) kinds.push(kind);
-    return new HostSet(this, kinds);
+  /** The hosts of the classes that a test holds for. */
+  membersOf(keep: (index: number) => boolean): HostSet {
+    const isKept = Uint8Array.from(this.classes, (_, index) => Number(keep(index)));
+    return new HostSet(this, (kind) => isKept[this.classOfKind[kind]!] === 1);
   }
 
   /** The hosts of the kinds that a test holds for. */
   hostsWhere(keep: (kind: Kind, index: number) => boolean): HostSet {
-    return new HostSet(
-      this,
-      [...this.kinds.keys()].filter((i) => keep(this.kinds[i]!, i)),
-    );
-  }
-
-  /** The kinds of each class. */
-  #byClass(): number[][] {
-    const kinds: number[][] = this.classes.map(() => []);
-    for (const [kind, index] of this.classOfKind.entries()) kinds[index]!.push(kind);
-    return kinds;
+    return new HostSet(this, (index) => keep(this.kinds[index]!, index));
   }
 
   #identity(): number[] {

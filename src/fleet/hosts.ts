@@ -1,5 +1,5 @@
 // Hosts by name, compactly: the ids in the bytes that they were read as, and of which kind each host is.
-import { byBytes } from '../cpu/order.ts';
+import { sortByBytes } from '../cpu/order.ts';
 
 /** Some hosts one after another. */
 export interface Batch {
@@ -86,9 +86,10 @@ export function firstOfEach(
       firsts[kind]!.offer(batch, i === 0 ? 0 : ends[i - 1]!, ends[i]!);
     }
   }
-  return firsts
-    .flatMap((places, kind) => places.ids().map((id) => ({ id, kind })))
-    .sort((a, b) => byBytes(a.id, b.id));
+  const kindOfHost = new Map<string, number>();
+  for (const [kind, places] of firsts.entries())
+    for (const id of places.ids()) kindOfHost.set(id, kind);
+  return sortByBytes([...kindOfHost.keys()]).map((id) => ({ id, kind: kindOfHost.get(id)! }));
 }
 
 /** Whether it is plain to see: ids that ascend and are all as long as the first. */

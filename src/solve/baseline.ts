@@ -156,10 +156,10 @@ function holds(line: Line): Hold[] {
       const lists =
         naming.lists.length === 0
           ? naming.lists
-          : modelLists(fleet.classes.filter((_, i) => !classes.has(i)));
+          : modelLists(fleet.classes.filter((_, i) => !hasBit(classes, i)));
       const model = nameOf(namer, then.features, { ...naming, lists });
       return {
-        ...fleet.list(fleet.membersOf(classes)),
+        ...fleet.list(fleet.membersOf((i) => hasBit(classes, i))),
         features: fleet.names(features),
         without: { model, features: size(then.features) },
       };

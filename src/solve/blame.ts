@@ -1,5 +1,5 @@
 // plimsoll blame: which hosts hold the line down, what is gained without them, and whether they can be mended.
-import { bitsOf, emptyRow, hasBit, isCovered, minus, rowOf, size } from '../core/rows.ts';
+import { emptyRow, hasBit, isCovered, minus, rowOf, size } from '../core/rows.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { byBytes } from '../cpu/order.ts';
 import { stackNames } from '../cpu/stack.ts';
@@ -83,7 +83,7 @@ function blameSide(board: Board, remedies: Remedies, wanted: readonly number[]):
     frontier: points.map(({ gone, weight, gained, exact }) => ({
       without: weight,
       features: base + gained,
-      hosts: fleet.list(fleet.membersOf(bitsOf(gone))).hosts,
+      hosts: fleet.list(fleet.membersOf((i) => hasBit(gone, i))).hosts,
       exact,
     })),
     ...(wanted.length > 0 ? { want: wantOf(board, wanted) } : {}),
@@ -100,7 +100,7 @@ function groupsOf(board: Board, remedies: Remedies): BlameGroup[] {
       const ids = gained.flatMap((c) => c.features);
       const then = board.featuresWithout(column.lackers);
       return {
-        ...fleet.list(fleet.membersOf(column.classes)),
+        ...fleet.list(fleet.membersOf((i) => hasBit(column.lackers, i))),
         gains: fleet.catalog.names(minus(then, features)),
         model: board.modelWithout(column.lackers, then),
         ...remedies.of(board, column.classes, ids),
@@ -143,10 +143,10 @@ function wantOf(board: Board, wanted: readonly number[]): Want {
   const { fleet, rows, features } = board;
   const classes = [...rows.keys()].filter((i) => !wanted.every((id) => hasBit(rows[i]!, id)));
   const names = wanted.map((id) => fleet.catalog.features[id]!.name).sort(byBytes);
-  const list = fleet.list(fleet.membersOf(classes));
+  const lackers = rowOf(rows.length, classes);
+  const list = fleet.list(fleet.membersOf((i) => hasBit(lackers, i)));
   if (classes.length === rows.length)
     return { wanted: names, ...list, possible: false, gains: [], model: null };
-  const lackers = rowOf(rows.length, classes);
   const then = board.featuresWithout(lackers);
   return {
     wanted: names,

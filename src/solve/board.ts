@@ -1,6 +1,6 @@
 // The hosts of one architecture and vendor by what guests can be given on each class of them. A guest's features on
 // several classes are the meet of these rows: the rules and the dependencies hold in each row, so they hold in the meet.
-import { bitsOf, hasBit, join, meet, minus, type Row, rowOf } from '../core/rows.ts';
+import { bitsOf, hasBit, join, meet, minus, type Row } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { byBytes } from '../cpu/order.ts';
 import { isImmunity } from '../cpu/security.ts';
@@ -8,6 +8,7 @@ import type { Stack } from '../cpu/stack.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Finding } from './answer.ts';
 import type { SecurityCost } from './answer-plan.ts';
+import { Columns, grouped } from './columns.ts';
 import { splitFindings } from './findings.ts';
 import { type BaselineOptions, drawLine, type Line, modelLists, nameOf } from './line.ts';
 import { draw } from './safe.ts';
@@ -74,28 +75,16 @@ export class Board {
   }
 
   #makeColumns(): Column[] {
-    const lackers = new Map<number, number[]>();
-    const some = this.rows.reduce(join);
-    const differing = minus(some, this.features);
-    for (const [i, row] of this.rows.entries())
-      for (const id of bitsOf(minus(differing, row))) {
-        const classes = lackers.get(id);
-        if (classes) classes.push(i);
-        else lackers.set(id, [i]);
-      }
-    const columns = new Map<string, { classes: number[]; features: number[] }>();
-    for (const [id, classes] of lackers) {
-      const key = classes.join();
-      const column = columns.get(key);
-      if (column) column.features.push(id);
-      else columns.set(key, { classes, features: [id] });
-    }
-    return [...columns.values()]
+    const lacking = new Columns(this.rows.length);
+    const differing = minus(this.rows.reduce(join), this.features);
+    for (const [index, row] of this.rows.entries())
+      for (const [word, bits] of minus(differing, row).entries()) lacking.mark(index, word, bits);
+    return grouped(lacking.entries(), this.fleet.catalog.bits)
       .map(({ classes, features }) => ({
-        classes,
-        lackers: rowOf(this.rows.length, classes),
-        weight: classes.reduce((sum, i) => sum + this.fleet.weights[i]!, 0),
-        features,
+        classes: bitsOf(classes),
+        lackers: classes,
+        weight: this.weigh(classes),
+        features: bitsOf(features),
       }))
       .sort((a, b) => b.features.length - a.features.length || a.weight - b.weight);
   }

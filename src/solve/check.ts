@@ -65,13 +65,16 @@ export function check(
         `${facts.physBits} physical address bits, where the baseline gives guests ${saved.physBits}`,
       );
   }
-  const members = (classes: readonly number[]) => fleet.list(fleet.membersOf(classes));
+  const members = (classes: readonly number[]) => {
+    const wanted = new Set(classes);
+    return fleet.list(fleet.membersOf((i) => wanted.has(i)));
+  };
   const today = baseline(fleet, {
     ...options,
     stack: options.stack ?? parseStack(catalog, saved.stack.join(',')),
   });
   const now = today.features.filter((f) => !saved.features.includes(f));
-  const stranded = fleet.membersOf(failing).length;
+  const stranded = fleet.membersOf((i) => failing.has(i)).length;
   return {
     schema: 'plimsoll.check/1',
     holds: failing.size === 0,

@@ -75,9 +75,8 @@ function concerned(catalog: Catalog, spelling: string, fleet: Fleet | undefined)
 }
 
 function onHosts(fleet: Fleet, { id }: Feature): { lack: HostList; unknown: HostList } {
-  const classes = [...fleet.classes.keys()];
   const isKnown = (i: number) => hasBit(fleet.known(i), id);
-  const where = (keep: (i: number) => boolean) => fleet.list(fleet.membersOf(classes.filter(keep)));
+  const where = (keep: (i: number) => boolean) => fleet.list(fleet.membersOf(keep));
   return {
     lack: where((i) => isKnown(i) && !hasBit(fleet.has(i), id)),
     unknown: where((i) => !isKnown(i)),

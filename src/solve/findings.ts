@@ -1,11 +1,11 @@
 // What a person should know beside the answer: each finding has a code, the hosts that it speaks of and a sentence.
-import { bitsOf, hasBit, isEmpty, meet, minus, type Row } from '../core/rows.ts';
+import { bitsOf, hasBit, intersects, isEmpty, meet, minus, type Row } from '../core/rows.ts';
 import type { Product } from '../cpu/catalog.ts';
 import type { Note } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import { isImmunity } from '../cpu/security.ts';
 import { edgeStack, stackNames } from '../cpu/stack.ts';
-import { type Fleet, type HostList, HostSet } from '../fleet/fleet.ts';
+import type { Fleet, HostList, HostSet } from '../fleet/fleet.ts';
 import type { Baseline, Finding, Severity } from './answer.ts';
 import type { BaselineOptions, Line } from './line.ts';
 import { namerOf } from './name.ts';
@@ -70,7 +70,7 @@ class Sayer {
   }
 
   members(keep: (index: number) => boolean): HostSet {
-    return this.fleet.membersOf([...this.fleet.classes.keys()].filter(keep));
+    return this.fleet.membersOf(keep);
   }
 
   get everyone(): HostSet {
@@ -108,7 +108,12 @@ function descriptions(say: Sayer): void {
       note.kinds.add(i);
     }
   for (const { code, message, kinds } of notes.values())
-    say.say('warning', code, new HostSet(say.fleet, kinds), (who) => `${who}: ${message}`);
+    say.say(
+      'warning',
+      code,
+      say.fleet.hostsWhere((_, i) => kinds.has(i)),
+      (who) => `${who}: ${message}`,
+    );
 }
 
 function views(say: Sayer): void {
@@ -175,11 +180,11 @@ function leftOpen(say: Sayer, { fleet, tally, vendor }: Line): void {
       .names(features)
       .filter((name) => !vendor || (fleet.catalog.findQemu(name)?.offered.has(vendor) ?? true));
     if (names.length === 0) continue;
-    const isSettled = [...classes].every((c) => fleet.classes[c]!.view === 'hypervisor');
+    const isSettled = bitsOf(classes).every((c) => fleet.classes[c]!.view === 'hypervisor');
     say.say(
       'info',
       'unknown',
-      fleet.membersOf(classes),
+      say.members((i) => hasBit(classes, i)),
       (who) =>
         `${who}: cannot tell of ${some(names)}, so left out${isSettled ? '' : '; virsh domcapabilities there would settle it'}`,
     );
@@ -216,7 +221,9 @@ function xsave(say: Sayer): void {
       const places = components.get(component) ?? new Map<string, number[]>();
       components.set(component, places);
       const place = `${size} bytes at ${offset}`;
-      places.set(place, [...(places.get(place) ?? []), i]);
+      const at = places.get(place);
+      if (at) at.push(i);
+      else places.set(place, [i]);
     }
   for (const [component, all] of [...components].sort(([a], [b]) => a - b)) {
     if (all.size < 2) continue;
@@ -230,11 +237,12 @@ function xsave(say: Sayer): void {
         .map(([place, at]) => [place, at.filter(exposes)] as const)
         .filter(([, at]) => at.length > 0),
     );
+    const concerned = new Set([...places.values()].flat());
     if (places.size > 1)
       say.say(
         'warning',
         'xsave-layout',
-        fleet.membersOf([...places.values()].flat()),
+        say.members((i) => concerned.has(i)),
         () =>
           `XSAVE component ${component} lies differently (${[...places.keys()].sort(byBytes).join('; ')}): a guest that has it cannot move between them`,
       );
@@ -290,7 +298,7 @@ function security(say: Sayer, { fleet, tally }: Line): void {
       say.say(
         'warning',
         'security-lost',
-        fleet.membersOf(classes),
+        say.members((i) => hasBit(classes, i)),
         (who) =>
           `without ${some(mitigations)} on ${who}, every guest loses ${mitigations.length === 1 ? 'that mitigation' : 'these mitigations'}`,
       );
@@ -298,7 +306,7 @@ function security(say: Sayer, { fleet, tally }: Line): void {
       say.say(
         'info',
         'immunity-not-claimed',
-        fleet.membersOf(classes),
+        say.members((i) => hasBit(classes, i)),
         (who) =>
           `without ${some(immunities)} on ${who}, guests mitigate what other hosts are immune to`,
       );
@@ -312,7 +320,7 @@ function leftOut(
   options: BaselineOptions,
 ): void {
   const { catalog } = fleet;
-  const having = (row: Row) => say.members((i) => !isEmpty(meet(fleet.narrow(fleet.has(i)), row)));
+  const having = (row: Row) => say.members((i) => intersects(row, fleet.has(i)));
   if (!options.nested) {
     const roots = catalog.row(['vmx', 'svm']);
     say.say(

@@ -44,7 +44,7 @@ function split(
   if (known.length < 2) return null;
   const sides = [...known, ...(values.includes(null) ? [null] : [])].map((value) => ({
     value,
-    members: fleet.membersOf([...values.keys()].filter((i) => values[i] === value)),
+    members: fleet.membersOf((i) => values[i] === value),
   }));
   return { because, sides };
 }

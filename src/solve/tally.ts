@@ -1,35 +1,22 @@
 // How many hosts of a fleet offer, lack or leave open each feature, counted once for all parts of an answer.
-import {
-  bitsOf,
-  emptyRow,
-  hasBit,
-  join,
-  meet,
-  minus,
-  type Row,
-  rowOf,
-  setBit,
-} from '../core/rows.ts';
+import { bitsOf, emptyRow, hasBit, isCovered, join, type Row, setBit } from '../core/rows.ts';
 import { byBytes } from '../cpu/order.ts';
-import type { Fleet } from '../fleet/fleet.ts';
+import type { Fleet, HostList } from '../fleet/fleet.ts';
 import type { Baseline, Lost } from './answer.ts';
-
-/** Features of which the same classes, and no others, lack or leave open each. */
-export interface Grouped {
-  readonly classes: ReadonlySet<number>;
-  readonly features: Row;
-}
+import { Columns, type Grouped, grouped } from './columns.ts';
 
 export class Tally {
   readonly #fleet: Fleet;
   /** Features that every host offers, those outside of the answer included; as wide as the fleet's rows. */
   readonly offered: Row;
-  /** By feature that some host has and some host lacks: the classes that are known to lack it. */
-  readonly #lacking = new Map<number, number[]>();
-  /** By feature that some host leaves open: the classes that leave it open. */
-  readonly #open = new Map<number, number[]>();
+  /** Features that some host has and some host lacks, by the classes that are known to lack them. */
+  readonly #lacking: Columns;
+  /** Features that some host leaves open, by the classes that leave them open. */
+  readonly #open: Columns;
   readonly #have: ArrayLike<number>;
   #lackers: readonly Grouped[] | undefined;
+  #openers: readonly Grouped[] | undefined;
+  #barring: readonly Grouped[] | undefined;
 
   /** `outside`: features that no answer counts, in the catalog's width. */
   constructor(fleet: Fleet, outside: Row) {
@@ -47,104 +34,91 @@ export class Tally {
       if (have > 0 && known > have) setBit(lost, id);
       if (known < hosts) setBit(left, id);
     }
-    for (const index of fleet.classes.keys()) {
-      const [has, known] = [fleet.has(index), fleet.known(index)];
-      for (const id of bitsOf(meet(minus(known, has), lost))) push(this.#lacking, id, index);
-      for (const id of bitsOf(minus(left, known))) push(this.#open, id, index);
+    const { length } = fleet.classes;
+    this.#lacking = new Columns(length);
+    this.#open = new Columns(length);
+    const words = fleet.bits >> 5;
+    for (let index = 0; index < length; index++) {
+      const row = fleet.rows.at(index);
+      for (let word = 0; word < words; word++) {
+        const known = row[words + word]!;
+        this.#lacking.mark(index, word, known & ~row[word]! & lost[word]!);
+        this.#open.mark(index, word, left[word]! & ~known);
+      }
     }
   }
 
   /** What some host has and some host lacks. */
   lost(): Lost[] {
-    return this.#byName([...this.#lacking]).map(([id, classes]) => {
-      const list = this.#fleet.list(this.#fleet.membersOf(classes));
-      return {
-        feature: this.#fleet.featureName(id),
-        have: this.#have[id]!,
-        lack: list.count,
-        hosts: list.hosts,
-      };
-    });
+    return this.#listed(this.lackers()).map(([id, { count, hosts }]) => ({
+      feature: this.#fleet.featureName(id),
+      have: this.#have[id]!,
+      lack: count,
+      hosts,
+    }));
   }
 
   /** What no host is known to lack and some host leaves open. */
   unknown(): Baseline['unknown'] {
-    return this.#byName([...this.#unlacked()]).map(([id, classes]) => ({
+    return this.#listed(this.openers()).map(([id, list]) => ({
       feature: this.#fleet.featureName(id),
-      ...this.#fleet.list(this.#fleet.membersOf(classes)),
+      ...list,
     }));
   }
 
   /** Lost features by the very classes that lack them. */
   lackers(): readonly Grouped[] {
-    this.#lackers ??= this.#byClasses(this.#lacking);
+    this.#lackers ??= grouped(this.#lacking.entries(), this.#fleet.bits);
     return this.#lackers;
   }
 
   /** Features that no host is known to lack, by the very classes that leave them open. */
-  openers(): Grouped[] {
-    return this.#byClasses(this.#unlacked());
+  openers(): readonly Grouped[] {
+    this.#openers ??= grouped(this.#unlacked(), this.#fleet.bits);
+    return this.#openers;
   }
 
   /** Features that every host offers but for those of these classes. */
-  offeredWithout(classes: ReadonlySet<number>): Row {
-    const regained: number[] = [];
-    for (const [id, lacking] of this.#lacking) {
-      const open = this.#open.get(id) ?? [];
-      if (
-        lacking.length + open.length <= classes.size &&
-        lacking.every((c) => classes.has(c)) &&
-        open.every((c) => classes.has(c))
-      )
-        regained.push(id);
-    }
-    for (const [id, open] of this.#open)
-      if (
-        this.#have[id]! > 0 &&
-        !this.#lacking.has(id) &&
-        open.length <= classes.size &&
-        open.every((c) => classes.has(c))
-      )
-        regained.push(id);
-    return join(this.offered, rowOf(this.#fleet.bits, regained));
+  offeredWithout(classes: Row): Row {
+    this.#barring ??= grouped(this.#barred(), this.#fleet.bits);
+    return this.#barring.reduce(
+      (row, group) => (isCovered(group.classes, classes) ? join(row, group.features) : row),
+      this.offered,
+    );
   }
 
   /** Whether some host is known to lack what another has. */
   lacks(id: number): boolean {
-    return this.#lacking.has(id);
+    return this.#lacking.get(id) !== undefined;
   }
 
   /** Of the features that some host leaves open, those that no host is known to lack. */
-  *#unlacked(): Generator<[number, number[]]> {
-    for (const [id, classes] of this.#open) {
-      const open = classes.reduce((n, c) => n + this.#fleet.weights[c]!, 0);
-      if (!this.#lacking.has(id) && this.#have[id]! + open === this.#fleet.hosts)
-        yield [id, classes];
+  *#unlacked(): Generator<readonly [number, Row]> {
+    for (const entry of this.#open.entries()) {
+      const [id] = entry;
+      // Then whoever is known of has it.
+      if (!this.lacks(id) && this.#have[id] === this.#have[this.#fleet.bits + id]) yield entry;
     }
   }
 
-  #byClasses(entries: Iterable<[number, number[]]>): Grouped[] {
-    const groups = new Map<string, Grouped>();
-    for (const [id, classes] of entries) {
-      const key = classes.join();
-      const group = groups.get(key) ?? {
-        classes: new Set(classes),
-        features: emptyRow(this.#fleet.bits),
-      };
-      groups.set(key, group);
-      setBit(group.features, id);
+  /** Features that some host offers, by the classes that do not, whether they lack them or leave them open. */
+  *#barred(): Generator<readonly [number, Row]> {
+    for (const [id, lacking] of this.#lacking.entries()) {
+      const open = this.#open.get(id);
+      yield [id, open ? join(lacking, open) : lacking];
     }
-    return [...groups.values()];
+    for (const [id, open] of this.#open.entries())
+      if (this.#have[id]! > 0 && !this.lacks(id)) yield [id, open];
   }
 
-  #byName<T>(entries: [number, T][]): [number, T][] {
+  /** The features of groups by name, each with the hosts of its classes. */
+  #listed(groups: readonly Grouped[]): [id: number, hosts: HostList][] {
     const name = (id: number) => this.#fleet.featureName(id);
-    return entries.sort(([a], [b]) => byBytes(name(a), name(b)));
+    return groups
+      .flatMap(({ classes, features }) => {
+        const list = this.#fleet.list(this.#fleet.membersOf((i) => hasBit(classes, i)));
+        return bitsOf(features).map((id): [number, HostList] => [id, list]);
+      })
+      .sort(([a], [b]) => byBytes(name(a), name(b)));
   }
-}
-
-function push(map: Map<number, number[]>, id: number, index: number): void {
-  const list = map.get(id);
-  if (list) list.push(index);
-  else map.set(id, [index]);
 }
