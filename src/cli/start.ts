@@ -26,13 +26,15 @@ export function load(): Command {
     return require(file);
   }
   const { Script }: typeof import('node:vm') = require('node:vm');
-  // As Module.wrap has it, but put together before it is a text: V8 would copy it once more.
+  // As Module.wrap has it, but a megabyte is copied once and not three times.
   const [head, tail] = (Module as unknown as { wrapper: [string, string] }).wrapper;
-  const source = Buffer.concat([
-    Buffer.from(head),
-    fs.readFileSync(file),
-    Buffer.from(tail),
-  ]).toString('latin1');
+  const fd = fs.openSync(file, 'r');
+  const text = Buffer.allocUnsafe(head.length + fs.fstatSync(fd).size + tail.length);
+  text.write(head);
+  const size = head.length + fs.readSync(fd, text, { offset: head.length });
+  fs.closeSync(fd);
+  text.write(tail, size);
+  const source = text.toString('latin1', 0, size + tail.length);
   const module = { exports: {} };
   const run = new Script(source, { filename: file, cachedData }).runInThisContext();
   run(module.exports, require, module, file, dirname);

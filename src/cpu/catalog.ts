@@ -12,7 +12,7 @@ import type {
 } from './feature.ts';
 import { type Files, habitsOf, type LearntQemu, withQemu } from './learnt.ts';
 import { byBytes, sortByBytes } from './order.ts';
-import { RecordedFeature } from './record.ts';
+import { type Reader, RecordedFeature, RecordedModel } from './record.ts';
 import type * as Data from './schema.ts';
 
 export type * from './feature.ts';
@@ -23,6 +23,10 @@ const NONE: readonly never[] = [];
 /** A table's own entry: an input may name a feature `constructor`. */
 const own = <T>(table: Readonly<Record<string, T>>, key: string): T | undefined =>
   Object.hasOwn(table, key) ? table[key] : undefined;
+
+function spell(by: Map<string, Feature>, names: readonly string[], feature: Feature): void {
+  for (let i = 0; i < names.length; i++) by.set(names[i]!, feature);
+}
 
 let loading: Promise<Catalog> | undefined;
 
@@ -79,6 +83,8 @@ export class Catalog {
   /** What each accelerator switches on and off about every CPU. */
   readonly accelerators: Readonly<Record<'kvm' | 'tcg', { readonly on: Row; readonly off: Row }>>;
 
+  readonly #records: readonly Data.FeatureRecord[];
+  readonly #nameable = new Map<string, Row>();
   readonly #bySpelling = new Map<string, Feature>();
   readonly #byLibvirt = new Map<string, Feature>();
   readonly #byLinux = new Map<string, Feature>();
@@ -86,6 +92,7 @@ export class Catalog {
   readonly #linuxVendor: Record<string, Record<string, string>>;
   readonly #linuxOnly: ReadonlySet<string>;
   readonly #linuxVmx: Record<string, string>;
+  readonly #reader: Reader;
   readonly #libvirtRecords: ReadonlyMap<string, Data.LibvirtModelRecord>;
   readonly #libvirtOrders: Data.LibvirtFile['featureOrder'];
   readonly #libvirtOlder = new Map<string, LibvirtModel>();
@@ -111,6 +118,7 @@ export class Catalog {
       learnt.map((q) => [q.version, new Set([...q.models.map((m) => m.name), ...q.features])]),
     );
     const ids = new Map(features.features.map((f, id) => [f.name, id]));
+    this.#records = features.features;
     this.features = features.features.map((record, id) => new RecordedFeature(id, record, ids));
     this.kvmFeatures = this.features.filter((f) => f.isKvm);
     this.bits = this.features.length;
@@ -126,46 +134,26 @@ export class Catalog {
     this.#linuxOnly = new Set(features.linuxOnly);
     this.#linuxVmx = features.linuxVmx;
     // QEMU's own spellings win over libvirt's, those over the kernel's, those over Xen's.
-    for (const f of this.features)
-      for (const name of [f.name, ...f.aliases]) this.#bySpelling.set(name, f);
     for (const f of this.features) {
-      const { libvirt } = features.features[f.id]!;
+      this.#bySpelling.set(f.name, f);
+      spell(this.#bySpelling, f.aliases, f);
+      const { libvirt } = this.#records[f.id]!;
       if (libvirt) this.#byLibvirt.set(libvirt[0], f);
-      for (const name of [...f.linux, ...f.linuxHidden]) this.#byLinux.set(name, f);
+      spell(this.#byLinux, f.linux, f);
+      spell(this.#byLinux, f.linuxHidden, f);
       if (f.xen) this.#byXen.set(f.xen, f);
     }
 
     this.#libvirtRecords = new Map(libvirt.models.map((m) => [m.name, m]));
     this.#libvirtOrders = libvirt.featureOrder;
-    const libvirtRow = (record: Data.LibvirtModelRecord) => this.#row(record, this.#libvirtRecords);
-    const libvirtAdded = (record: Data.LibvirtModelRecord) => this.#added(record.added);
+    this.#reader = {
+      id: (name) => this.feature(name).id,
+      row: (record) => this.#row(record, this.#libvirtRecords),
+      adjust: (row, was) => this.#adjust(row, was),
+      added: (lists) => this.#added(lists),
+    };
     this.libvirtModels = new Map(
-      libvirt.models.map((m, order) => [
-        m.name,
-        {
-          name: m.name,
-          vendor: m.vendor ?? null,
-          signatures: (m.signatures ?? []).map(([family, model, steppings]) => ({
-            family,
-            model,
-            steppings: steppings ?? null,
-          })),
-          order,
-          decodeHost: m.host !== false,
-          decodeGuest: m.guest !== false,
-          compat: m.compat ?? false,
-          canonical: m.canonical ?? null,
-          parent: m.parent ?? null,
-          since: m.since,
-          get features() {
-            return libvirtRow(m);
-          },
-          get added() {
-            return libvirtAdded(m);
-          },
-          removed: (m.removed ?? []).map((name) => ids.get(name)!),
-        },
-      ]),
+      libvirt.models.map((m, order) => [m.name, new RecordedModel(m, order, this.#reader)]),
     );
 
     this.#qemuRecords = new Map(qemu.models.map((m) => [m.name, m]));
@@ -271,6 +259,24 @@ export class Catalog {
     return name === undefined ? undefined : this.#bySpelling.get(name);
   }
 
+  /** The features that this version of a product has a name for. */
+  nameable(product: Product, version: string): Row {
+    const key = `${product} ${version}`;
+    let row = this.#nameable.get(key);
+    if (!row) {
+      const versions = this.versions[product];
+      const until = new Set(versions.slice(0, versions.indexOf(version) + 1));
+      row = emptyRow(this.bits);
+      for (let id = 0; id < this.bits; id++) {
+        const { qemu, libvirt } = this.#records[id]!;
+        const since = product === 'qemu' ? qemu : libvirt?.[1];
+        if (since !== undefined && until.has(since)) setBit(row, id);
+      }
+      this.#nameable.set(key, row);
+    }
+    return row;
+  }
+
   /** The one feature of this QEMU name; a name that the code relies on and the data lacks is a bug. */
   feature(name: string): Feature {
     const found = this.#bySpelling.get(name);
@@ -300,20 +306,9 @@ export class Catalog {
     const key = `${version} ${name}`;
     let older = this.#libvirtOlder.get(key);
     if (!older) {
-      let features: Row | undefined;
-      const adjusted = () => {
-        features ??= this.#adjust(model.features, was ?? {});
-        return features;
-      };
-      const added = () => (was?.added ? this.#added(was.added) : model.added);
-      // As it is now, but for what was otherwise then.
-      older = Object.create(model, {
-        canonical: { value: named ? model.canonical : null },
-        features: { get: adjusted },
-        added: { get: added },
-        removed: { value: was?.removed?.map((f) => this.feature(f).id) ?? model.removed },
-        compat: { value: was?.compat ?? model.compat },
-      }) as LibvirtModel;
+      const record = this.#libvirtRecords.get(name)!;
+      const canonical = named ? model.canonical : null;
+      older = new RecordedModel(record, model.order, this.#reader, was, canonical);
       this.#libvirtOlder.set(key, older);
     }
     return older;
@@ -422,7 +417,7 @@ export class Catalog {
     return this.#machines;
   }
 
-  #adjust(row: Row, was: { plus?: string[]; minus?: string[] }): Row {
+  #adjust(row: Row, was: Data.Adjustment): Row {
     const adjusted = row.slice();
     for (const name of was.plus ?? NONE) setBit(adjusted, this.feature(name).id);
     for (const name of was.minus ?? NONE) clearBit(adjusted, this.feature(name).id);

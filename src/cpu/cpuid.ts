@@ -120,16 +120,14 @@ const isShut = (group: readonly number[], has: Row, known: Row): boolean =>
 function settleRegisters(catalog: Catalog, has: Row, known: Row): void {
   // Features that QEMU does not name have no prerequisites of their own; they share the gate of their register.
   for (const f of catalog.features) {
-    if (hasBit(known, f.id) || f.needs.length > 0 || f.places[0]!.kind !== 'msr') continue;
+    if (hasBit(known, f.id) || f.needs.length > 0 || f.msr === null) continue;
     const gate = siblings(catalog, f).find((other) => other.needs.length > 0)?.needs[0];
     if (gate && isShut(gate, has, known)) setBit(known, f.id);
   }
 }
 
-function siblings(catalog: Catalog, feature: Feature): Feature[] {
-  const msr = (f: Feature) => (f.places[0]!.kind === 'msr' ? f.places[0]!.msr : null);
-  return catalog.features.filter((f) => msr(f) === msr(feature));
-}
+const siblings = (catalog: Catalog, { msr }: Feature): Feature[] =>
+  catalog.features.filter((f) => f.msr === msr);
 
 /** Physical address bits; without leaf 0x80000008 what PAE implies (SDM volume 3, 4.1.4). */
 function physBits(catalog: Catalog, words: Words, has: Row, known: Row): number | null {

@@ -36,6 +36,8 @@ export interface Feature {
   readonly name: string;
   /** Where it lives; a few have two places. */
   readonly places: readonly Place[];
+  /** The model-specific register that it is in, if it is in no word of CPUID. */
+  readonly msr: number | null;
   /** It stands in the CPUID leaf in which KVM introduces itself to guests, not in one of the processor's. */
   readonly isKvm: boolean;
   /** Other spellings that QEMU takes. */

@@ -1,8 +1,10 @@
-// Features as the catalog's data writes them, taken apart when somebody looks.
-import type { Feature, Merge, Place, Register, Vendor } from './feature.ts';
+// Features and models as the catalog's data writes them, taken apart when somebody looks.
+import type { Row } from '../core/rows.ts';
+import type { Feature, LibvirtModel, Merge, Place, Register, Vendor } from './feature.ts';
 import type * as Data from './schema.ts';
 
 const REGISTERS = new Set(['eax', 'ebx', 'ecx', 'edx']);
+const MSR = 'msr.';
 const KVM_LEAF = 'cpuid.40000001.';
 const NONE: readonly never[] = [];
 const NOWHERE_ELSE = {};
@@ -11,6 +13,7 @@ const NOWHERE_ELSE = {};
 export class RecordedFeature implements Feature {
   readonly id: number;
   readonly name: string;
+  readonly msr: number | null;
   readonly isKvm: boolean;
   readonly aliases: readonly string[];
   readonly qemu: string | null;
@@ -34,6 +37,9 @@ export class RecordedFeature implements Feature {
   constructor(id: number, record: Data.FeatureRecord, ids: ReadonlyMap<string, number>) {
     this.id = id;
     this.name = record.name;
+    this.msr = record.at[0]!.startsWith(MSR)
+      ? Number.parseInt(record.at[0]!.slice(MSR.length), 16)
+      : null;
     this.isKvm = record.at.some((at) => at.startsWith(KVM_LEAF));
     this.aliases = record.aliases ?? NONE;
     this.qemu = record.qemu ?? null;
@@ -73,6 +79,80 @@ export class RecordedFeature implements Feature {
   get offered(): ReadonlySet<Vendor> {
     this.#offered ??= new Set(this.#record.offered);
     return this.#offered;
+  }
+}
+
+/** What a model needs of the catalog that it is in. */
+export interface Reader {
+  id(name: string): number;
+  row(record: Data.LibvirtModelRecord): Row;
+  adjust(row: Row, was: Data.Adjustment): Row;
+  /** Ids in the order of their names. */
+  added(lists: Data.Lists | undefined): readonly number[];
+}
+
+/** A model of libvirt's map over its record: most are never asked for more than their name. */
+export class RecordedModel implements LibvirtModel {
+  readonly name: string;
+  readonly vendor: Vendor | null;
+  readonly order: number;
+  readonly decodeHost: boolean;
+  readonly decodeGuest: boolean;
+  readonly compat: boolean;
+  readonly canonical: string | null;
+  readonly parent: string | null;
+  readonly since: string;
+  readonly #record: Data.LibvirtModelRecord;
+  readonly #was: Data.Was | undefined;
+  readonly #read: Reader;
+  #features: Row | undefined;
+  #added: readonly number[] | undefined;
+
+  /** `was`: what of it was otherwise in the libvirt that is asked about. */
+  constructor(
+    record: Data.LibvirtModelRecord,
+    order: number,
+    read: Reader,
+    was?: Data.Was,
+    canonical = record.canonical ?? null,
+  ) {
+    this.name = record.name;
+    this.vendor = record.vendor ?? null;
+    this.order = order;
+    this.decodeHost = record.host !== false;
+    this.decodeGuest = record.guest !== false;
+    this.compat = was?.compat ?? record.compat ?? false;
+    this.canonical = canonical;
+    this.parent = record.parent ?? null;
+    this.since = record.since;
+    this.#record = record;
+    this.#was = was;
+    this.#read = read;
+  }
+
+  get signatures(): LibvirtModel['signatures'] {
+    return (this.#record.signatures ?? NONE).map(([family, model, steppings]) => ({
+      family,
+      model,
+      steppings: steppings ?? null,
+    }));
+  }
+
+  get features(): Row {
+    if (!this.#features) {
+      const row = this.#read.row(this.#record);
+      this.#features = this.#was ? this.#read.adjust(row, this.#was) : row;
+    }
+    return this.#features;
+  }
+
+  get added(): readonly number[] {
+    this.#added ??= this.#read.added(this.#was?.added ?? this.#record.added);
+    return this.#added;
+  }
+
+  get removed(): readonly number[] {
+    return (this.#was?.removed ?? this.#record.removed ?? NONE).map((name) => this.#read.id(name));
   }
 }
 

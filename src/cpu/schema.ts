@@ -49,10 +49,19 @@ export interface LibvirtModelRecord extends Lists {
   parent?: string;
   added?: Lists;
   removed?: string[];
-  was?: Record<
-    string,
-    { plus?: string[]; minus?: string[]; added?: Lists; removed?: string[]; compat?: true }
-  >;
+  was?: Record<string, Was>;
+}
+
+export interface Adjustment {
+  plus?: string[];
+  minus?: string[];
+}
+
+/** What an older libvirt says of a model otherwise. */
+export interface Was extends Adjustment {
+  added?: Lists;
+  removed?: string[];
+  compat?: true;
 }
 
 export interface LibvirtFile {

@@ -79,15 +79,13 @@ export function expandCpu(
       if (isOff) clearBit(has, feature.id);
       else setBit(has, feature.id);
       setBit(known, feature.id);
-      const msr = msrOf(feature);
-      if (msr !== null) msrs.add(msr);
+      if (feature.msr !== null) msrs.add(feature.msr);
     }
   }
   // libvirt reads the registers of a host only where it is let: one of which it shows nothing may be unread.
   if (cpu.type === 'host')
-    for (const feature of catalog.features) {
-      const msr = msrOf(feature);
-      if (msr !== null && !msrs.has(msr) && !hasBit(has, feature.id)) clearBit(known, feature.id);
+    for (const { id, msr } of catalog.features) {
+      if (msr !== null && !msrs.has(msr) && !hasBit(has, id)) clearBit(known, id);
     }
   else settleDependents(catalog, has, known);
   return { has, known, unnamed, unnamedUnknown };
@@ -100,10 +98,12 @@ function leftOut(
   oldest: string,
   options: ExpandOptions,
 ): Row {
-  const { nameable } = namesOf(catalog);
-  if (!options.asks) return nameable.get(oldest)!;
+  if (!options.asks) return catalog.nameable('libvirt', oldest);
   // QEMU's model has these, and a libvirt that does not know them leaves them on.
-  return minus(nameable.get(catalog.versions.libvirt.at(-1)!)!, rowOf(catalog.bits, model.added));
+  return minus(
+    catalog.nameable('libvirt', catalog.versions.libvirt.at(-1)!),
+    rowOf(catalog.bits, model.added),
+  );
 }
 
 /** The feature of a name in libvirt's spelling, or in any other that people write. */
@@ -142,8 +142,6 @@ function writersOf(catalog: Catalog, cpu: LibvirtCpu, { listed, derived }: Expan
 
 /** What follows from a catalog and is asked for at every element. */
 interface Names {
-  /** Features that each libvirt has a name for. */
-  readonly nameable: ReadonlyMap<string, Row>;
   /** Names such as EPYC-v1, of which an unversioned name is an alias. */
   readonly canonical: ReadonlySet<string>;
   /** Position of the libvirt that brought them, all at once. */
@@ -156,28 +154,14 @@ function namesOf(catalog: Catalog): Names {
   const before = namesByCatalog.get(catalog);
   if (before) return before;
   const versions = catalog.versions.libvirt;
-  const nameable = versions.map((version): [string, Row] => {
-    const named = catalog.features.filter(
-      (f) => f.libvirt && catalog.isSince('libvirt', version, f.libvirt.since),
-    );
-    const ids = named.map((f) => f.id);
-    return [version, rowOf(catalog.bits, ids)];
-  });
   const canonical = [...catalog.libvirtModels.values()]
     .map((m) => m.canonical)
     .filter((name) => name !== null);
   const since = canonical.map((name) => versions.indexOf(catalog.libvirtModels.get(name)!.since));
   const names = {
-    nameable: new Map(nameable),
     canonical: new Set(canonical),
     canonicalSince: Math.min(...since),
   };
   namesByCatalog.set(catalog, names);
   return names;
-}
-
-/** The model-specific register that a feature is in, if it is in no word of CPUID. */
-function msrOf(feature: Feature): number | null {
-  const place = feature.places[0]!;
-  return place.kind === 'msr' ? place.msr : null;
 }

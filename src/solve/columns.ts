@@ -37,7 +37,10 @@ export class Columns {
 
   /** Every feature that some class has, by id. */
   *entries(): Generator<readonly [id: number, classes: Row]> {
-    for (const [id, column] of this.#columns.entries()) if (column) yield [id, column];
+    for (let id = 0; id < this.#columns.length; id++) {
+      const column = this.#columns[id];
+      if (column) yield [id, column];
+    }
   }
 }
 

@@ -10,7 +10,6 @@ import {
   minus,
   type Row,
   rowOf,
-  setBit,
   setBits,
   size,
   sizeWithout,
@@ -37,7 +36,6 @@ export class Namer {
   readonly #stack: Stack;
   readonly #names = new Map<string, Name | null>();
   readonly #ignored: Row;
-  readonly #nameable = new Map<Product, Row>();
   readonly #expressible = new Map<Product, Row>();
   readonly #candidatesOf = new Map<string, readonly Name[]>();
 
@@ -56,18 +54,7 @@ export class Namer {
 
   /** Features that every version of the product in the stack has a name for. */
   nameable(product: Product): Row {
-    let row = this.#nameable.get(product);
-    if (!row) {
-      const versions = this.#catalog.versions[product];
-      const upTo = new Set(versions.slice(0, versions.indexOf(this.#versions(product)[0]!) + 1));
-      row = emptyRow(this.#catalog.bits);
-      for (const f of this.#catalog.features) {
-        const since = product === 'qemu' ? f.qemu : f.libvirt?.since;
-        if (since && upTo.has(since)) setBit(row, f.id);
-      }
-      this.#nameable.set(product, row);
-    }
-    return row;
+    return this.#catalog.nameable(product, this.#versions(product)[0]!);
   }
 
   /**
