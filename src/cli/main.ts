@@ -5,6 +5,8 @@ import { type Answering, type Call, columnsOf, type Io, write } from './io.ts';
 import { printable } from './text.ts';
 import { VERSION } from './version.ts';
 
+export { ioOf } from './stdio.ts';
+
 interface Entry {
   readonly name: string;
   readonly group: 'Questions:' | 'Fleets:' | 'Catalog:';

@@ -136,8 +136,8 @@ function ones(word: number): number {
 /** The set bits, lowest first. */
 export function bitsOf(row: Row): number[] {
   const ids: number[] = [];
-  for (const [i, word] of row.entries())
-    for (let rest = word; rest !== 0; rest &= rest - 1)
+  for (let i = 0; i < row.length; i++)
+    for (let rest = row[i]!; rest !== 0; rest &= rest - 1)
       ids.push(i * 32 + (31 - Math.clz32(rest & -rest)));
   return ids;
 }

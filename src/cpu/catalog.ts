@@ -12,7 +12,7 @@ import type {
 } from './feature.ts';
 import { type Files, habitsOf, type LearntQemu, withQemu } from './learnt.ts';
 import { byBytes, sortByBytes } from './order.ts';
-import { type Reader, RecordedFeature, RecordedModel } from './record.ts';
+import { qemuModelsOf, type Reader, RecordedFeature, RecordedModel } from './record.ts';
 import type * as Data from './schema.ts';
 
 export type * from './feature.ts';
@@ -157,30 +157,7 @@ export class Catalog {
     );
 
     this.#qemuRecords = new Map(qemu.models.map((m) => [m.name, m]));
-    this.qemuModels = new Map(
-      qemu.models.map((m, order) => {
-        const versioned = m.kind === 'fixed-alias' ? this.#qemuRecords.get(m.of!)! : m;
-        const base = versioned.base ?? m.name;
-        const first = this.#qemuRecords.get(`${base}-v1`);
-        const known = this.libvirtModels.get(base);
-        return [
-          m.name,
-          {
-            name: m.name,
-            kind: m.kind,
-            of: m.of ?? null,
-            base,
-            version: versioned.version ?? null,
-            vendor: known ? known.vendor : (first?.vendor ?? null),
-            since: m.since,
-            until: m.until ?? null,
-            order,
-            values: versioned.values ?? first?.values ?? {},
-            cache: versioned.cache ?? null,
-          },
-        ];
-      }),
-    );
+    this.qemuModels = qemuModelsOf(this.#qemuRecords, this.libvirtModels);
     const accelerator = (a: { on: string[]; off: string[] }) => ({
       on: this.row(a.on),
       off: this.row(a.off),
@@ -291,6 +268,13 @@ export class Catalog {
     return row;
   }
 
+  /** A row of the features that a test holds for. */
+  rowWhere(keep: (feature: Feature) => boolean): Row {
+    const row = emptyRow(this.bits);
+    for (let id = 0; id < this.bits; id++) if (keep(this.features[id]!)) setBit(row, id);
+    return row;
+  }
+
   /** libvirt's name for a vendor, from that name or from CPUID's twelve letters. */
   vendor(text: string): Vendor {
     return this.vendors.find((v) => v.id === text || v.name === text)?.name ?? text;
@@ -394,8 +378,8 @@ export class Catalog {
   /** The features of a row by QEMU's names, in byte order; `unknown` names the bits past the catalog's. */
   names(row: Row, unknown: readonly string[] = []): string[] {
     const names: string[] = [];
-    for (const [i, word] of row.entries())
-      for (let rest = word; rest !== 0; rest &= rest - 1) {
+    for (let i = 0; i < row.length; i++)
+      for (let rest = row[i]!; rest !== 0; rest &= rest - 1) {
         const id = i * 32 + (31 - Math.clz32(rest & -rest));
         names.push(this.features[id]?.name ?? unknown[id - this.bits]!);
       }

@@ -10,7 +10,6 @@ import {
   meet,
   minus,
   type Row,
-  rowOf,
   setBit,
   setBits,
   size,
@@ -61,12 +60,7 @@ function offerKvm(catalog: Catalog, has: Row, known: Row): { has: Row; known: Ro
   const word = kvmWord(catalog);
   if (size(meet(known, word)) > 0) return { has, known };
   const given = derived(catalog, 'given by kvm', () =>
-    rowOf(
-      catalog.bits,
-      catalog.features
-        .filter((f) => hasBit(word, f.id) && f.merge !== 'never' && f.offered.size > 0)
-        .map((f) => f.id),
-    ),
+    catalog.rowWhere((f) => hasBit(word, f.id) && f.merge !== 'never' && f.offered.size > 0),
   );
   return { has: join(has, given), known: join(known, given) };
 }
@@ -101,9 +95,6 @@ function handedOn(catalog: Catalog, vendor: Vendor | null): Row {
   // Without a vendor only what both big ones offer is safe to say.
   if (vendor === null) return meet(handedOn(catalog, 'Intel'), handedOn(catalog, 'AMD'));
   return derived(catalog, `handed on ${vendor}`, () =>
-    rowOf(
-      catalog.bits,
-      catalog.features.filter((f) => f.offered.has(vendor) && !f.hostConditional).map((f) => f.id),
-    ),
+    catalog.rowWhere((f) => f.offered.has(vendor) && !f.hostConditional),
   );
 }

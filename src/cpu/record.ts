@@ -1,6 +1,14 @@
 // Features and models as the catalog's data writes them, taken apart when somebody looks.
 import type { Row } from '../core/rows.ts';
-import type { Feature, LibvirtModel, Merge, Place, Register, Vendor } from './feature.ts';
+import type {
+  Feature,
+  LibvirtModel,
+  Merge,
+  Place,
+  QemuModel,
+  Register,
+  Vendor,
+} from './feature.ts';
 import type * as Data from './schema.ts';
 
 const REGISTERS = new Set(['eax', 'ebx', 'ecx', 'edx']);
@@ -154,6 +162,34 @@ export class RecordedModel implements LibvirtModel {
   get removed(): readonly number[] {
     return (this.#was?.removed ?? this.#record.removed ?? NONE).map((name) => this.#read.id(name));
   }
+}
+
+/** QEMU's names, each with what is fixed about it. */
+export function qemuModelsOf(
+  records: ReadonlyMap<string, Data.QemuModelRecord>,
+  libvirtModels: ReadonlyMap<string, LibvirtModel>,
+): ReadonlyMap<string, QemuModel> {
+  const models = new Map<string, QemuModel>();
+  for (const [name, record] of records) {
+    const versioned = record.kind === 'fixed-alias' ? records.get(record.of!)! : record;
+    const base = versioned.base ?? name;
+    const first = records.get(`${base}-v1`);
+    const known = libvirtModels.get(base);
+    models.set(name, {
+      name,
+      kind: record.kind,
+      of: record.of ?? null,
+      base,
+      version: versioned.version ?? null,
+      vendor: known ? known.vendor : (first?.vendor ?? null),
+      since: record.since,
+      until: record.until ?? null,
+      order: models.size,
+      values: versioned.values ?? first?.values ?? {},
+      cache: versioned.cache ?? null,
+    });
+  }
+  return models;
 }
 
 /** A place as the catalog's data writes it: cpuid.LEAF.SUBLEAF.REGISTER.BIT or msr.INDEX.BIT, numbers in hex but for the bit. */

@@ -1,5 +1,4 @@
 // CPUs that a product asks of QEMU or of libvirt on behalf of a guest, as guests.
-import { rowOf } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { expandItems } from '../cpu/expand.ts';
@@ -65,7 +64,7 @@ export function askedOfQemu(
       ...untold(catalog, place.dialect, place.line),
       view: 'guest',
       has: expansion.features,
-      known: rowOf(catalog.bits, catalog.features.keys()),
+      known: catalog.rowWhere(() => true),
       // Under KVM a model without a vendor of its own takes the host's.
       vendor:
         typeof vendor === 'string' && (owner !== null || expansion.named.has('vendor'))

@@ -1,5 +1,4 @@
 // /proc/cpuinfo of a POWER host: it lists no features; the version register of its processors says what they are.
-import { rowOf } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
@@ -37,7 +36,7 @@ export function describePower(
     ...blank,
     arch: 'ppc64',
     // None of the catalog's features is one of POWER.
-    known: rowOf(catalog.bits, catalog.features.keys()),
+    known: catalog.rowWhere(() => true),
     pvr,
     model: { name: NAME.exec(blocks[0]!.fields.get('cpu') ?? '')?.[0] ?? 'POWER', known: false },
     notes: [

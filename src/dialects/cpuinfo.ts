@@ -1,6 +1,6 @@
 // /proc/cpuinfo: what the kernel says of the processors it runs on, on x86, arm64 and POWER. It knows fewer features
 // than the processor has, hides some, and calls a few by names of its own.
-import { emptyRow, rowOf } from '../core/rows.ts';
+import { emptyRow } from '../core/rows.ts';
 import type { Catalog, Vendor } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Signature } from '../cpu/host.ts';
@@ -142,7 +142,7 @@ function describeArm(catalog: Catalog, blocks: readonly Block[], where: string):
       `${where} is neither of x86 nor of arm64 nor of POWER; /proc/cpuinfo of these can be read`,
     );
   const has = emptyRow(catalog.bits);
-  const known = rowOf(catalog.bits, catalog.features.keys());
+  const known = catalog.rowWhere(() => true);
   const all = together(
     catalog,
     blocks.map(({ fields }) => ({

@@ -1,6 +1,6 @@
 // QMP: what QEMU itself answers to query-cpu-model-expansion and query-cpu-definitions, alone or in the midst of a
 // recorded session. Whatever stands between the JSON values (prompts, shell lines) is not read.
-import { emptyRow, hasBit, join, type Row, rowOf, setBit } from '../core/rows.ts';
+import { emptyRow, hasBit, join, type Row, setBit } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note } from '../cpu/host.ts';
@@ -326,7 +326,7 @@ function readProps(input: Input, catalog: Catalog, line: number, props: JsonObje
   const told = join(has, off);
   let known: Row = told.slice();
   // A whole expansion lists every feature that this QEMU knows; one that it does not know no guest can have.
-  if (isWhole(catalog, told)) known = rowOf(catalog.bits, catalog.features.keys());
+  if (isWhole(catalog, told)) known = catalog.rowWhere(() => true);
   const number = (name: string): number | null =>
     Number.isInteger(props[name]) ? (props[name] as number) : null;
   const [family, model, stepping] = ['family', 'model', 'stepping'].map(number);

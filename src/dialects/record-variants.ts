@@ -1,6 +1,6 @@
 // Records that differ from one that was read in their features alone, and say nothing of what is unknown: a fleet may
 // have as many sets of features as hosts, and none of these records is parsed.
-import { emptyRow, type Row, rowOf, setBit } from '../core/rows.ts';
+import { emptyRow, type Row, setBit } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import type { Description } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
@@ -17,7 +17,7 @@ export class Variants {
   constructor(catalog: Catalog, spelling: (name: number) => string) {
     this.#catalog = catalog;
     this.#spelling = spelling;
-    this.#all = rowOf(catalog.bits, catalog.features.keys());
+    this.#all = catalog.rowWhere(() => true);
   }
 
   /** What a record says that has these features, by number, and is otherwise like the first. */

@@ -1,12 +1,12 @@
 // A description as a host record: the one language that can say most of what is known of a host.
-import { minus, rowOf } from '../core/rows.ts';
+import { minus } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import type { Description } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 
 /** One line of JSON, without its end; `host` is the name that the host goes by. */
 export function writeRecord(catalog: Catalog, d: Description, host: string): string {
-  const all = rowOf(catalog.bits, catalog.features.keys());
+  const all = catalog.rowWhere(() => true);
   const features = catalog.names(d.has);
   // A record that lists none of KVM's own features leaves that word open by itself.
   const kvm = new Set(catalog.kvmFeatures.map((f) => f.name));

@@ -1,6 +1,6 @@
 // Host records: one JSON object a line, a list of them, or one object. The one language in which plimsoll can
 // say all that it knows of a host; what a record does not list is absent, in the view that it names.
-import { emptyRow, hasBit, minus, type Row, rowOf, setBit } from '../core/rows.ts';
+import { emptyRow, hasBit, minus, type Row, setBit } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { openKvmFeatures, withoutOsState } from '../cpu/cpuid.ts';
 import { QueryError } from '../cpu/errors.ts';
@@ -197,7 +197,9 @@ class RecordReader {
     const isX86 = isOfX86(arch);
     const has = emptyRow(catalog.bits);
     const unnamed = new Set<string>();
-    for (const name of this.#names('features', features)) {
+    const names = this.#names('features', features);
+    for (let i = 0; i < names.length; i++) {
+      const name = names[i]!;
       const meaning = meaningOf(catalog, name, isX86, vendor);
       if (typeof meaning === 'number') setBit(has, meaning);
       else if (meaning === 'itself') unnamed.add(name);
@@ -215,7 +217,10 @@ class RecordReader {
       if (f) setBit(open, f.id);
       else if (!unnamedUnknown.includes(name)) unnamedUnknown.push(name);
     }
-    const known = minus(rowOf(catalog.bits, catalog.features.keys()), open);
+    const known = minus(
+      catalog.rowWhere(() => true),
+      open,
+    );
     const speaksFor = this.#view(view);
     settleView(catalog, speaksFor, has, known);
     return {
@@ -292,7 +297,8 @@ class RecordReader {
       this.#fail(`a host record needs "${key}", the list of the features that it has`);
     if (!Array.isArray(value))
       this.#fail(`"${key}" is ${kindOf(value)}; it is a list of feature names`);
-    for (const name of value) {
+    for (let i = 0; i < value.length; i++) {
+      const name: unknown = value[i];
       if (typeof name !== 'string')
         this.#fail(`"${key}" lists ${kindOf(name)}; every entry is the name of a feature`);
       if (name === '' || NO_NAME.test(name))

@@ -1,6 +1,6 @@
 // Many hosts as weighted classes: hosts whose every answer must be the same share one row. What is kept of a host
 // is its name and its kind, and of a kind its class.
-import { bitsOf, emptyRow, type Row, Rows, setBit } from '../core/rows.ts';
+import { emptyRow, type Row, Rows, setBit } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { byBytes } from '../cpu/order.ts';
@@ -177,7 +177,10 @@ export class Fleet {
   /** A row of this fleet without the names that the catalog does not know. */
   narrow(row: Row): Row {
     const out = emptyRow(this.catalog.bits);
-    for (const id of bitsOf(row)) if (id < this.catalog.bits) setBit(out, id);
+    const last = this.catalog.bits >> 5;
+    for (let i = 0; i < last; i++) out[i] = row[i]!;
+    // The names that follow begin in the midst of a word.
+    if (last < out.length) out[last] = row[last]! & ((1 << (this.catalog.bits & 31)) - 1);
     return out;
   }
 
@@ -243,8 +246,8 @@ export class Fleet {
       this.#listed,
     );
     const ids: string[] = [];
-    for (const { id, kind } of this.#firsts) {
-      if (ids.length === this.#listed) break;
+    for (let i = 0; i < this.#firsts.length && ids.length < this.#listed; i++) {
+      const { id, kind } = this.#firsts[i]!;
       if (hosts.hasKind(kind)) ids.push(id);
     }
     return { count: hosts.length, hosts: ids };
@@ -252,7 +255,8 @@ export class Fleet {
 
   /** The hosts of the classes that a test holds for. */
   membersOf(keep: (index: number) => boolean): HostSet {
-    const isKept = Uint8Array.from(this.classes, (_, index) => Number(keep(index)));
+    const isKept = new Uint8Array(this.classes.length);
+    for (let index = 0; index < isKept.length; index++) isKept[index] = Number(keep(index));
     return new HostSet(this, (kind) => isKept[this.classOfKind[kind]!] === 1);
   }
 

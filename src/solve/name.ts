@@ -9,7 +9,6 @@ import {
   meet,
   minus,
   type Row,
-  rowOf,
   setBits,
   size,
   sizeWithout,
@@ -42,10 +41,7 @@ export class Namer {
   constructor(catalog: Catalog, stack: Stack) {
     this.#catalog = catalog;
     this.#stack = stack;
-    this.#ignored = rowOf(
-      catalog.bits,
-      catalog.features.filter((f) => f.merge === 'never' || f.merge === 'equal').map((f) => f.id),
-    );
+    this.#ignored = catalog.rowWhere((f) => f.merge === 'never' || f.merge === 'equal');
   }
 
   get products(): readonly Product[] {

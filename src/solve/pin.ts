@@ -255,16 +255,11 @@ export function pinForLibvirt(catalog: Catalog, pinned: Pin, stack: Stack): Libv
   const qemu = catalog.versions.qemu.find((v) => catalog.patches[`qemu@${v}`] === pinned.qemu)!;
   const name = libvirtName(catalog, pinned.resolved, libvirts);
   const oldest = libvirts.reduce((a, b) => (catalog.isSince('libvirt', a, b) ? b : a));
-  const sayable = rowOf(
-    catalog.bits,
-    catalog.features
-      .filter(
-        (f) =>
-          f.libvirt &&
-          catalog.isSince('libvirt', oldest, f.libvirt.since) &&
-          catalog.hasQemuFeature(f, qemu),
-      )
-      .map((f) => f.id),
+  const sayable = catalog.rowWhere(
+    (f) =>
+      f.libvirt !== null &&
+      catalog.isSince('libvirt', oldest, f.libvirt.since) &&
+      catalog.hasQemuFeature(f, qemu),
   );
   const on = catalog.row(pinned.features);
   const given = catalog.accelerators[pinned.accel].on;
@@ -273,10 +268,7 @@ export function pinForLibvirt(catalog: Catalog, pinned: Pin, stack: Stack): Libv
     ...qemuMeanings(catalog, name, qemu, pinned.accel),
     given,
   ].reduce(join);
-  const cleared = rowOf(
-    catalog.bits,
-    catalog.features.filter((f) => isCleared(f, on)).map((f) => f.id),
-  );
+  const cleared = catalog.rowWhere((f) => isCleared(f, on));
   const off = minus(minus(might, on), cleared);
   const unsaid = join(minus(minus(on, sayable), given), minus(off, sayable));
   const notes: PinNote[] = [

@@ -1,15 +1,5 @@
 // plimsoll place: which guest runs on which hosts, and who has nowhere to go when some of them are gone.
-import {
-  bitsOf,
-  emptyRow,
-  hasBit,
-  join,
-  minus,
-  type Row,
-  Rows,
-  rowOf,
-  setBit,
-} from '../core/rows.ts';
+import { bitsOf, emptyRow, hasBit, join, minus, type Row, Rows, setBit } from '../core/rows.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { byBytes } from '../cpu/order.ts';
 import { didYouMean } from '../cpu/suggest.ts';
@@ -147,10 +137,7 @@ class Ground {
     this.#rank = new Uint32Array(fleet.bits);
     for (const [rank, id] of ids.entries()) this.#rank[id] = rank;
     // Topology, the operating system and the hypervisor decide these, not the processor.
-    const ignored = rowOf(
-      catalog.bits,
-      catalog.features.filter((f) => f.merge === 'never' || f.merge === 'equal').map((f) => f.id),
-    );
+    const ignored = catalog.rowWhere((f) => f.merge === 'never' || f.merge === 'equal');
     const position = new Map(fleet.unnamed.map((name, i) => [name, catalog.bits + i]));
     this.#rows = needs.map(({ features, unnamed }) => {
       const row = emptyRow(fleet.bits);

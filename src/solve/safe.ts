@@ -1,5 +1,5 @@
 // The safe rules: of what all hosts offer, what a guest is given. Everything here is rows of the catalog's width.
-import { clearBit, emptyRow, join, meet, minus, type Row, rowOf } from '../core/rows.ts';
+import { clearBit, emptyRow, join, meet, minus, type Row } from '../core/rows.ts';
 import type { Catalog, Feature, Product, Vendor } from '../cpu/catalog.ts';
 import { closeDependencies } from '../cpu/qemu.ts';
 import type { Namer } from './name.ts';
@@ -21,11 +21,7 @@ const ARCH_CAPABILITIES_MSR = 0x10a;
 const AMD_KIN: readonly (Vendor | null)[] = ['AMD', 'Hygon'];
 
 export function outside(catalog: Catalog, vendor: Vendor | null, nested: boolean): Outside {
-  const select = (keep: (f: Feature) => boolean) =>
-    rowOf(
-      catalog.bits,
-      catalog.features.filter(keep).map((f) => f.id),
-    );
+  const select = (keep: (f: Feature) => boolean) => catalog.rowWhere(keep);
   const rows = {
     never: select((f) => f.merge === 'never' || f.merge === 'equal'),
     unmigratable: select((f) => !f.migratable),
@@ -45,7 +41,7 @@ export function outside(catalog: Catalog, vendor: Vendor | null, nested: boolean
 
 /** These features and all that QEMU clears without them. */
 function dependents(catalog: Catalog, names: readonly string[]): Row {
-  const everything = rowOf(catalog.bits, catalog.features.keys());
+  const everything = catalog.rowWhere(() => true);
   const without = everything.slice();
   for (const name of names) clearBit(without, catalog.feature(name).id);
   return minus(everything, closeDependencies(catalog, without));

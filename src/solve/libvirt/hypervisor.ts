@@ -1,5 +1,5 @@
 // What one host's hypervisor says that it can do, as libvirt's rules ask it.
-import { meet, minus, type Row, rowOf } from '../../core/rows.ts';
+import { meet, minus, type Row } from '../../core/rows.ts';
 import type { Catalog } from '../../cpu/catalog.ts';
 import { QueryError } from '../../cpu/errors.ts';
 import type { Description } from '../../cpu/host.ts';
@@ -55,11 +55,7 @@ export function hypervisorOf(
   };
 }
 
-const unmigratable = (catalog: Catalog): Row =>
-  rowOf(
-    catalog.bits,
-    catalog.features.filter((f) => !f.migratable).map((f) => f.id),
-  );
+const unmigratable = (catalog: Catalog): Row => catalog.rowWhere((f) => !f.migratable);
 
 /** What a description says, as far as libvirt looks at it. */
 export const dataOfDescription = (map: LibvirtMap, d: Description): CpuData => ({
@@ -88,8 +84,5 @@ const versionOf = (machine: string | null): string | null =>
 function featuresOf(catalog: Catalog, version: string | null): Row | null {
   if (version === null) return null;
   const qemu = nearest(catalog, 'qemu', version);
-  return rowOf(
-    catalog.bits,
-    catalog.features.filter((f) => catalog.hasQemuFeature(f, qemu)).map((f) => f.id),
-  );
+  return catalog.rowWhere((f) => catalog.hasQemuFeature(f, qemu));
 }
