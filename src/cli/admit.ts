@@ -55,7 +55,7 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
   const { document, name } = await readJson(options.baseline, call.io);
   const fleet = await readHosts(catalog, call, inputs, options);
   const answer = admit(fleet, document, name, { stack: stackFrom(catalog, options) });
-  const page = { columns: columnsOf(call.io.stdout), paint: painter(call.io, options) };
+  const page = { columns: columnsOf(call.io.stdout), paint: await painter(call.io, options) };
   const text = options.json ? json(answer) : renderAdmit(printableAll(answer), page);
   await deliver(call.io, text, options.output);
   return answer.hosts.every((h) => h.admitted) ? 0 : 1;

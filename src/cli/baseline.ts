@@ -26,6 +26,7 @@ import {
 } from './options.ts';
 import { deliver, json } from './output.ts';
 import { painter } from './paint.ts';
+import type { Page } from './render.ts';
 import {
   type BaselinePage,
   isAnswered,
@@ -121,18 +122,18 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
     if (options.by !== 'vendor' && options.by !== 'arch') refuseUnknownKey(fleet, options.by);
     const answer = baselinesBy(fleet, options.by, how);
     if (options.to !== undefined) return writeEach(call, catalog, answer.baselines, fleet, options);
-    await print(call, answer, options, () =>
+    await print(call, answer, options, (base) =>
       renderBaselines(
         printableAll(answer),
-        page(call, inputs, catalog, answer.baselines[0]!.baseline, options),
+        page(base, call, inputs, catalog, answer.baselines[0]!.baseline, options),
       ),
     );
     return answer.baselines.every(({ baseline }) => isAnswered(baseline)) ? 0 : 1;
   }
   const answer = baseline(fleet, how);
   if (options.to !== undefined) return writeOne(call, catalog, answer, fleet, options);
-  await print(call, answer, options, () =>
-    renderBaseline(printableAll(answer), page(call, inputs, catalog, answer, options)),
+  await print(call, answer, options, (base) =>
+    renderBaseline(printableAll(answer), page(base, call, inputs, catalog, answer, options)),
   );
   return isAnswered(answer) ? 0 : 1;
 }
@@ -181,28 +182,27 @@ async function checkSaved(
 ): Promise<Answer> {
   const { document, name } = await readJson(file, call.io);
   const answer = check(fleet, document, name, how);
-  await print(call, answer, options, () =>
-    renderCheck(printableAll(answer), printable(name), basePage(call, options)),
+  await print(call, answer, options, (base) =>
+    renderCheck(printableAll(answer), printable(name), base),
   );
   return answer.holds ? 0 : 1;
 }
 
 /** The answer as data, or as the report. */
-function print(
-  call: Call,
+async function print(
+  { io }: Call,
   answer: { readonly schema: string },
   options: Options,
-  report: () => string,
+  report: (page: Page) => string,
 ): Promise<void> {
-  return deliver(call.io, options.json ? json(answer) : report(), options.output);
+  const text = options.json
+    ? json(answer)
+    : report({ columns: columnsOf(io.stdout), paint: await painter(io, options) });
+  await deliver(io, text, options.output);
 }
 
-const basePage = ({ io }: Call, options: Options) => ({
-  columns: columnsOf(io.stdout),
-  paint: painter(io, options),
-});
-
 function page(
+  base: Page,
   call: Call,
   inputs: readonly string[],
   catalog: Catalog,
@@ -211,7 +211,7 @@ function page(
 ): BaselinePage {
   const oldest = stackNames(edgeStack(catalog, 'oldest')).join(',');
   return {
-    ...basePage(call, options),
+    ...base,
     argv: call.argv.map(printable),
     inputs: inputs.map(printable),
     stackFrom: options.stack ? 'option' : answer.stack.join(',') === oldest ? 'oldest' : 'inputs',

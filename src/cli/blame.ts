@@ -48,7 +48,7 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
   const fleet = await readHosts(catalog, call, inputs, options);
   const { want, nested } = options;
   const answer = blame(fleet, { stack: stackFrom(catalog, options), nested, want });
-  const page = { columns: columnsOf(call.io.stdout), paint: painter(call.io, options) };
+  const page = { columns: columnsOf(call.io.stdout), paint: await painter(call.io, options) };
   const text = options.json ? json(answer) : renderBlame(printableAll(answer), page);
   await deliver(call.io, text, options.output);
   return isBlameAnswered(answer) ? 0 : 1;

@@ -58,7 +58,7 @@ async function run(
     options.rules === 'libvirt'
       ? await (await import('./libvirt-compare.ts')).libvirtComparison(call, host, cpus, options)
       : await comparison(call, host, cpus, options);
-  const page = { columns: columnsOf(call.io.stdout), paint: painter(call.io, options) };
+  const page = { columns: columnsOf(call.io.stdout), paint: await painter(call.io, options) };
   await deliver(
     call.io,
     options.json ? json(answer) : render(printableAll(answer), page),

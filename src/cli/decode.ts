@@ -77,11 +77,11 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
   );
   if (!writer) {
     const decoded = decodeEach(catalog, read, { stack });
+    const { io } = call;
+    const page = { columns: columnsOf(io.stdout), paint: await painter(io, options) };
     await deliver(
-      call.io,
-      options.json
-        ? jsonPieces(decoded, skipped)
-        : blocksOf(render(call, decoded, skipped, options)),
+      io,
+      options.json ? jsonPieces(decoded, skipped) : blocksOf(render(decoded, skipped, page)),
       options.output,
     );
     return 0;
@@ -128,12 +128,10 @@ const jsonPieces = (decoded: readonly DecodedOne[], skipped: readonly Skipped[])
 
 /** A block a host. */
 function* render(
-  { io }: Call,
   decoded: readonly DecodedOne[],
   skipped: readonly Skipped[],
-  options: Options,
+  page: Page,
 ): Generator<string> {
-  const page = { columns: columnsOf(io.stdout), paint: painter(io, options) };
   const known = new WeakMap<Shared, readonly [printable: Shared, lines: readonly string[]]>();
   for (const { host, shared, findings } of decoded) {
     let found = known.get(shared);

@@ -125,7 +125,7 @@ async function answerDrift(
   const found = drift(catalog, moves, fleet, options.skipUnreadable ?? false);
   const all = [...skipped, ...(fleet?.skipped ?? []), ...(found.skipped ?? [])];
   const answer: Drift = { ...found, ...(all.length > 0 ? { skipped: all } : {}) };
-  const page = { columns: columnsOf(call.io.stdout), paint: painter(call.io, options) };
+  const page = { columns: columnsOf(call.io.stdout), paint: await painter(call.io, options) };
   const text = options.json ? json(withOptions(answer)) : renderDrift(printableAll(answer), page);
   await deliver(call.io, text, options.output);
   return strands(answer) ? 1 : 0;
@@ -165,7 +165,7 @@ async function answerMatrix(
     })),
     ...(skipped.length > 0 ? { skipped } : {}),
   };
-  const page = { columns: columnsOf(io.stdout), paint: painter(io, options) };
+  const page = { columns: columnsOf(io.stdout), paint: await painter(io, options) };
   const text = options.json ? json(answer) : renderMatrix(printableAll(answer), page);
   await deliver(io, text, options.output);
   return 0;

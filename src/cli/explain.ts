@@ -47,7 +47,7 @@ async function run(
   const catalog = await loadCatalog();
   const fleet = inputs.length > 0 ? await readHosts(catalog, call, inputs, options) : undefined;
   const answer = explain(catalog, text, fleet);
-  const page = { columns: columnsOf(call.io.stdout), paint: painter(call.io, options) };
+  const page = { columns: columnsOf(call.io.stdout), paint: await painter(call.io, options) };
   await deliver(
     call.io,
     options.json ? json(answer) : render(printableAll(answer).explanations, page),

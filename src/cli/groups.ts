@@ -87,7 +87,7 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
     weigh: weights(options.weigh ?? []),
     together: keepTogether,
   });
-  const page = { columns: columnsOf(call.io.stdout), paint: painter(call.io, options) };
+  const page = { columns: columnsOf(call.io.stdout), paint: await painter(call.io, options) };
   const text = options.json ? json(answer) : renderGroups(printableAll(answer), page);
   await deliver(call.io, text, options.output);
   return isGroupsAnswered(answer) ? 0 : 1;

@@ -45,7 +45,7 @@ export async function runLibvirtBaseline(
     return 0;
   }
   const answer = answerOf(rules, cpu, cpus.length, skipped);
-  const page = { columns: columnsOf(call.io.stdout), paint: painter(call.io, options) };
+  const page = { columns: columnsOf(call.io.stdout), paint: await painter(call.io, options) };
   await deliver(
     call.io,
     options.json ? json(answer) : render(printableAll(answer), page),

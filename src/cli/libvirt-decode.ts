@@ -59,7 +59,7 @@ export async function runLibvirtDecode(
   }
   const hosts = describeAll(rules, options.as, decoded);
   const { stack } = rules.map;
-  const page = { columns: columnsOf(call.io.stdout), paint: painter(call.io, options) };
+  const page = { columns: columnsOf(call.io.stdout), paint: await painter(call.io, options) };
   await deliver(
     call.io,
     options.json

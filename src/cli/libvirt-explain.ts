@@ -46,7 +46,7 @@ export async function runExplainRules(
     ...explainRules(catalog, baseline(fleet, how), outcome(rules, left, options)),
     ...(skipped.length > 0 ? { skipped } : {}),
   };
-  const page = { columns: columnsOf(call.io.stdout), paint: painter(call.io, options) };
+  const page = { columns: columnsOf(call.io.stdout), paint: await painter(call.io, options) };
   await deliver(
     call.io,
     options.json ? json(answer) : render(printableAll(answer), page),

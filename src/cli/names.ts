@@ -26,7 +26,7 @@ export function define(command: Command, answering: Answering): void {
 
 async function run(call: Call, terms: readonly string[], options: OutputOptions): Promise<Answer> {
   const answer = names(await loadCatalog(), terms);
-  const page = { columns: columnsOf(call.io.stdout), paint: painter(call.io, options) };
+  const page = { columns: columnsOf(call.io.stdout), paint: await painter(call.io, options) };
   await deliver(
     call.io,
     options.json

@@ -68,7 +68,7 @@ async function run({ io }: Call, options: PinOptions): Promise<Answer> {
   else
     await deliver(
       io,
-      render(pinned, { columns: columnsOf(io.stdout), paint: painter(io, options) }),
+      render(pinned, { columns: columnsOf(io.stdout), paint: await painter(io, options) }),
       options.output,
     );
   return 0;

@@ -78,7 +78,7 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
   const { drain, lose, baseline } = options;
   const saved = baseline === undefined ? undefined : await readJson(baseline, call.io);
   const answer = place(fleet, needs, { drain, lose, baseline: saved, skipped });
-  const page = { columns: columnsOf(call.io.stdout), paint: painter(call.io, options) };
+  const page = { columns: columnsOf(call.io.stdout), paint: await painter(call.io, options) };
   const text = options.json ? json(answer) : renderPlace(printableAll(answer), page);
   await deliver(call.io, text, options.output);
   return isPlaced(answer) ? 0 : 1;

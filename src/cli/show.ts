@@ -67,7 +67,7 @@ async function show<Item>(
     await deliver(io, json(document), options.output);
     return 0;
   }
-  const page = { columns: columnsOf(io.stdout), paint: painter(io, options) };
+  const page = { columns: columnsOf(io.stdout), paint: await painter(io, options) };
   const lines = found
     ? [page.paint.bold(shelf.title(found)), ...factLines(shelf.facts(catalog, found), page)]
     : listLines(shelf, catalog, page);

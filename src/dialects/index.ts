@@ -68,8 +68,11 @@ export const dialectNames = (what: 'read' | 'write'): string[] => {
   return [...first, ...names.filter((name) => !first.includes(name)).sort()];
 };
 
-export const recogniseDialect = (head: string): Dialect | undefined =>
-  // What begins so is nothing else, and there may be thousands of it.
-  /^processor\s*:\s*\d/.test(head) && cpuinfo.recognises!(head)
-    ? cpuinfo
-    : DIALECTS.find((d) => d.recognises?.(head));
+// What begins so is nothing else, and there may be thousands of it.
+const PROCESSOR = /^processor\s*:\s*\d/;
+const RECORD = /^\{"host":"[^"\\]*",(?:"arch"|"vendor"|"view"|"features"):/;
+
+export function recogniseDialect(head: string): Dialect | undefined {
+  if (PROCESSOR.test(head) && cpuinfo.recognises!(head)) return cpuinfo;
+  return RECORD.test(head) ? records : DIALECTS.find((d) => d.recognises?.(head));
+}
