@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { resolve } from 'node:path';
 import { QueryError } from '../cpu/errors.ts';
-import { byBytes } from '../cpu/order.ts';
+import { sortByBytes } from '../cpu/order.ts';
 import type { Input } from '../dialects/dialect.ts';
 import type { Unreadable } from '../dialects/read.ts';
 import { concat, decompress } from './decompress.ts';
@@ -56,7 +56,9 @@ export async function* readInputs(
 
 /** The files below the paths, each once, in the order of their names. */
 export function findInputs(paths: readonly string[]): Found[] {
-  const all = paths.flatMap((path) => findFiles(path)).sort((a, b) => byBytes(a.name, b.name));
+  const byName = new Map<string, Found>();
+  for (const path of paths) for (const file of findFiles(path)) byName.set(file.name, file);
+  const all = sortByBytes([...byName.keys()]).map((name) => byName.get(name)!);
   // Below one path nothing is found twice.
   if (paths.length === 1) return all;
   const found = new Map<string, Found>();

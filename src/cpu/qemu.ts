@@ -180,12 +180,13 @@ function findMeanings(
   const seen = new Set<string>();
   const byVersion = new Map<Machine['cpuVersion'], string>();
   const { all, unlike } = machinesFor(catalog, qemu, accelerator);
+  const changes = catalog.machineChanges(name, qemu);
   // Most names are changed by no machine type: then few differ.
-  for (const { machine, kept } of catalog.machineChanges(name, qemu).length > 0 ? all : unlike) {
+  for (const { machine, kept } of changes.length > 0 ? all : unlike) {
     const resolved = byVersion.get(machine.cpuVersion) ?? resolve(catalog, name, qemu, machine);
     byVersion.set(machine.cpuVersion, resolved);
     const change = changeOf(catalog, name, qemu, machine, resolved);
-    const key = `${resolved} ${change?.machines} ${kept}`;
+    const key = `${resolved} ${change ? changes.indexOf(change) : ''} ${kept}`;
     if (seen.has(key)) continue;
     seen.add(key);
     rows.push(startOf(catalog, name, machine, qemu, accelerator).features);

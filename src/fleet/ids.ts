@@ -3,9 +3,8 @@
 const COMPRESSION = /\.(gz|zst)$/i;
 const DIALECT = /\.(xml|json|ndjson|jsonl|txt|cpuinfo|cpuid|qmp)$/i;
 
-const HASH = 0x23;
-const ZERO = 0x30;
-const NINE = 0x39;
+/** Ids that are made as one text. */
+const NUMBERED = 1 << 14;
 
 /** One CPU of one input. */
 export interface Placed {
@@ -66,41 +65,45 @@ export function numberedIds(
 /** A name with #2, #3, ... behind it, `before` of which are given already; the first has no number. */
 function numbered(name: string, before: number, hosts: number): Numbered {
   const text = new TextEncoder();
-  const idOf = (n: number): Uint8Array => text.encode(n === 1 ? name : `${name}#${n}`);
-  const ids = new Uint8Array(hosts * idOf(before + hosts).length);
+  const stem = text.encode(name).length;
+  const ids = new Uint8Array(hosts * (stem + `#${before + hosts}`.length));
   const ends = new Uint32Array(hosts);
   let end = 0;
-  let id = idOf(before + 1);
-  for (let i = 0; i < hosts; i++) {
-    // Byte by byte: a call would cost more than it copies.
-    for (let n = 0; n < id.length; n++) ids[end++] = id[n]!;
-    ends[i] = end;
-    // Counted on in place, but for the numbers that are a digit longer.
-    let last = id.length - 1;
-    for (; id[last] === NINE; last--) id[last] = ZERO;
-    if (before + i === 0 || id[last] === HASH) id = idOf(before + i + 2);
-    else id[last]!++;
+  // One text for many: a call an id would cost more than the bytes of it.
+  for (let from = 0; from < hosts; from += NUMBERED) {
+    const start = end;
+    let some = '';
+    for (let i = from; i < Math.min(hosts, from + NUMBERED); i++) {
+      const n = before + i + 1;
+      const number = n === 1 ? '' : `#${n}`;
+      some += name + number;
+      end += stem + number.length;
+      ends[i] = end;
+    }
+    text.encodeInto(some, ids.subarray(start));
   }
   return { ids: ids.subarray(0, end), ends, ascending: true };
 }
 
 /** The last part of each path by its input, as long as they differ. */
-function lastParts(paths: readonly string[], inputs: readonly string[]): Map<string, string> {
+function lastParts(inputs: readonly string[]): Map<string, string> {
   const names = new Map<string, string>();
   const seen = new Set<string>();
-  for (const [i, path] of paths.entries()) {
+  for (const input of inputs) {
+    const path = bare(input);
     const name = path.slice(path.lastIndexOf('/') + 1);
     if (name === '' || name === '.' || seen.has(name)) break;
     seen.add(name);
-    names.set(inputs[i]!, name);
+    names.set(input, name);
   }
   return names;
 }
 
+const bare = (path: string): string =>
+  path === '-' ? 'stdin' : path.replace(COMPRESSION, '').replace(DIALECT, '');
+
 function shortNames(inputs: readonly string[]): Map<string, string> {
-  const bare = (path: string) =>
-    path === '-' ? 'stdin' : path.replace(COMPRESSION, '').replace(DIALECT, '');
-  const names = lastParts(inputs.map(bare), inputs);
+  const names = lastParts(inputs);
   if (names.size === inputs.length) return names;
   names.clear();
   let open = inputs.map((input) => ({

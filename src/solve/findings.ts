@@ -282,10 +282,9 @@ function merges(say: Sayer, { fleet, tally }: Line): void {
 }
 
 function security(say: Sayer, { fleet, tally }: Line): void {
+  const all = fleet.catalog.features.filter((f) => f.security && f.merge !== 'any');
   for (const { classes, features } of tally.lackers()) {
-    const lost = fleet.catalog.features.filter(
-      (f) => f.security && f.merge !== 'any' && hasBit(features, f.id),
-    );
+    const lost = all.filter((f) => hasBit(features, f.id));
     const immunities = lost
       .filter((f) => isImmunity(f.name))
       .map((f) => f.name)

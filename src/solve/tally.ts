@@ -1,9 +1,15 @@
 // How many hosts of a fleet offer, lack or leave open each feature, counted once for all parts of an answer.
 import { bitsOf, emptyRow, hasBit, isCovered, join, type Row, setBit } from '../core/rows.ts';
-import { byBytes } from '../cpu/order.ts';
+import { sortByBytes } from '../cpu/order.ts';
 import type { Fleet, HostList } from '../fleet/fleet.ts';
 import type { Baseline, Lost } from './answer.ts';
 import { Columns, type Grouped, grouped } from './columns.ts';
+
+interface Listed {
+  readonly id: number;
+  readonly feature: string;
+  readonly list: HostList;
+}
 
 export class Tally {
   readonly #fleet: Fleet;
@@ -50,8 +56,8 @@ export class Tally {
 
   /** What some host has and some host lacks. */
   lost(): Lost[] {
-    return this.#listed(this.lackers()).map(([id, { count, hosts }]) => ({
-      feature: this.#fleet.featureName(id),
+    return this.#listed(this.lackers()).map(({ id, feature, list: { count, hosts } }) => ({
+      feature,
       have: this.#have[id]!,
       lack: count,
       hosts,
@@ -60,10 +66,7 @@ export class Tally {
 
   /** What no host is known to lack and some host leaves open. */
   unknown(): Baseline['unknown'] {
-    return this.#listed(this.openers()).map(([id, list]) => ({
-      feature: this.#fleet.featureName(id),
-      ...list,
-    }));
+    return this.#listed(this.openers()).map(({ feature, list }) => ({ feature, ...list }));
   }
 
   /** Lost features by the very classes that lack them. */
@@ -112,13 +115,15 @@ export class Tally {
   }
 
   /** The features of groups by name, each with the hosts of its classes. */
-  #listed(groups: readonly Grouped[]): [id: number, hosts: HostList][] {
-    const name = (id: number) => this.#fleet.featureName(id);
-    return groups
-      .flatMap(({ classes, features }) => {
-        const list = this.#fleet.list(this.#fleet.membersOf((i) => hasBit(classes, i)));
-        return bitsOf(features).map((id): [number, HostList] => [id, list]);
-      })
-      .sort(([a], [b]) => byBytes(name(a), name(b)));
+  #listed(groups: readonly Grouped[]): Listed[] {
+    const byName = new Map<string, Listed>();
+    for (const { classes, features } of groups) {
+      const list = this.#fleet.list(this.#fleet.membersOf((i) => hasBit(classes, i)));
+      for (const id of bitsOf(features)) {
+        const feature = this.#fleet.featureName(id);
+        byName.set(feature, { id, feature, list });
+      }
+    }
+    return sortByBytes([...byName.keys()]).map((name) => byName.get(name)!);
   }
 }
