@@ -8,7 +8,7 @@ import { didYouMean } from '../cpu/suggest.ts';
 import type { Input } from '../dialects/dialect.ts';
 import { dialectByName, dialectNames } from '../dialects/index.ts';
 import { namedProcessor } from '../dialects/named.ts';
-import { type Opened, type ReadOptions, readFleet, type Unreadable } from '../dialects/read.ts';
+import { type Inputs, type ReadOptions, readFleet, type Unreadable } from '../dialects/read.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import { readInputs } from './inputs.ts';
 import { type Call, type Io, write } from './io.ts';
@@ -62,7 +62,7 @@ export async function readHosts(
   const opened = openStreams(paths, io, threadsOf(options), progress);
   // Ten thousand files would go through a second generator for nothing.
   if (processors.length === 0) return hostsOf(catalog, io, opened, options);
-  async function* all() {
+  function* all() {
     yield* opened;
     yield* processors;
   }
@@ -73,7 +73,7 @@ export async function readHosts(
 export async function hostsOf(
   catalog: Catalog,
   io: Io,
-  opened: AsyncIterable<Opened> | Iterable<Opened>,
+  opened: Inputs,
   options: HostOptions,
 ): Promise<Fleet> {
   const fleet = await readFleet(catalog, opened, readOptions(options));

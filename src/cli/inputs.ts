@@ -4,7 +4,6 @@ import {
   closeSync,
   type Dirent,
   promises as fs,
-  fstatSync,
   openSync,
   readdirSync,
   readSync,
@@ -128,13 +127,10 @@ export function readSmall(name: string): Uint8Array | null {
   try {
     const fd = openSync(name, 'r');
     try {
-      const { size } = fstatSync(fd);
-      if (size >= LARGE) return null;
-      // What the system makes up while it is read has no size.
-      const most = size || LARGE;
+      // Up to its end: to ask for its size first takes longer, and what the system makes up has none.
       let read = 0;
-      for (let more = 1; more > 0 && read < most; read += more)
-        more = readSync(fd, scratch, read, most - read, null);
+      for (let more = 1; more > 0 && read < LARGE; read += more)
+        more = readSync(fd, scratch, read, LARGE - read, null);
       return read === LARGE ? null : scratch.subarray(0, read);
     } finally {
       closeSync(fd);

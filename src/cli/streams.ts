@@ -23,12 +23,12 @@ const PARALLEL = 64 * 1024 * 1024;
 const HEAD = 64 * 1024;
 
 /** Every input below the paths, opened; a large one is read by whoever gets it. */
-export async function* openStreams(
+export function* openStreams(
   paths: readonly string[],
   io: Io,
   threads: number,
   progress: Progress,
-): AsyncGenerator<Opened> {
+): Generator<Opened | Promise<Opened>> {
   const found = findInputs(paths);
   // How much there is matters to one who watches: to ask takes as long as to read what is small.
   const sizes = progress.load ? found.map(sizeOf) : [];
@@ -38,12 +38,12 @@ export async function* openStreams(
     progress(done, total);
     const small = file.isFile ? openSmall(file.name) : null;
     if (small !== null)
-      yield 'bytes' in small && formatOf(small.bytes) !== null ? await unpacked(small) : small;
+      yield 'bytes' in small && formatOf(small.bytes) !== null ? unpacked(small) : small;
     else {
-      const size = sizes[i] ?? 0;
-      if (size >= PARALLEL) await progress.load?.();
       const before = done;
-      yield* openOne(file, io, threads, (bytes) => progress(before + bytes, total));
+      const bar = (sizes[i] ?? 0) >= PARALLEL ? progress.load?.() : undefined;
+      for (const opened of openOne(file, io, threads, (bytes) => progress(before + bytes, total)))
+        yield bar ? bar.then(() => opened) : opened;
     }
     done += sizes[i] ?? 0;
   }
@@ -82,35 +82,38 @@ function unreadable(name: string, error: unknown): Unreadable {
   throw error;
 }
 
-async function* openOne(
+function* openOne(
   file: Found,
   io: Io,
   threads: number,
   progress: (bytes: number) => void,
-): AsyncGenerator<Opened> {
+): Generator<Opened | Promise<Opened>> {
   if (file.error || (file.name !== '-' && !file.isFile)) {
-    yield await read(file, io);
+    yield read(file, io);
     return;
   }
   if (file.name === '-') {
-    yield await open('stdin', io.stdin, () => {});
+    yield open('stdin', io.stdin, () => {});
     return;
   }
+  const unread = (error: unknown) => ({ name: file.name, error: cannotRead(file.name, error) });
   let fd: number;
   try {
     fd = openSync(file.name, 'r');
   } catch (error) {
-    yield { name: file.name, error: cannotRead(file.name, error) };
+    yield unread(error);
     return;
   }
   try {
     const head = new Uint8Array(HEAD);
     const size = readSync(fd, head, 0, HEAD, 0);
     if (formatOf(head) === null) yield plain(file.name, fd, head.slice(0, size), threads, progress);
-    else
-      yield await open(file.name, createReadStream(file.name, { highWaterMark: HEAD }), progress);
+    else {
+      const packed = createReadStream(file.name, { highWaterMark: HEAD });
+      yield open(file.name, packed, progress).catch(unread);
+    }
   } catch (error) {
-    yield { name: file.name, error: cannotRead(file.name, error) };
+    yield unread(error);
   } finally {
     closeSync(fd);
   }

@@ -123,7 +123,20 @@ function dialectOf(options: ReadOptions): Dialect | undefined {
   );
 }
 
-type Inputs = AsyncIterable<Opened> | Iterable<Opened>;
+export type Inputs = AsyncIterable<Opened> | Iterable<Opened | Promise<Opened>>;
+
+/** Takes one input after another. What is at hand is not waited for: ten thousand files would wait as often. */
+async function takeEach(
+  inputs: Inputs,
+  take: (input: Opened) => Promise<void> | undefined,
+): Promise<void> {
+  if (Symbol.asyncIterator in inputs) for await (const input of inputs) await take(input);
+  else
+    for (const next of inputs) {
+      const taken = take(next instanceof Promise ? await next : next);
+      if (taken) await taken;
+    }
+}
 
 /**
  * Reads every CPU of all inputs, in the order of their ids; what equal elements of XML say is one object.
@@ -197,16 +210,13 @@ export async function readFleet(
     const kinds = all.map((host) => host.kind);
     gatherer.add(input, [{ ...batchOf(names, kinds), ascending: false }]);
   };
-  for await (const input of inputs) {
-    if ('bytes' in input && firstTag(input.bytes) >= 0) {
-      if (!alike.isReady) await alike.prepare(input.bytes.length);
-      const found = alike.read(input, () => isLibvirt(input.bytes, dialect));
-      if (found !== null) {
-        enter(input.name, found);
-        continue;
-      }
-    }
-    await problems.attempt(input, async () => {
+  const takeAlike = (input: Input): boolean => {
+    const found = alike.read(input, () => isLibvirt(input.bytes, dialect));
+    if (found !== null) enter(input.name, found);
+    return found !== null;
+  };
+  const take = (input: Opened): Promise<void> =>
+    problems.attempt(input, async () => {
       const opened = kept(input as Input | Stream);
       const skip = problems.skip(input.name);
       if (isSummary('bytes' in opened ? opened.bytes : opened.head)) {
@@ -259,7 +269,13 @@ export async function readFleet(
         (await readInput(catalog, await wholeOf(left), dialect, skip));
       enter(input.name, descriptions);
     });
-  }
+  await takeEach(inputs, (input) => {
+    if (!('bytes' in input && firstTag(input.bytes) >= 0)) return take(input);
+    if (alike.isReady) return takeAlike(input) ? undefined : take(input);
+    return alike
+      .prepare(input.bytes.length)
+      .then(() => (takeAlike(input) ? undefined : take(input)));
+  });
   alike.free();
   processors?.free();
   const skipped = problems.settle(hosts > 0 || options.mayBeEmpty === true);
