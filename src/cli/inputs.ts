@@ -6,6 +6,7 @@ import {
   promises as fs,
   openSync,
   readdirSync,
+  readFileSync,
   readSync,
   realpathSync,
   type Stats,
@@ -109,7 +110,8 @@ async function readFile({ name, isFile }: Found): Promise<Uint8Array> {
   if (small !== null) return small.slice();
   try {
     if (isFile && statSync(name).size > MAX_BYTES) throw tooBig(name);
-    return await fs.readFile(name);
+    // In one go: the file system's own pace is not reached with a wait for each piece.
+    return isFile ? readFileSync(name) : await fs.readFile(name);
   } catch (error) {
     throw error instanceof QueryError ? error : cannotRead(name, error);
   }
