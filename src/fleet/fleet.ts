@@ -1,6 +1,6 @@
 // Many hosts as weighted classes: hosts whose every answer must be the same share one row. What is kept of a host
 // is its name and its kind, and of a kind its class.
-import { emptyRow, type Row, Rows, setBit } from '../core/rows.ts';
+import { emptyRow, type Row, Rows, rowOf, setBit } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { byBytes } from '../cpu/order.ts';
@@ -165,6 +165,16 @@ export class Fleet {
   /** What is known of a class, there or not. */
   known(index: number): Row {
     return this.rows.at(index).subarray(this.bits >> 5);
+  }
+
+  /** The classes that offer a feature, as a row with a bit a class. */
+  offering(id: number): Row {
+    return this.rows.covers(this.needs(rowOf(this.bits, [id]))).bitmap;
+  }
+
+  /** The classes of which it is known whether they offer a feature. */
+  knowing(id: number): Row {
+    return this.rows.covers(rowOf(2 * this.bits, [this.bits + id])).bitmap;
   }
 
   /** These features as a row that `rows` can be held against: nothing is asked of what is known. */

@@ -162,11 +162,11 @@ function views(say: Sayer): void {
 /** Names that no catalog entry explains: they take part under their own name. */
 function unknownNames(say: Sayer, fleet: Fleet): void {
   for (const [i, name] of fleet.unnamed.entries()) {
-    const id = fleet.catalog.bits + i;
+    const offering = fleet.offering(fleet.catalog.bits + i);
     say.say(
       'warning',
       'unknown-feature',
-      say.members((c) => hasBit(fleet.has(c), id)),
+      say.members((c) => hasBit(offering, c)),
       (who) =>
         `${who}: feature "${name}" is unknown to the catalog; it is compared under this name, and no definition can ask for it`,
     );
@@ -254,26 +254,23 @@ function merges(say: Sayer, { fleet, tally }: Line): void {
   const { catalog } = fleet;
   for (const f of catalog.features) {
     if (f.merge !== 'any' && f.merge !== 'equal') continue;
-    const having = say.members((i) => hasBit(fleet.has(i), f.id));
-    if (having.length === 0) continue;
-    const all = having.length === fleet.hosts;
-    if (f.merge === 'any' && !all)
+    const offering = fleet.offering(f.id);
+    if (isEmpty(offering)) continue;
+    if (f.merge === 'any')
       say.say(
         'warning',
         'wanted',
-        say.members((i) => !hasBit(fleet.has(i), f.id)),
+        say.members((i) => !hasBit(offering, i)),
         (who) =>
           `${who}: ${tally.lacks(f.id) ? 'no' : 'perhaps no'} ${f.name}, which a guest should see as soon as one host has it; QEMU would refuse it there, so it is left out`,
       );
-    if (f.merge === 'equal') {
-      const lacking = say.members(
-        (i) => hasBit(fleet.known(i), f.id) && !hasBit(fleet.has(i), f.id),
-      );
-      if (lacking.length > 0)
+    else {
+      const knowing = fleet.knowing(f.id);
+      if (!isEmpty(minus(knowing, offering)))
         say.say(
           'info',
           'x87-differs',
-          having,
+          say.members((i) => hasBit(offering, i)),
           (who) =>
             `${who}: ${f.name}, which other hosts lack; it cannot be hidden, a guest sees it change when it moves`,
         );
@@ -319,7 +316,7 @@ function leftOut(
   options: BaselineOptions,
 ): void {
   const { catalog } = fleet;
-  const having = (row: Row) => say.members((i) => intersects(row, fleet.has(i)));
+  const having = (row: Row) => say.members((i) => !isEmpty(row) && intersects(row, fleet.has(i)));
   if (!options.nested) {
     const roots = catalog.row(['vmx', 'svm']);
     say.say(
