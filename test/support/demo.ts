@@ -1,9 +1,8 @@
 // The fleet of `npm run demo`: facts of real servers as host records, read from CPUID dumps by our own dialect.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bitsOf, minus, rowOf } from '../../src/core/rows.ts';
+import { bitsOf, hasBit, minus } from '../../src/core/rows.ts';
 import type { Catalog } from '../../src/cpu/catalog.ts';
-import { kvmFeatures } from '../../src/cpu/cpuid.ts';
 import type { Description } from '../../src/cpu/host.ts';
 import { cpuid } from '../../src/dialects/cpuid.ts';
 
@@ -104,10 +103,10 @@ function record(
   d: Description,
   { host, ...keys }: { host: string; rack: string; cluster: string; cpu: string },
 ): string {
-  const never = catalog.features.filter((f) => f.merge === 'never').map((f) => f.id);
+  const told = catalog.rowWhere((f) => f.isKvm || f.merge === 'never' || hasBit(d.known, f.id));
   const open = minus(
-    minus(rowOf(catalog.bits, catalog.features.keys()), d.known),
-    rowOf(catalog.bits, [...kvmFeatures(catalog), ...never]),
+    catalog.rowWhere(() => true),
+    told,
   );
   const unknown = bitsOf(open).map((id) => catalog.features[id]!.name);
   return JSON.stringify({
