@@ -275,17 +275,19 @@ function start(dir: string): void {
   const small = readFileSync(synth(join(dir, 'small.ndjson'), 60), 'utf8')
     .trim()
     .split('\n');
-  const records = [0, 1, 2].map((n) => {
-    const file = join(dir, `small-${n}.ndjson`);
-    writeFileSync(file, `${small.slice(n * 20, n * 20 + 20).join('\n')}\n`);
-    return file;
-  });
+  const files = (hosts: number) =>
+    [0, 1, 2].map((n) => {
+      const file = join(dir, `small-${hosts}-${n}.ndjson`);
+      writeFileSync(file, `${small.slice(n * 20, n * 20 + hosts).join('\n')}\n`);
+      return file;
+    });
   const documents = [1, 2, 3].map((n) =>
     synth(join(dir, `small-${n}.xml`), 1, '--to', 'libvirt', '--seed', `${n}`),
   );
   const best = race(
     [
-      { name: 'three files of records', command: ask(...records), node: false },
+      { name: 'three files of a record', command: ask(...files(1)), node: false },
+      { name: 'three files of 20 records', command: ask(...files(20)), node: false },
       { name: 'three libvirt documents', command: ask(...documents), node: false },
     ],
     25,

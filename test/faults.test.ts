@@ -2,11 +2,15 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  closeSync,
+  constants,
   cpSync,
   existsSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
+  readSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -15,6 +19,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { Descriptor } from '../src/cli/stdio.ts';
 import { ROOT } from './support/places.ts';
 
 const bin = join(ROOT, 'dist/bin.js');
@@ -157,6 +162,29 @@ test('a full pipe or device says so, and a closed one is no failure', () => {
     shell: `'${process.execPath}' '${bin}' synth --hosts 9000 | head -n 1`,
   });
   assert.equal([closed.status, closed.stderr], [0, '']);
+});
+
+test('what a pipe that does not wait has no room for goes to a stream that does', () => {
+  const pipe = file('pipe');
+  spawnSync('mkfifo', [pipe]);
+  const fd = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK);
+  const late: Uint8Array[] = [];
+  const output = new Descriptor(fd, () => ({
+    write: (bytes: string | Uint8Array, done: () => void) => {
+      late.push(bytes as Uint8Array);
+      done();
+    },
+    on: () => {},
+  }));
+  const texts = ['a'.repeat(1000), 'é'.repeat(1 << 20), 'the last'];
+  let written = 0;
+  for (const text of texts) output.write(text, () => written++);
+  assert.is(written, 3);
+  const early = Buffer.alloc(1 << 22);
+  const size = readSync(fd, early);
+  closeSync(fd);
+  assert.ok(size > 1000 && late.length === 2, 'some of it had room');
+  assert.is(Buffer.concat([early.subarray(0, size), ...late]).toString(), texts.join(''));
 });
 
 test('an input that ends in the middle is refused, not answered in part', () => {

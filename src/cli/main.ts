@@ -2,10 +2,9 @@
 import { Command, CommanderError } from 'commander';
 import { QueryError } from '../cpu/errors.ts';
 import { type Answering, type Call, columnsOf, type Io, write } from './io.ts';
+import { ioOf, type Process } from './stdio.ts';
 import { printable } from './text.ts';
 import { VERSION } from './version.ts';
-
-export { ioOf } from './stdio.ts';
 
 interface Entry {
   readonly name: string;
@@ -152,6 +151,10 @@ Examples:
 
 Exit code: 0 yes, or an answer; 1 no; 2 could not answer.
 `;
+
+/** Runs the command line of a process; the answer is its exit code. */
+export const runProcess = (process: Process): Promise<number> =>
+  main(process.argv.slice(2), ioOf(process));
 
 /** Runs one command line; the answer is the exit code. */
 export async function main(argv: readonly string[], io: Io): Promise<number> {

@@ -1,11 +1,10 @@
 // Loads the command: from V8's compiled form of it where there is one, for a short answer would spend half of its time
 // on compiling.
 import Module, { createRequire } from 'node:module';
-import type { ioOf, main } from './main.ts';
+import type { runProcess } from './main.ts';
 
 interface Command {
-  readonly main: typeof main;
-  readonly ioOf: typeof ioOf;
+  readonly runProcess: typeof runProcess;
 }
 
 /** The command that was built into the directory of this bundle. */

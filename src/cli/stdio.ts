@@ -5,8 +5,13 @@ import type { Io, Output } from './io.ts';
 
 const NOWHERE = '/dev/null';
 
-/** What a command sees of this process. */
-export function ioOf(process: Io & { readonly platform: string }): Io {
+export interface Process extends Io {
+  readonly argv: readonly string[];
+  readonly platform: string;
+}
+
+/** What a command sees of the process. */
+export function ioOf(process: Process): Io {
   const isDirect = (fd: number) => process.platform !== 'win32' && canBeWrittenAtOnce(fd);
   return {
     get stdin() {
@@ -34,7 +39,8 @@ function heard(output: Output): Output {
   return output;
 }
 
-class Descriptor implements Output {
+/** A file or a pipe that is written to at once. */
+export class Descriptor implements Output {
   readonly #fd: number;
   readonly #stream: () => Output;
   /** Set where another process made the descriptor one that does not wait: Node's stream does that itself. */

@@ -45,8 +45,8 @@ export class RecordedFeature implements Feature {
   constructor(id: number, record: Data.FeatureRecord, ids: ReadonlyMap<string, number>) {
     this.id = id;
     this.name = record.name;
-    this.msr = record.at[0]!.startsWith(MSR)
-      ? Number.parseInt(record.at[0]!.slice(MSR.length), 16)
+    this.msr = record.at[0]?.startsWith(MSR)
+      ? Number.parseInt(record.at[0].slice(MSR.length), 16)
       : null;
     this.isKvm = record.at.some((at) => at.startsWith(KVM_LEAF));
     this.aliases = record.aliases ?? NONE;
