@@ -177,32 +177,43 @@ function findMeanings(
 ): Row[] {
   if (!catalog.hasQemuModel(name, qemu) || name === 'max' || name === 'host') return [];
   const rows: Row[] = [];
-  const seen = new Set<string>();
-  const byVersion = new Map<Machine['cpuVersion'], string>();
-  const { all, unlike } = machinesFor(catalog, qemu, accelerator);
   const changes = catalog.machineChanges(name, qemu);
+  const { all, unlike } = machinesFor(catalog, qemu, accelerator);
+  const changeAt = positions(changes, catalog.machines.length);
+  const model = catalog.qemuModels.get(name)!;
+  const isAlias = model.kind === 'machine-alias' || model.of !== null;
+  const seen = new Set<number>();
   // Most names are changed by no machine type: then few differ.
-  for (const { machine, kept } of changes.length > 0 ? all : unlike) {
-    const resolved = byVersion.get(machine.cpuVersion) ?? resolve(catalog, name, qemu, machine);
-    byVersion.set(machine.cpuVersion, resolved);
-    const change = changeOf(catalog, name, qemu, machine, resolved);
-    const key = `${resolved} ${change ? changes.indexOf(change) : ''} ${kept}`;
+  const machines = changes.length > 0 ? all : unlike;
+  for (let i = 0; i < machines.length; i++) {
+    const { machine, sort } = machines[i]!;
+    // Where the name means the latest version, that version's own table has said it all.
+    const change = isAlias && machine.cpuVersion === 'latest' ? 0 : changeAt[machine.index]!;
+    const key = sort * (changes.length + 1) + change;
     if (seen.has(key)) continue;
     seen.add(key);
     rows.push(startOf(catalog, name, machine, qemu, accelerator).features);
   }
   // A machine type may mean any version of an unversioned name (microvm: the latest), now or in a later QEMU.
-  if (catalog.qemuModels.get(name)!.kind === 'machine-alias')
+  if (model.kind === 'machine-alias')
     for (const other of catalog.qemuModels.values())
       if (other.kind === 'versioned' && other.base === name)
         rows.push(...qemuMeanings(catalog, other.name, qemu, accelerator));
   return distinct(rows);
 }
 
-/** Machine types with the accelerator defaults that each leaves alone. */
+/** By machine type which of the changes is its own, counted from 1; 0 where none is. */
+function positions(changes: readonly Change[], machines: number): Uint16Array {
+  const at = new Uint16Array(machines);
+  for (let i = changes.length - 1; i >= 0; i--)
+    for (const [from, to] of changes[i]!.machines) at.fill(i + 1, from!, (to ?? from!) + 1);
+  return at;
+}
+
+/** Machine types, and a number for what they make of every name: its version and the defaults that they leave alone. */
 interface Machines {
-  readonly all: readonly { readonly machine: Machine; readonly kept: string }[];
-  /** The first of each sort that differs in more than what it changes about single names. */
+  readonly all: readonly { readonly machine: Machine; readonly sort: number }[];
+  /** The first of each sort. */
   readonly unlike: Machines['all'];
 }
 
@@ -215,15 +226,18 @@ function machinesFor(catalog: Catalog, qemu: string, accelerator: Accelerator): 
   const key = `${qemu} ${accelerator}`;
   let list = known.get(key);
   if (!list) {
+    const sorts = new Map<string, number>();
+    const unlike: Machines['all'][number][] = [];
     const all = machinesOf(catalog, qemu)
       .sort((a, b) => Number(b.name === 'none') - Number(a.name === 'none'))
-      .map((machine) => ({ machine, kept: `${kept(catalog, machine, qemu, accelerator)}` }));
-    const sorts = new Map<string, Machines['all'][number]>();
-    for (const one of all) {
-      const sort = `${one.machine.cpuVersion} ${one.kept}`;
-      if (!sorts.has(sort)) sorts.set(sort, one);
-    }
-    list = { all, unlike: [...sorts.values()] };
+      .map((machine) => {
+        const text = `${machine.cpuVersion} ${kept(catalog, machine, qemu, accelerator)}`;
+        const one = { machine, sort: sorts.get(text) ?? sorts.size };
+        if (!sorts.has(text)) unlike.push(one);
+        sorts.set(text, one.sort);
+        return one;
+      });
+    list = { all, unlike };
     known.set(key, list);
   }
   return list;
