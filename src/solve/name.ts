@@ -21,6 +21,8 @@ import { type Stack, stackNames } from '../cpu/stack.ts';
 import type { ModelList } from '../fleet/fleet.ts';
 import { cost, ModelName, type Name } from './model-name.ts';
 
+const MAX_DEFINED = 4096;
+
 export interface Naming {
   readonly vendor: Vendor | null;
   /** Choose only among these names; all where absent. */
@@ -36,6 +38,7 @@ export class Namer {
   readonly #names = new Map<string, Name | null>();
   readonly #ignored: Row;
   readonly #expressible = new Map<Product, Row>();
+  readonly #defined = new Map<string, Definition | null>();
   readonly #candidatesOf = new Map<string, readonly Name[]>();
 
   constructor(catalog: Catalog, stack: Stack) {
@@ -68,6 +71,20 @@ export class Namer {
 
   /** The cheapest definition that gives exactly these features, or null where no name can be made to. */
   define(product: Product, target: Row, naming: Naming): Definition | null {
+    const { vendor, models, lists } = naming;
+    if (lists.length > 0) return this.#define(product, target, naming);
+    // Without some of its hosts a fleet often is what it was.
+    const key = JSON.stringify([product, vendor, models, target.join()]);
+    let found = this.#defined.get(key);
+    if (found === undefined) {
+      found = this.#define(product, target, naming);
+      if (this.#defined.size >= MAX_DEFINED) this.#defined.clear();
+      this.#defined.set(key, found);
+    }
+    return found;
+  }
+
+  #define(product: Product, target: Row, naming: Naming): Definition | null {
     const implied = this.#withoutPrerequisite(target);
     for (const names of this.#byCost(this.#candidates(product, naming), target)) {
       const candidates = names
