@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { blocksOf, json, jsonOf } from '../src/cli/output.ts';
+import { blocksOf, deliver, json, jsonOf } from '../src/cli/output.ts';
 import { loadCatalog } from '../src/cpu/catalog.ts';
 import { libvirt } from '../src/dialects/libvirt.ts';
 import { candidate, Fleet } from '../src/fleet/fleet.ts';
@@ -52,6 +52,24 @@ test('a long answer comes in pieces, and blocks have an empty line between', () 
   const document = Array.from({ length: 1000 }, (_, host) => [{ host }, { text: 'x'.repeat(200) }]);
   assert.ok([...jsonOf({ schema: 'x' }, 'hosts', document, {})].length > 2);
 });
+
+test('where the reader has gone, nothing more is made for it', async () => {
+  let written = 0;
+  const gone = Object.assign(new Error('write EPIPE'), { code: 'EPIPE' });
+  const stdout = {
+    write: (_: string | Uint8Array, done: (error?: Error) => void) =>
+      done(written++ < 1 ? undefined : gone),
+    on: () => {},
+  };
+  let made = 0;
+  function* pieces() {
+    for (; made < 10; made++) yield 'a piece';
+  }
+  await deliver({ stdin: noInput(), stdout, stderr: stdout, env: {} }, pieces());
+  assert.equal([written, made], [2, 1]);
+});
+
+async function* noInput(): AsyncGenerator<string> {}
 
 test('hosts of one description are decoded as each by itself', async () => {
   const text = `<cpu><arch>x86_64</arch><model>Skylake-Server</model><vendor>Intel</vendor>

@@ -38,12 +38,13 @@ const MIN_COLUMNS = 40;
 export const columnsOf = (output: Output): number =>
   output.isTTY ? Math.max(MIN_COLUMNS, output.columns ?? COLUMNS) : COLUMNS;
 
-/** Writes all of a text. A reader that has seen enough and closed the pipe is no failure. */
-export function write(output: Output, text: string | Uint8Array): Promise<void> {
-  if (text.length === 0) return Promise.resolve();
+/** Writes all of a text; false where the reader has seen enough and closed the pipe, which is no failure. */
+export function write(output: Output, text: string | Uint8Array): Promise<boolean> {
+  if (text.length === 0) return Promise.resolve(true);
   return new Promise((resolve, reject) => {
     output.write(text, (error) => {
-      if (!error || (error as NodeJS.ErrnoException).code === 'EPIPE') resolve();
+      if (!error) resolve(true);
+      else if ((error as NodeJS.ErrnoException).code === 'EPIPE') resolve(false);
       else reject(new QueryError(`cannot write the answer: ${reasonOf(error)}`));
     });
   });

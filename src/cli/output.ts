@@ -13,7 +13,7 @@ const piecesOf = (answer: Answer) => (typeof answer === 'string' ? [answer] : an
 /** Gives the answer to standard output or, where one is named, to a file. */
 export async function deliver(io: Io, answer: Answer, file?: string): Promise<void> {
   if (file !== undefined && file !== '-') return writeFile(file, answer);
-  for (const piece of piecesOf(answer)) await write(io.stdout, piece);
+  for (const piece of piecesOf(answer)) if (!(await write(io.stdout, piece))) return;
 }
 
 /** Says beside an answer which inputs took no part in it. */

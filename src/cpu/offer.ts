@@ -52,7 +52,7 @@ export function offer(catalog: Catalog, d: Description): Offer {
     setBit(has, id);
     setBit(known, id);
   }
-  return { ...settleDependents(catalog, offerKvm(catalog, has, known)), assumed };
+  return { ...heldToPrerequisites(catalog, offerKvm(catalog, has, known)), assumed };
 }
 
 /** KVM gives its own features to every guest, and most descriptions do not list that word. */
@@ -66,7 +66,7 @@ function offerKvm(catalog: Catalog, has: Row, known: Row): { has: Row; known: Ro
 }
 
 /** A feature whose prerequisite is off cannot be had; one whose prerequisite is unknown is unknown. */
-function settleDependents(
+function heldToPrerequisites(
   catalog: Catalog,
   { has, known }: { has: Row; known: Row },
 ): { has: Row; known: Row } {
