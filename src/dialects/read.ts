@@ -174,127 +174,165 @@ export async function readDescriptions(
  * Reads all inputs into one fleet: documents that name the same host become one host.
  * @throws QueryError as readDescriptions, and where two documents contradict each other.
  */
-export async function readFleet(
+export const readFleet = (
   catalog: Catalog,
   inputs: Inputs,
   options: ReadOptions = {},
-): Promise<Fleet> {
-  const dialect = dialectOf(options);
-  const problems = new Problems(options);
-  const ids = !options.noIds;
-  const gatherer = new Gatherer(catalog, ids);
-  const shards = new Shards();
-  const alike = new Alike(alikeDescriptions(catalog));
-  const known = new WeakMap<Description, Placed>();
-  const placed = (d: Description): Placed => {
-    let found = known.get(d);
-    if (!found) {
-      for (const key of Object.keys(d.keys)) gatherer.key(key);
-      const kind = gatherer.kind(kindOf(catalog, keepOnly(d, options.keep)));
-      const name = d.host ?? '';
-      found = { name, kind, alone: [{ ...batchOf([name], [kind]), ascending: false }] };
-      known.set(d, found);
+): Promise<Fleet> => new FleetReader(catalog, options).read(inputs);
+
+class FleetReader {
+  readonly #catalog: Catalog;
+  readonly #options: ReadOptions;
+  readonly #dialect: Dialect | undefined;
+  readonly #problems: Problems;
+  readonly #gatherer: Gatherer;
+  readonly #shards = new Shards();
+  readonly #alike: Alike<Description>;
+  readonly #placed = new WeakMap<Description, Placed>();
+  #processors: CpuinfoScan | undefined;
+  #hosts = 0;
+
+  constructor(catalog: Catalog, options: ReadOptions) {
+    this.#catalog = catalog;
+    this.#options = options;
+    this.#dialect = dialectOf(options);
+    this.#problems = new Problems(options);
+    this.#gatherer = new Gatherer(catalog, !options.noIds);
+    this.#alike = new Alike(alikeDescriptions(catalog));
+  }
+
+  async read(inputs: Inputs): Promise<Fleet> {
+    await takeEach(inputs, (input) => this.#take(input));
+    this.#alike.free();
+    this.#processors?.free();
+    const { noIds, mayBeEmpty } = this.#options;
+    const skipped = this.#problems.settle(this.#hosts > 0 || mayBeEmpty === true);
+    const listed = noIds ? 0 : undefined;
+    return new Fleet(this.#catalog, this.#gatherer.finish(), { skipped, listed });
+  }
+
+  /** XML at hand is looked at first, and most often no more is to be done. */
+  #take(input: Opened): Promise<void> | undefined {
+    if (!('bytes' in input && firstTag(input.bytes) >= 0)) return this.#attempt(input);
+    if (this.#alike.isReady) return this.#takeAlike(input) ? undefined : this.#attempt(input);
+    return this.#alike
+      .prepare(input.bytes.length)
+      .then(() => (this.#takeAlike(input) ? undefined : this.#attempt(input)));
+  }
+
+  #takeAlike(input: Input): boolean {
+    const found = this.#alike.read(input, () => isLibvirt(input.bytes, this.#dialect));
+    if (found !== null) this.#enter(input.name, found);
+    return found !== null;
+  }
+
+  #attempt(input: Opened): Promise<void> {
+    return this.#problems.attempt(input, () => this.#read(kept(input as Input | Stream)));
+  }
+
+  async #read(opened: Input | Stream): Promise<void> {
+    const head = headOf(opened);
+    if (isSummary(head)) return this.#takeSummaries(await wholeOf(opened));
+    if (isArrow(head)) return this.#takeSnapshot(await wholeOf(opened));
+    if (this.#options.mayBeEmpty && head.length === 0) return;
+    const scanned = scannedAs(opened, this.#dialect);
+    if (scanned === cpuinfo) return this.#takeProcessors(opened);
+    if (scanned === records && this.#options.keep !== undefined)
+      return this.#takeRecords(opened, this.#options.keep);
+    return this.#takeOthers(opened);
+  }
+
+  async #takeSummaries({ name, bytes }: Input): Promise<void> {
+    for (const summary of await readSummaries(name, bytes)) {
+      this.#shards.add(summary);
+      await summary.enter(this.#catalog, this.#gatherer, this.#needs);
+      this.#problems.list.push(...summary.body.skipped);
+      this.#hosts += summary.hosts;
     }
-    return found;
-  };
-  let processors: CpuinfoScan | undefined;
-  let hosts = 0;
-  const enter = (input: string, found: readonly Description[]): void => {
-    hosts += found.length;
+  }
+
+  async #takeSnapshot({ name, bytes }: Input): Promise<void> {
+    this.#hosts += await readArrow(this.#catalog, this.#gatherer, name, bytes, this.#needs);
+  }
+
+  async #takeProcessors(opened: Input | Stream): Promise<void> {
+    this.#processors ??= new CpuinfoScan(this.#catalog, this.#gatherer);
+    const found = await this.#processors.read(opened, this.#problems.skip(opened.name));
+    this.#count(opened, found, cpuinfo);
+  }
+
+  async #takeRecords(opened: Input | Stream, keep: readonly string[]): Promise<void> {
+    const ids = !this.#options.noIds;
+    const skip = this.#problems.skip(opened.name);
+    const scan = new RecordScan(this.#catalog, this.#gatherer, opened.name, { ids, keep, skip });
+    if ('bytes' in opened) scan.push(opened.bytes);
+    // What may be skipped is judged as it comes.
+    else if (opened.scan && !skip)
+      scan.take(await opened.scan(recordKeys(this.#catalog, keep), ids));
+    else await scan.run(opened.read);
+    this.#count(opened, scan.hosts, records);
+  }
+
+  async #takeOthers(opened: Input | Stream): Promise<void> {
+    // What is at hand was tried.
+    const left = 'again' in opened && !opened.again ? await wholeOf(opened) : opened;
+    const alike = 'bytes' in opened ? null : await readAlike(this.#alike, left, this.#dialect);
+    const skip = this.#problems.skip(opened.name);
+    this.#enter(
+      opened.name,
+      alike ?? (await readInput(this.#catalog, await wholeOf(left), this.#dialect, skip)),
+    );
+  }
+
+  /** What the question asks of those who have read hosts before. */
+  get #needs() {
+    return { ids: !this.#options.noIds, keys: this.#options.asked ?? [] };
+  }
+
+  #count({ name }: Input | Stream, found: number, dialect: Dialect): void {
+    if (found === 0 && !this.#problems.has(name)) throw noCpu(name, dialect);
+    this.#hosts += found;
+  }
+
+  #enter(input: string, found: readonly Description[]): void {
+    this.#hosts += found.length;
     if (found.length === 1) {
-      gatherer.add(input, placed(found[0]!).alone);
+      this.#gatherer.add(input, this.#place(found[0]!).alone);
       return;
     }
-    const all = found.map(placed);
+    const all = found.map((description) => this.#place(description));
     const names = all.map((host) => host.name);
     const kinds = all.map((host) => host.kind);
-    gatherer.add(input, [{ ...batchOf(names, kinds), ascending: false }]);
-  };
-  const takeAlike = (input: Input): boolean => {
-    const found = alike.read(input, () => isLibvirt(input.bytes, dialect));
-    if (found !== null) enter(input.name, found);
-    return found !== null;
-  };
-  const take = (input: Opened): Promise<void> =>
-    problems.attempt(input, async () => {
-      const opened = kept(input as Input | Stream);
-      const skip = problems.skip(input.name);
-      if (isSummary('bytes' in opened ? opened.bytes : opened.head)) {
-        const { name, bytes } = await wholeOf(opened);
-        const needs = { ids, keys: options.asked ?? [] };
-        for (const summary of await readSummaries(name, bytes)) {
-          shards.add(summary);
-          await summary.enter(catalog, gatherer, needs);
-          problems.list.push(...summary.body.skipped);
-          hosts += summary.hosts;
-        }
-        return;
-      }
-      if (isArrow('bytes' in opened ? opened.bytes : opened.head)) {
-        const { name, bytes } = await wholeOf(opened);
-        hosts += await readArrow(catalog, gatherer, name, bytes, {
-          ids,
-          keys: options.asked ?? [],
-        });
-        return;
-      }
-      if (options.mayBeEmpty && isEmpty(opened)) return;
-      const scanned = scannedAs(opened, dialect);
-      if (scanned === cpuinfo) {
-        processors ??= new CpuinfoScan(catalog, gatherer);
-        const found = await processors.read(opened, skip);
-        if (found === 0 && !problems.has(input.name)) throw noCpu(input.name, cpuinfo);
-        hosts += found;
-        return;
-      }
-      if (options.keep !== undefined && scanned === records) {
-        const scan = new RecordScan(catalog, gatherer, input.name, {
-          ids,
-          keep: options.keep,
-          skip,
-        });
-        if ('bytes' in opened) scan.push(opened.bytes);
-        // What may be skipped is judged as it comes.
-        else if (opened.scan && !skip)
-          scan.take(await opened.scan(recordKeys(catalog, options.keep), ids));
-        else await scan.run(opened.read);
-        if (scan.hosts === 0 && !problems.has(input.name)) throw noCpu(input.name, records);
-        hosts += scan.hosts;
-        return;
-      }
-      // What is at hand was tried.
-      const left = 'again' in opened && !opened.again ? await wholeOf(opened) : opened;
-      const descriptions =
-        ('bytes' in opened ? null : await readAlike(alike, left, dialect)) ??
-        (await readInput(catalog, await wholeOf(left), dialect, skip));
-      enter(input.name, descriptions);
-    });
-  await takeEach(inputs, (input) => {
-    if (!('bytes' in input && firstTag(input.bytes) >= 0)) return take(input);
-    if (alike.isReady) return takeAlike(input) ? undefined : take(input);
-    return alike
-      .prepare(input.bytes.length)
-      .then(() => (takeAlike(input) ? undefined : take(input)));
-  });
-  alike.free();
-  processors?.free();
-  const skipped = problems.settle(hosts > 0 || options.mayBeEmpty === true);
-  return new Fleet(catalog, gatherer.finish(), { skipped, listed: options.noIds ? 0 : undefined });
+    this.#gatherer.add(input, [{ ...batchOf(names, kinds), ascending: false }]);
+  }
+
+  /** Equal descriptions are one object, and one kind. */
+  #place(description: Description): Placed {
+    let placed = this.#placed.get(description);
+    if (!placed) {
+      for (const key of Object.keys(description.keys)) this.#gatherer.key(key);
+      const kept = keepOnly(description, this.#options.keep);
+      const kind = this.#gatherer.kind(kindOf(this.#catalog, kept));
+      const name = description.host ?? '';
+      placed = { name, kind, alone: [{ ...batchOf([name], [kind]), ascending: false }] };
+      this.#placed.set(description, placed);
+    }
+    return placed;
+  }
 }
 
 /** An input that stays when the next is asked for. */
 const kept = (input: Input | Stream): Input | Stream =>
   'bytes' in input && input.passes ? { name: input.name, bytes: input.bytes.slice() } : input;
 
-const isEmpty = (input: Input | Stream): boolean =>
-  ('bytes' in input ? input.bytes : input.head).length === 0;
+const headOf = (input: Input | Stream): Uint8Array => ('bytes' in input ? input.bytes : input.head);
 
 const wholeOf = async (input: Input | Stream): Promise<Input> =>
   'bytes' in input ? input : { name: input.name, bytes: await input.whole() };
 
 /** The language of an input of which the core can sort the text, where that is long enough to be worth it. */
 function scannedAs(input: Input | Stream, dialect: Dialect | undefined): Dialect | undefined {
-  const head = 'bytes' in input ? input.bytes : input.head;
+  const head = headOf(input);
   const isShort = 'bytes' in input && head.length < SCANNED;
   if (head.length === 0 || (isShort && head[0] !== SMALL_P)) return undefined;
   const start = head.subarray(0, HEAD);
@@ -315,7 +353,7 @@ async function readAlike(
   input: Input | Stream,
   dialect: Dialect | undefined,
 ): Promise<readonly Description[] | null> {
-  const head = 'bytes' in input ? input.bytes : input.head;
+  const head = headOf(input);
   if (firstTag(head) < 0) return null;
   if (!alike.isReady) await alike.prepare(head.length);
   if ('bytes' in input) return alike.read(input, () => isLibvirt(head, dialect));
