@@ -179,6 +179,25 @@ test('max without a family takes model and stepping at start too, and is pinned 
   assert.is(Object.fromEntries(said.beside).family, 6);
 });
 
+test('features that hold each other up are switched off by name', () => {
+  const on = { qemu: '10.0', machine: 'microvm', accelerator: 'kvm' } as const;
+  // Both mean GraniteRapids-v2 there, which has avx10 and its vector lengths.
+  const element = pinForLibvirt(
+    catalog,
+    pin(catalog, 'GraniteRapids-v1', on),
+    edgeStack(catalog, 'newest'),
+  );
+  assert.is(element.name, 'GraniteRapids');
+  assert.ok(element.disable.includes('avx10'));
+  assert.not(element.disable.includes('avx10-128'));
+  const { features, alone } = pin(catalog, 'GraniteRapids-v2,-avx10', on);
+  assert.not(features.some((name) => name.startsWith('avx10')));
+  assert.equal(
+    alone.filter(([name]) => name.startsWith('avx10') && name !== 'avx10-version'),
+    [['avx10', false]],
+  );
+});
+
 test('an argument that a shell would split is quoted', () => {
   assert.is(cpuOption('qemu64,x=on'), '-cpu qemu64,x=on');
   assert.is(cpuOption("qemu64,model-id=It's"), `-cpu 'qemu64,model-id=It'\\''s'`);

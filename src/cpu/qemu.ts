@@ -1,17 +1,20 @@
 // What a CPU name means in QEMU before anything is said of the one guest: table entry, accelerator defaults, machine
 // type; and what QEMU clears in silence.
 import {
+  bitsOf,
   clearBit,
   clearBits,
   distinct,
   emptyRow,
   hasAny,
   hasBit,
+  intersects,
   isEmpty,
   join,
   minus,
   type Row,
   setBit,
+  setBits,
 } from '../core/rows.ts';
 import type { Catalog } from './catalog.ts';
 import { type Machine, machinesOf } from './machine.ts';
@@ -32,6 +35,36 @@ export function closeDependencies(catalog: Catalog, row: Row): Row {
     if (!hasAny(closed, anyMask)) clearBits(closed, clearsMask);
   }
   return closed;
+}
+
+/** Features that QEMU clears beside these, whoever asks for them. */
+export function clearedBeside(catalog: Catalog, wanted: Row): Row {
+  const cleared = emptyRow(catalog.bits);
+  for (const { anyMask, clearsMask } of catalog.dependencies)
+    if (!hasAny(wanted, anyMask)) setBits(cleared, clearsMask);
+  return cleared;
+}
+
+/**
+ * Those of the features which may be on beside the wanted ones that must be said to be off. What has lost its
+ * prerequisites needs no word, unless it stands on what stands on it, as avx10 and its vector lengths do.
+ * @param cleared what QEMU clears beside the wanted ones
+ */
+export function toSwitchOff(
+  catalog: Catalog,
+  wanted: Row,
+  might: Row,
+  cleared = clearedBeside(catalog, wanted),
+): Row {
+  const surplus = minus(might, wanted);
+  const off = minus(surplus, cleared);
+  if (!intersects(surplus, cleared)) return off;
+  const all = join(might, wanted);
+  for (;;) {
+    const left = minus(closeDependencies(catalog, minus(all, off)), wanted);
+    if (isEmpty(left)) return off;
+    setBit(off, bitsOf(left)[0]!);
+  }
 }
 
 /** A name on one machine type. */

@@ -2,7 +2,6 @@
 // A name can mean several CPUs (by version of the software, by machine type); a definition makes them all one.
 import {
   emptyRow,
-  hasAny,
   hasBit,
   isEqual,
   join,
@@ -16,7 +15,13 @@ import {
 import type { Catalog, Product, QemuModel, Vendor } from '../cpu/catalog.ts';
 import type { Definition } from '../cpu/definition.ts';
 import { byBytes } from '../cpu/order.ts';
-import { closeDependencies, qemuMeanings, qemuPlain } from '../cpu/qemu.ts';
+import {
+  clearedBeside,
+  closeDependencies,
+  qemuMeanings,
+  qemuPlain,
+  toSwitchOff,
+} from '../cpu/qemu.ts';
 import { type Stack, stackNames } from '../cpu/stack.ts';
 import type { ModelList } from '../fleet/fleet.ts';
 import { cost, ModelName, type Name } from './model-name.ts';
@@ -85,10 +90,10 @@ export class Namer {
   }
 
   #define(product: Product, target: Row, naming: Naming): Definition | null {
-    const implied = this.#withoutPrerequisite(target);
+    const cleared = clearedBeside(this.#catalog, target);
     for (const names of this.#byCost(this.#candidates(product, naming), target)) {
       const candidates = names
-        .map((n) => ({ ...n, ...this.#words(n.name, target, implied) }))
+        .map((n) => ({ ...n, ...this.#words(n.name, target, cleared) }))
         .filter(
           (c) =>
             c.possible && naming.lists.every((list) => this.#isUsable(c.name, c.disable, list)),
@@ -210,25 +215,19 @@ export class Namer {
     return row;
   }
 
-  /** The words that make every meaning of the name equal to the target; `implied`: off with a prerequisite. */
-  #words(name: Name, target: Row, implied: Row): { require: Row; disable: Row; possible: boolean } {
+  /** The words that make every meaning of the name equal to the target; `cleared`: what QEMU clears beside it. */
+  #words(name: Name, target: Row, cleared: Row): { require: Row; disable: Row; possible: boolean } {
     const require = minus(target, name.always);
-    const surplus = minus(name.ever, target);
-    // What goes off with its prerequisite needs no word of its own, unless libvirt checks it itself.
-    const disable = join(minus(surplus, implied), meet(surplus, name.held));
+    // What goes off by itself needs no word of its own, unless libvirt checks it itself.
+    const disable = join(
+      toSwitchOff(this.#catalog, target, name.ever, cleared),
+      meet(minus(name.ever, target), name.held),
+    );
     return {
       require,
       disable,
       possible: size(minus(join(require, disable), this.nameable(name.product))) === 0,
     };
-  }
-
-  /** Features that QEMU clears beside the target, whoever asks for them. */
-  #withoutPrerequisite(target: Row): Row {
-    const implied = emptyRow(this.#catalog.bits);
-    for (const { anyMask, clearsMask } of this.#catalog.dependencies)
-      if (!hasAny(target, anyMask)) setBits(implied, clearsMask);
-    return implied;
   }
 
   #isUsable(name: Name, disable: Row, list: ModelList): boolean {

@@ -1,6 +1,7 @@
 // A CPU definition that no machine type can change: everything that one could change about a guest is written out.
 import { hasBit, isEqual, join, meet, minus, type Row, rowOf, size } from '../core/rows.ts';
 import type { Catalog, Feature } from '../cpu/catalog.ts';
+import type { Definition } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { type Expansion, expandItems, type Surroundings } from '../cpu/expand.ts';
 import { machinesOf } from '../cpu/machine.ts';
@@ -13,7 +14,7 @@ import {
   type Settings,
   valueText,
 } from '../cpu/properties.ts';
-import { qemuMeanings } from '../cpu/qemu.ts';
+import { closeDependencies, qemuMeanings, toSwitchOff } from '../cpu/qemu.ts';
 import { parseCpuString } from '../cpu/qemu-string.ts';
 import type { Stack } from '../cpu/stack.ts';
 import { expandCpu, filledAtStart, realizeTcg, startedProperties } from '../cpu/start.ts';
@@ -186,10 +187,6 @@ function hasOneCache(catalog: Catalog, { model, properties, qemu }: Expansion): 
   return tables.size === 1;
 }
 
-/** Whether the feature is off with these whatever is said of it: a prerequisite is missing. */
-const isCleared = (feature: Feature, features: Row): boolean =>
-  feature.needs.some((group) => !group.some((id) => hasBit(features, id)));
-
 /** Features and properties in the order of their names. */
 function settings(features: readonly Feature[], on: Row, properties: Properties): Settings {
   const switches = features.map((f): [string, PropertyValue] => [f.name, hasBit(on, f.id)]);
@@ -236,9 +233,8 @@ function alone(catalog: Catalog, expansion: Expansion, properties: Properties): 
   const kept = Object.entries(properties).filter(
     ([name, value]) => moved.has(name) || !isTable || (name in table && table[name] !== value),
   );
-  const written = known.filter(
-    (f) => hasBit(features, f.id) || (hasBit(might, f.id) && !isCleared(f, features)),
-  );
+  const said = join(features, toSwitchOff(catalog, features, might));
+  const written = known.filter((f) => hasBit(said, f.id));
   const result = settings(written, features, Object.fromEntries(kept));
   const comma = result.find(([name, value]) => !named.has(name) && String(value).includes(','));
   if (comma) throw new RangeError(`${comma[0]} of ${resolved} holds a comma and is not its own`);
@@ -268,9 +264,13 @@ export function pinForLibvirt(catalog: Catalog, pinned: Pin, stack: Stack): Libv
     ...qemuMeanings(catalog, name, qemu, pinned.accel),
     given,
   ].reduce(join);
-  const cleared = catalog.rowWhere((f) => isCleared(f, on));
-  const off = minus(minus(might, on), cleared);
+  const off = toSwitchOff(catalog, on, might);
   const unsaid = join(minus(minus(on, sayable), given), minus(off, sayable));
+  const said = {
+    require: catalog.names(meet(on, sayable)),
+    disable: catalog.names(meet(off, sayable)),
+  };
+  proveForLibvirt(catalog, pinned, qemu, { name, ...said }, unsaid);
   const notes: PinNote[] = [
     {
       code: 'holds-for',
@@ -295,10 +295,32 @@ export function pinForLibvirt(catalog: Catalog, pinned: Pin, stack: Stack): Libv
     physBits: pinned.features.includes('lm')
       ? Number(pinned.properties['phys-bits']) || null
       : null,
-    require: catalog.names(meet(on, sayable)),
-    disable: catalog.names(meet(off, sayable)),
+    ...said,
     notes,
   };
+}
+
+/**
+ * Expands the name and its words again on every machine type of the QEMU.
+ * @throws Error where another guest comes out, but for what libvirt has no word for: it must not go out.
+ */
+function proveForLibvirt(
+  catalog: Catalog,
+  { accel, features }: Pin,
+  qemu: string,
+  { name, require, disable }: Definition,
+  unsaid: Row,
+): void {
+  const on = catalog.row(features);
+  // What cannot be asked for takes along what depends on it.
+  const open = join(unsaid, minus(on, closeDependencies(catalog, minus(on, unsaid))));
+  const words = [...require.map((f) => `${f}=on`), ...disable.map((f) => `${f}=off`)];
+  const cpu = parseCpuString([name, ...words].join(','));
+  for (const { name: machine } of machinesOf(catalog, qemu)) {
+    const again = expandItems(catalog, cpu, { machine, qemu, accelerator: accel }).features;
+    if (!isEqual(minus(again, open), minus(on, open)))
+      throw new Error(`the element for libvirt of ${name} gives another guest on ${machine}`);
+  }
 }
 
 /** Properties of the pinned CPU that some machine type of this QEMU would give another value. */
