@@ -198,6 +198,19 @@ test('features that hold each other up are switched off by name', () => {
   );
 });
 
+test('a feature that stands on a property of the machine type is said to follow it, too', () => {
+  const on = { qemu: '7.2', machine: 'pc-i440fx-1.4', accelerator: 'kvm' } as const;
+  const { notes } = pinForLibvirt(
+    catalog,
+    pin(catalog, '486,intel-pt=on', on),
+    edgeStack(catalog, 'newest'),
+  );
+  assert.match(
+    notes.find((n) => n.code === 'follows-machine-type')!.message,
+    /x-intel-pt-auto-level, .*: they \(and with them intel-pt\) follow the machine type, so keep pc-i440fx-1\.4/,
+  );
+});
+
 test('an argument that a shell would split is quoted', () => {
   assert.is(cpuOption('qemu64,x=on'), '-cpu qemu64,x=on');
   assert.is(cpuOption("qemu64,model-id=It's"), `-cpu 'qemu64,model-id=It'\\''s'`);

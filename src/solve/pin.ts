@@ -1,5 +1,16 @@
 // A CPU definition that no machine type can change: everything that one could change about a guest is written out.
-import { hasBit, isEqual, join, meet, minus, type Row, rowOf, size } from '../core/rows.ts';
+import {
+  emptyRow,
+  hasBit,
+  isEmpty,
+  isEqual,
+  join,
+  meet,
+  minus,
+  type Row,
+  rowOf,
+  size,
+} from '../core/rows.ts';
 import type { Catalog, Feature } from '../cpu/catalog.ts';
 import type { Definition } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
@@ -270,7 +281,7 @@ export function pinForLibvirt(catalog: Catalog, pinned: Pin, stack: Stack): Libv
     require: catalog.names(meet(on, sayable)),
     disable: catalog.names(meet(off, sayable)),
   };
-  proveForLibvirt(catalog, pinned, qemu, { name, ...said }, unsaid);
+  const moving = proveForLibvirt(catalog, pinned, qemu, { name, ...said }, unsaid);
   const notes: PinNote[] = [
     {
       code: 'holds-for',
@@ -283,11 +294,16 @@ export function pinForLibvirt(catalog: Catalog, pinned: Pin, stack: Stack): Libv
       message: `libvirt ${oldest} has no name for ${catalog.names(unsaid).join(', ')}`,
     });
   const properties = differingProperties(catalog, pinned, name, qemu);
+  const along = catalog.names(moving);
   if (properties.length > 0)
     notes.push({
       code: 'follows-machine-type',
-      message: `libvirt has no element for ${properties.join(', ')}: they follow the machine type, so keep ${pinned.machine}, or pass a -readconfig beside it with <qemu:commandline>`,
+      message: `libvirt has no element for ${properties.join(', ')}: they ${along.length > 0 ? `(and with them ${along.join(', ')}) ` : ''}follow the machine type, so keep ${pinned.machine}, or pass a -readconfig beside it with <qemu:commandline>`,
     });
+  else if (along.length > 0)
+    throw new Error(
+      `${along.join(', ')} of ${name} follows the machine type, and nothing says why`,
+    );
   return {
     name,
     vendor:
@@ -301,26 +317,31 @@ export function pinForLibvirt(catalog: Catalog, pinned: Pin, stack: Stack): Libv
 }
 
 /**
- * Expands the name and its words again on every machine type of the QEMU.
- * @throws Error where another guest comes out, but for what libvirt has no word for: it must not go out.
+ * Expands the name and its words again on every machine type of the QEMU. Answers what of it is otherwise on some of the
+ * others, as what stands on a property that libvirt has no element for.
+ * @throws Error where another guest comes out on the pinned one: such a definition must not go out.
  */
 function proveForLibvirt(
   catalog: Catalog,
-  { accel, features }: Pin,
+  { accel, features, machine: pinned }: Pin,
   qemu: string,
   { name, require, disable }: Definition,
   unsaid: Row,
-): void {
+): Row {
   const on = catalog.row(features);
   // What cannot be asked for takes along what depends on it.
   const open = join(unsaid, minus(on, closeDependencies(catalog, minus(on, unsaid))));
   const words = [...require.map((f) => `${f}=on`), ...disable.map((f) => `${f}=off`)];
   const cpu = parseCpuString([name, ...words].join(','));
+  let moving = emptyRow(catalog.bits);
   for (const { name: machine } of machinesOf(catalog, qemu)) {
     const again = expandItems(catalog, cpu, { machine, qemu, accelerator: accel }).features;
-    if (!isEqual(minus(again, open), minus(on, open)))
+    const differs = minus(join(minus(again, on), minus(on, again)), open);
+    if (machine === pinned && !isEmpty(differs))
       throw new Error(`the element for libvirt of ${name} gives another guest on ${machine}`);
+    moving = join(moving, differs);
   }
+  return moving;
 }
 
 /** Properties of the pinned CPU that some machine type of this QEMU would give another value. */
