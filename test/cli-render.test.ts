@@ -18,6 +18,7 @@ import {
   width,
   wrap,
 } from '../src/cli/text.ts';
+import { assertProperty } from './support/property.ts';
 
 fc.configureGlobal({ includeErrorInReport: true });
 
@@ -30,7 +31,7 @@ const words = fc.array(word, { minLength: 1, maxLength: 60 });
 const columns = fc.integer({ min: 24, max: 120 });
 
 test('wrapped words fit, and none is lost or changes its place', () => {
-  fc.assert(
+  assertProperty(
     fc.property(words, columns, (list, max) => {
       const lines = wrap(list, max);
       assert.ok(lines.every((line) => width(line) <= max));
@@ -40,7 +41,7 @@ test('wrapped words fit, and none is lost or changes its place', () => {
 });
 
 test('wrapped words within so many lines: those left out are counted', () => {
-  fc.assert(
+  assertProperty(
     fc.property(words, columns, fc.integer({ min: 1, max: 4 }), (list, max, most) => {
       const lines = wrap(list, max, most);
       assert.ok(lines.length <= most && lines.every((line) => width(line) <= max));
@@ -62,7 +63,7 @@ test('wrapped words within so many lines: those left out are counted', () => {
 });
 
 test('clipped text fits and keeps its beginning, or both of its ends', () => {
-  fc.assert(
+  assertProperty(
     fc.property(word, fc.integer({ min: 8, max: 40 }), (text, max) => {
       assert.ok(width(clip(text, max)) <= max && width(clipMiddle(text, max)) <= max);
       if (width(text) <= max) assert.equal([clip(text, max), clipMiddle(text, max)], [text, text]);
@@ -167,7 +168,7 @@ test('no report is wider than the terminal, whatever the fleet, in colour or not
     line: fc.constantFrom(...fleet),
     id: fc.option(fc.stringMatching(/^[a-z0-9-]{1,60}$/)),
   });
-  await fc.assert(
+  await assertProperty(
     fc.asyncProperty(
       fc.array(renamed, { minLength: 1, maxLength: 12 }),
       fc.integer({ min: 40, max: 200 }),

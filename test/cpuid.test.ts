@@ -12,6 +12,7 @@ import type { Description } from '../src/cpu/host.ts';
 import { cpuid } from '../src/dialects/cpuid.ts';
 import { recogniseDialect } from '../src/dialects/index.ts';
 import { ROOT, SHARED, sayMissing } from './support/places.ts';
+import { assertProperty } from './support/property.ts';
 
 fc.configureGlobal({ includeErrorInReport: true });
 const test = suite('cpuid');
@@ -337,7 +338,7 @@ test('a feature is on exactly where its bit is set, whatever the words', () => {
     ),
   ].filter((key) => key !== '1.0');
   const registers: readonly Register[] = ['eax', 'ebx', 'ecx', 'edx'];
-  fc.assert(
+  assertProperty(
     fc.property(
       word,
       fc.array(fc.tuple(word, word, word, word), {

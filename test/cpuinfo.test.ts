@@ -11,6 +11,7 @@ import type { Description } from '../src/cpu/host.ts';
 import { cpuinfo } from '../src/dialects/cpuinfo.ts';
 import { recogniseDialect } from '../src/dialects/index.ts';
 import { ROOT } from './support/places.ts';
+import { assertProperty } from './support/property.ts';
 
 fc.configureGlobal({ includeErrorInReport: true });
 const test = suite('cpuinfo');
@@ -173,7 +174,7 @@ test('is the intersection over processors, in any order', () => {
     'another',
   );
   const sets = fc.array(fc.uniqueArray(flag, { minLength: 1 }), { minLength: 1, maxLength: 6 });
-  fc.assert(
+  assertProperty(
     fc.property(sets, (processors) => {
       const text = (all: string[][]) =>
         all.map((flags, number) => block({ number, flags: flags.join(' ') })).join('');

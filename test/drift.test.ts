@@ -10,6 +10,7 @@ import { readGuests } from '../src/dialects/guests.ts';
 import { readFleet } from '../src/dialects/read.ts';
 import { drift, type Move, strands } from '../src/solve/drift.ts';
 import { matrix } from '../src/solve/matrix.ts';
+import { assertProperty } from './support/property.ts';
 import { random } from './support/random.ts';
 
 fc.configureGlobal({ includeErrorInReport: true });
@@ -164,7 +165,7 @@ test('keep asks for nothing new, take for all of it and nothing else, whatever t
   const item = fc
     .tuple(fc.constantFrom('+', '-', ''), fc.constantFrom(...features))
     .map(([sign, f]) => (sign ? sign + f : `${f}=on`));
-  fc.assert(
+  assertProperty(
     fc.property(
       fc.constantFrom(...models.map((m) => m.name)),
       fc.array(item, { maxLength: 4 }),

@@ -13,6 +13,7 @@ import { propertiesOf } from '../src/cpu/properties.ts';
 import { qemuMeanings, qemuPlain } from '../src/cpu/qemu.ts';
 import { parseCpuString } from '../src/cpu/qemu-string.ts';
 import { expandCpu, realizeTcg } from '../src/cpu/start.ts';
+import { assertProperty } from './support/property.ts';
 
 fc.configureGlobal({ includeErrorInReport: true });
 const root = join(fileURLToPath(import.meta.url), '../../..');
@@ -218,7 +219,7 @@ test('no string does anything but expand or be refused', () => {
     { weight: 9, arbitrary: fc.constantFrom(...catalog.qemuModels.keys()) },
     { weight: 1, arbitrary: fc.string({ maxLength: 8 }) },
   );
-  fc.assert(
+  assertProperty(
     fc.property(
       model,
       fc.array(item, { maxLength: 6 }),
@@ -246,7 +247,7 @@ test('the features of a string are those of its switches, read with Sets', () =>
     name: fc.constantFrom(...free.map((f) => f.name)),
     how: fc.constantFrom('plus', 'minus', 'on', 'off'),
   });
-  fc.assert(
+  assertProperty(
     fc.property(fc.array(item, { maxLength: 12 }), (items) => {
       const text = items.map(({ name, how }) =>
         how === 'plus' ? `+${name}` : how === 'minus' ? `-${name}` : `${name}=${how}`,

@@ -18,6 +18,7 @@ import type { Hypervisor } from '../src/solve/libvirt/hypervisor.ts';
 import { ppcDecode } from '../src/solve/libvirt/ppc64.ts';
 import { startCheck, startedCpu } from '../src/solve/libvirt/start.ts';
 import { translateCpu, updateCpu, updateLiveCpu } from '../src/solve/libvirt/update.ts';
+import { assertProperty } from './support/property.ts';
 
 fc.configureGlobal({ includeErrorInReport: true });
 
@@ -116,7 +117,7 @@ test('decodes as the rule written out with lists of names does', () => {
   const preferred = fc.uniqueArray(fc.constantFrom(...map.models.map((m) => m.name)), {
     maxLength: 3,
   });
-  fc.assert(
+  assertProperty(
     fc.property(
       near,
       offered,

@@ -12,6 +12,7 @@ import { libvirt } from '../src/dialects/libvirt.ts';
 import { readLibvirtCpus } from '../src/dialects/libvirt-element.ts';
 import { writeLibvirtCpu } from '../src/dialects/libvirt-write.ts';
 import { SHARED, sayMissing } from './support/places.ts';
+import { assertProperty } from './support/property.ts';
 
 fc.configureGlobal({ includeErrorInReport: true });
 
@@ -566,7 +567,7 @@ test('every model of the catalog, with any features on or off, is read as it was
   const features = catalog.features.filter((f) => f.libvirt).map((f) => f.name);
   const words = fc.uniqueArray(fc.constantFrom(...features), { maxLength: 30 });
   for (const model of catalog.libvirtModels.values())
-    await fc.assert(
+    await assertProperty(
       fc.asyncProperty(
         words,
         fc.nat(),
@@ -634,7 +635,7 @@ test('no document crashes the reader', async () => {
     (text) =>
       `<x>${text.replace(/<\/[^>]*>/g, '').replace(/<([a-z]+)([^>/]*)>(?!<\/)/gi, '<$1$2/>')}</x>`,
   );
-  await fc.assert(
+  await assertProperty(
     fc.asyncProperty(fc.oneof(document, closed), async (text) => {
       await refusal(() => readAll(text));
       await refusal(() => readLibvirtCpus(input(text)));

@@ -7,6 +7,7 @@ import { loadCatalog, type Product } from '../src/cpu/catalog.ts';
 import { closeDependencies } from '../src/cpu/qemu.ts';
 import { parseStack } from '../src/cpu/stack.ts';
 import { namerOf } from '../src/solve/name.ts';
+import { assertProperty } from './support/property.ts';
 
 fc.configureGlobal({ includeErrorInReport: true });
 
@@ -31,7 +32,7 @@ function price(plain: readonly Row[], target: Row): number {
 
 test('no name that could be given costs less than the one that is', () => {
   let named = 0;
-  fc.assert(
+  assertProperty(
     fc.property(
       fc.constantFrom('newest', 'oldest', 'libvirt@9.0,qemu@7.2,qemu@10.0'),
       fc.constantFrom<Product>('libvirt', 'qemu'),

@@ -13,6 +13,7 @@ import { edgeStack, parseStack } from '../src/cpu/stack.ts';
 import { expandCpu, realizeTcg } from '../src/cpu/start.ts';
 import { cpuArgument, cpuOption, writeFullCpu, writeReadconfig } from '../src/dialects/pinned.ts';
 import { pin, pinForLibvirt } from '../src/solve/pin.ts';
+import { assertProperty } from './support/property.ts';
 
 fc.configureGlobal({ includeErrorInReport: true });
 const catalog = await loadCatalog();
@@ -68,7 +69,7 @@ function isTaken(text: string, on: Surroundings): boolean {
 }
 
 test('both definitions give the same guest on every machine type, read back from what is written', () => {
-  fc.assert(
+  assertProperty(
     fc.property(cpu, where, (text, on) => {
       fc.pre(isTaken(text, on));
       const wanted = expandCpu(catalog, text, on);
@@ -237,7 +238,7 @@ test('libvirt gets a name that every version of the stack knows, and each featur
 });
 
 test('whatever libvirt can say of a feature is said: required, disabled, or off in every meaning of the name', () => {
-  fc.assert(
+  assertProperty(
     fc.property(cpu, where, (text, on) => {
       fc.pre(isTaken(text, on));
       try {

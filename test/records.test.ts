@@ -8,6 +8,7 @@ import { QueryError } from '../src/cpu/errors.ts';
 import type { Description } from '../src/cpu/host.ts';
 import { recogniseDialect } from '../src/dialects/index.ts';
 import { records } from '../src/dialects/records.ts';
+import { assertProperty } from './support/property.ts';
 
 fc.configureGlobal({ includeErrorInReport: true });
 const test = suite('records');
@@ -314,7 +315,7 @@ test('says of every feature what a set of names says', () => {
     const { aliases } = catalog.feature(canonical);
     return [canonical, ...aliases][which % (aliases.length + 1)]!;
   };
-  fc.assert(
+  assertProperty(
     fc.property(fc.uniqueArray(name), fc.uniqueArray(name), fc.nat(), (features, open, which) => {
       const unknown = open.filter((f) => !features.includes(f));
       const d = one({

@@ -3,6 +3,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { QueryError } from '../src/cpu/errors.ts';
 import { readXml, type XmlElement } from '../src/dialects/xml.ts';
+import { assertProperty } from './support/property.ts';
 
 fc.configureGlobal({ includeErrorInReport: true });
 
@@ -166,7 +167,7 @@ test('no bytes do anything but be read or be refused with a sentence', async () 
   const text = fc.array(fc.oneof(token, fc.string({ unit: 'binary', maxLength: 4 })), {
     maxLength: 40,
   });
-  await fc.assert(
+  await assertProperty(
     fc.asyncProperty(
       fc.oneof(
         text.map((parts) => utf8(parts.join(''))),
@@ -207,7 +208,7 @@ test('what is written is what is read', async () => {
     v: e.attributes.v,
     c: e.children.map(plain),
   });
-  await fc.assert(
+  await assertProperty(
     fc.asyncProperty(tree, async (t) => {
       assert.equal((await roots(print(t))).map(plain), [t]);
     }),

@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import { loadCatalog } from '../../src/cpu/catalog.ts';
 import { QueryError } from '../../src/cpu/errors.ts';
 import { dialectByName, dialectNames, recogniseDialect } from '../../src/dialects/index.ts';
+import { assertProperty } from '../support/property.ts';
 import {
   asIncus,
   asLscpu,
@@ -95,7 +96,7 @@ test('each sample is recognised, and describes as many CPUs as it holds', async 
 });
 
 test('a sample that is damaged is read or refused in one sentence that names the file', async () => {
-  await fc.assert(
+  await assertProperty(
     fc.asyncProperty(
       fc.constantFrom(...SAMPLES),
       fc.array(fc.tuple(fc.nat(), fc.constantFrom('cut', 'drop', 'swap', 'byte', 'twice')), {
@@ -133,7 +134,7 @@ test('every reader refuses every other language, or reads it, without falling ov
 });
 
 test('values of the wrong shape are refused with their place', async () => {
-  await fc.assert(
+  await assertProperty(
     fc.asyncProperty(
       fc.constantFrom(...SAMPLES.filter(([, , text]) => /^(?:\{|\[\{)/.test(text))),
       fc.nat(),

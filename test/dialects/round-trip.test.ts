@@ -12,6 +12,7 @@ import { dialectByName, dialectNames, recogniseDialect } from '../../src/dialect
 import { baseline } from '../../src/solve/baseline.ts';
 import { guestCpu } from '../../src/solve/guest-cpu.ts';
 import { fleetOf } from '../support/hosts.ts';
+import { assertProperty } from '../support/property.ts';
 
 fc.configureGlobal({ includeErrorInReport: true });
 const test = suite('round trip');
@@ -124,7 +125,7 @@ const READERS: Readonly<
 
 for (const [name, { by, tells, isExact }] of Object.entries(READERS))
   test(`what ${name} is told comes back from it`, async () => {
-    await fc.assert(
+    await assertProperty(
       fc.asyncProperty(MADE, async (args) => {
         const cpu = made(args);
         const text = dialectByName(name)!.write!(cpu, catalog);
@@ -152,7 +153,7 @@ test('a language recognises what it writes, where it reads', async () => {
 });
 
 test('every language that is written says how it is used, and ends in a newline', () => {
-  fc.assert(
+  assertProperty(
     fc.property(MADE, (args) => {
       const cpu = made(args);
       for (const name of dialectNames('write')) {
@@ -171,7 +172,7 @@ test('every language that is written says how it is used, and ends in a newline'
 });
 
 test('a mask of Xen hides all that some host has beyond the line', () => {
-  fc.assert(
+  assertProperty(
     fc.property(MADE, (args) => {
       const cpu = made(args);
       const line = dialectByName('xen')!.write!(cpu, catalog);
