@@ -4,6 +4,7 @@ import {
   closeSync,
   type Dirent,
   promises as fs,
+  fstatSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -31,6 +32,8 @@ export interface Progress {
 
 /** Larger files are read piece by piece where that is possible. */
 const LARGE = 1024 * 1024;
+/** Bytes that are read of a file before anybody asks how many there are. */
+const SMALL = 64 * 1024;
 
 /** A file to read, or why it cannot be. */
 export interface Found {
@@ -129,9 +132,10 @@ export function readSmall(name: string): Uint8Array | null {
   try {
     const fd = openSync(name, 'r');
     try {
-      // Up to its end: to ask for its size first takes longer, and what the system makes up has none.
-      let read = 0;
-      for (let more = 1; more > 0 && read < LARGE; read += more)
+      // Most end at once; to ask for the size first takes longer, and what the system makes up has none.
+      let read = readSync(fd, scratch, 0, SMALL, null);
+      if (read === SMALL && fstatSync(fd).size >= LARGE) return null;
+      for (let more = read; more > 0 && read < LARGE; read += more)
         more = readSync(fd, scratch, read, LARGE - read, null);
       return read === LARGE ? null : scratch.subarray(0, read);
     } finally {
