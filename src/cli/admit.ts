@@ -5,7 +5,7 @@ import { QueryError } from '../cpu/errors.ts';
 import { admit } from '../solve/admit.ts';
 import { type HostOptions, readHosts, stackFrom } from './fleet.ts';
 import { readJson } from './inputs.ts';
-import { type Answer, type Answering, type Call, columnsOf } from './io.ts';
+import type { Answer, Answering, Call } from './io.ts';
 import {
   idsNeeded,
   outputOptions,
@@ -16,7 +16,7 @@ import {
   whatIfOptions,
 } from './options.ts';
 import { deliver, json } from './output.ts';
-import { painter } from './paint.ts';
+import { pageOf } from './render.ts';
 import { renderAdmit } from './render-place.ts';
 import { printableAll } from './text.ts';
 
@@ -55,7 +55,7 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
   const { document, name } = await readJson(options.baseline, call.io);
   const fleet = await readHosts(catalog, call, inputs, options);
   const answer = admit(fleet, document, name, { stack: stackFrom(catalog, options) });
-  const page = { columns: columnsOf(call.io.stdout), paint: await painter(call.io, options) };
+  const page = await pageOf(call.io, options);
   const text = options.json ? json(answer) : renderAdmit(printableAll(answer), page);
   await deliver(call.io, text, options.output);
   return answer.hosts.every((h) => h.admitted) ? 0 : 1;

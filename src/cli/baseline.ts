@@ -11,7 +11,7 @@ import { check } from '../solve/check.ts';
 import type { BaselineOptions } from '../solve/line.ts';
 import { checkModels, readHosts, stackFrom } from './fleet.ts';
 import { readJson } from './inputs.ts';
-import { type Answer, type Answering, type Call, columnsOf } from './io.ts';
+import type { Answer, Answering, Call } from './io.ts';
 import type { LibvirtOptions } from './libvirt-inputs.ts';
 import {
   type OutputOptions,
@@ -25,8 +25,7 @@ import {
   whatIfOptions,
 } from './options.ts';
 import { deliver, json } from './output.ts';
-import { painter } from './paint.ts';
-import type { Page } from './render.ts';
+import { type Page, pageOf } from './render.ts';
 import {
   type BaselinePage,
   isAnswered,
@@ -195,9 +194,7 @@ async function print(
   options: Options,
   report: (page: Page) => string,
 ): Promise<void> {
-  const text = options.json
-    ? json(answer)
-    : report({ columns: columnsOf(io.stdout), paint: await painter(io, options) });
+  const text = options.json ? json(answer) : report(await pageOf(io, options));
   await deliver(io, text, options.output);
 }
 

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { loadCatalog } from '../cpu/catalog.ts';
 import { blame, isBlameAnswered } from '../solve/blame.ts';
 import { type HostOptions, readHosts, stackFrom } from './fleet.ts';
-import { type Answer, type Answering, type Call, columnsOf } from './io.ts';
+import type { Answer, Answering, Call } from './io.ts';
 import {
   commaList,
   outputOptions,
@@ -13,7 +13,7 @@ import {
   whatIfOptions,
 } from './options.ts';
 import { deliver, json } from './output.ts';
-import { painter } from './paint.ts';
+import { pageOf } from './render.ts';
 import { renderBlame } from './render-plan.ts';
 import { printableAll } from './text.ts';
 
@@ -48,7 +48,7 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
   const fleet = await readHosts(catalog, call, inputs, options);
   const { want, nested } = options;
   const answer = blame(fleet, { stack: stackFrom(catalog, options), nested, want });
-  const page = { columns: columnsOf(call.io.stdout), paint: await painter(call.io, options) };
+  const page = await pageOf(call.io, options);
   const text = options.json ? json(answer) : renderBlame(printableAll(answer), page);
   await deliver(call.io, text, options.output);
   return isBlameAnswered(answer) ? 0 : 1;

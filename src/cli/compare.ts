@@ -5,7 +5,7 @@ import { QueryError } from '../cpu/errors.ts';
 import type { Comparison, Verdict } from '../solve/answer.ts';
 import { compare } from '../solve/compare.ts';
 import { type HostOptions, readHosts } from './fleet.ts';
-import { type Answer, type Answering, type Call, columnsOf } from './io.ts';
+import type { Answer, Answering, Call } from './io.ts';
 import type { LibvirtOptions } from './libvirt-inputs.ts';
 import {
   libvirtOptions,
@@ -17,8 +17,7 @@ import {
   stackOption,
 } from './options.ts';
 import { deliver, json } from './output.ts';
-import { painter } from './paint.ts';
-import { findingLines, type Page } from './render.ts';
+import { findingLines, type Page, pageOf } from './render.ts';
 import { clip, count, listed, printableAll, wrapSentence } from './text.ts';
 
 type Options = HostOptions & LibvirtOptions & RulesChoice;
@@ -58,7 +57,7 @@ async function run(
     options.rules === 'libvirt'
       ? await (await import('./libvirt-compare.ts')).libvirtComparison(call, host, cpus, options)
       : await comparison(call, host, cpus, options);
-  const page = { columns: columnsOf(call.io.stdout), paint: await painter(call.io, options) };
+  const page = await pageOf(call.io, options);
   await deliver(
     call.io,
     options.json ? json(answer) : render(printableAll(answer), page),

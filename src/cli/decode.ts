@@ -9,7 +9,7 @@ import { baseline } from '../solve/baseline.ts';
 import { type DecodedOne, decodeEach } from '../solve/decode.ts';
 import { guestCpu } from '../solve/guest-cpu.ts';
 import { type HostOptions, openInputs, readOptions, stackFrom, writerOf } from './fleet.ts';
-import { type Answer, type Answering, type Call, columnsOf } from './io.ts';
+import type { Answer, Answering, Call } from './io.ts';
 import type { LibvirtOptions } from './libvirt-inputs.ts';
 import {
   commaList,
@@ -20,8 +20,14 @@ import {
   stackOption,
 } from './options.ts';
 import { blocksOf, deliver, jsonOf, warnSkipped } from './output.ts';
-import { painter } from './paint.ts';
-import { definitionLines, type Fact, factLines, findingLines, type Page } from './render.ts';
+import {
+  definitionLines,
+  type Fact,
+  factLines,
+  findingLines,
+  type Page,
+  pageOf,
+} from './render.ts';
 import { count, printable, printableAll, wrapSentence } from './text.ts';
 
 type Options = HostOptions &
@@ -78,7 +84,7 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
   if (!writer) {
     const decoded = decodeEach(catalog, read, { stack });
     const { io } = call;
-    const page = { columns: columnsOf(io.stdout), paint: await painter(io, options) };
+    const page = await pageOf(io, options);
     await deliver(
       io,
       options.json ? jsonPieces(decoded, skipped) : blocksOf(render(decoded, skipped, page)),

@@ -11,7 +11,7 @@ import { type Drift, drift, type Move, strands } from '../solve/drift.ts';
 import { type Matrix, matrix } from '../solve/matrix.ts';
 import { type HostOptions, readHosts } from './fleet.ts';
 import { readInputs } from './inputs.ts';
-import { type Answer, type Answering, type Call, columnsOf } from './io.ts';
+import type { Answer, Answering, Call } from './io.ts';
 import {
   outputOptions,
   readingOptions,
@@ -20,9 +20,9 @@ import {
   whatIfOptions,
 } from './options.ts';
 import { deliver, json } from './output.ts';
-import { painter } from './paint.ts';
 import { progressOn } from './progress.ts';
 import { catalogOf, type QemuOptions, qemuOptions, qemuVersion, required } from './qemu-options.ts';
+import { pageOf } from './render.ts';
 import { renderDrift, renderMatrix } from './render-drift.ts';
 import { printableAll } from './text.ts';
 
@@ -125,7 +125,7 @@ async function answerDrift(
   const found = drift(catalog, moves, fleet, options.skipUnreadable ?? false);
   const all = [...skipped, ...(fleet?.skipped ?? []), ...(found.skipped ?? [])];
   const answer: Drift = { ...found, ...(all.length > 0 ? { skipped: all } : {}) };
-  const page = { columns: columnsOf(call.io.stdout), paint: await painter(call.io, options) };
+  const page = await pageOf(call.io, options);
   const text = options.json ? json(withOptions(answer)) : renderDrift(printableAll(answer), page);
   await deliver(call.io, text, options.output);
   return strands(answer) ? 1 : 0;
@@ -165,7 +165,7 @@ async function answerMatrix(
     })),
     ...(skipped.length > 0 ? { skipped } : {}),
   };
-  const page = { columns: columnsOf(io.stdout), paint: await painter(io, options) };
+  const page = await pageOf(io, options);
   const text = options.json ? json(answer) : renderMatrix(printableAll(answer), page);
   await deliver(io, text, options.output);
   return 0;

@@ -5,7 +5,7 @@ import { QueryError } from '../cpu/errors.ts';
 import { type Concerned, type Explanation, explain } from '../solve/explain.ts';
 import { readHosts } from './fleet.ts';
 import { readOne } from './inputs.ts';
-import { type Answer, type Answering, type Call, columnsOf } from './io.ts';
+import type { Answer, Answering, Call } from './io.ts';
 import {
   type OutputOptions,
   outputOptions,
@@ -13,8 +13,7 @@ import {
   readingOptions,
 } from './options.ts';
 import { deliver, json } from './output.ts';
-import { painter } from './paint.ts';
-import type { Page } from './render.ts';
+import { type Page, pageOf } from './render.ts';
 import { hostsText, printableAll, wrapSentence } from './text.ts';
 
 const HELP = `
@@ -47,7 +46,7 @@ async function run(
   const catalog = await loadCatalog();
   const fleet = inputs.length > 0 ? await readHosts(catalog, call, inputs, options) : undefined;
   const answer = explain(catalog, text, fleet);
-  const page = { columns: columnsOf(call.io.stdout), paint: await painter(call.io, options) };
+  const page = await pageOf(call.io, options);
   await deliver(
     call.io,
     options.json ? json(answer) : render(printableAll(answer).explanations, page),

@@ -4,7 +4,7 @@ import { loadCatalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { groups, isGroupsAnswered } from '../solve/groups.ts';
 import { type HostOptions, readHosts, stackFrom } from './fleet.ts';
-import { type Answer, type Answering, type Call, columnsOf } from './io.ts';
+import type { Answer, Answering, Call } from './io.ts';
 import {
   commaList,
   idsNeeded,
@@ -17,7 +17,7 @@ import {
   wholeNumber,
 } from './options.ts';
 import { deliver, json } from './output.ts';
-import { painter } from './paint.ts';
+import { pageOf } from './render.ts';
 import { renderGroups } from './render-plan.ts';
 import { printableAll } from './text.ts';
 
@@ -87,7 +87,7 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
     weigh: weights(options.weigh ?? []),
     together: keepTogether,
   });
-  const page = { columns: columnsOf(call.io.stdout), paint: await painter(call.io, options) };
+  const page = await pageOf(call.io, options);
   const text = options.json ? json(answer) : renderGroups(printableAll(answer), page);
   await deliver(call.io, text, options.output);
   return isGroupsAnswered(answer) ? 0 : 1;

@@ -8,7 +8,7 @@ import { droppedByDriver, type LibvirtBaseline, libvirtAnswer } from '../solve/l
 import { libvirtBaseline } from '../solve/libvirt/baseline.ts';
 import { expandFeatures } from '../solve/libvirt/data.ts';
 import type { HostOptions } from './fleet.ts';
-import { type Answer, type Call, columnsOf } from './io.ts';
+import type { Answer, Call } from './io.ts';
 import {
   type LibvirtOptions,
   type LibvirtRules,
@@ -17,8 +17,7 @@ import {
   readRuleCpus,
 } from './libvirt-inputs.ts';
 import { deliver, json, warnSkipped } from './output.ts';
-import { painter } from './paint.ts';
-import { definitionLines, findingLines, type Page } from './render.ts';
+import { definitionLines, findingLines, type Page, pageOf } from './render.ts';
 import { count, listed, printableAll } from './text.ts';
 
 export interface LibvirtBaselineOptions extends HostOptions, LibvirtOptions {
@@ -45,7 +44,7 @@ export async function runLibvirtBaseline(
     return 0;
   }
   const answer = answerOf(rules, cpu, cpus.length, skipped);
-  const page = { columns: columnsOf(call.io.stdout), paint: await painter(call.io, options) };
+  const page = await pageOf(call.io, options);
   await deliver(
     call.io,
     options.json ? json(answer) : render(printableAll(answer), page),

@@ -10,7 +10,7 @@ import { guestStub, hostStub, type ModelList } from '../solve/libvirt/data.ts';
 import { candidates, decode } from '../solve/libvirt/decode.ts';
 import { ppcGuest } from '../solve/libvirt/ppc64.ts';
 import type { HostOptions } from './fleet.ts';
-import { type Answer, type Call, columnsOf } from './io.ts';
+import type { Answer, Call } from './io.ts';
 import {
   type LibvirtOptions,
   type LibvirtRules,
@@ -19,8 +19,7 @@ import {
   readRuleCpus,
 } from './libvirt-inputs.ts';
 import { blocksOf, deliver, jsonOf, warnSkipped } from './output.ts';
-import { painter } from './paint.ts';
-import { definitionLines, factLines, findingLines, type Page } from './render.ts';
+import { definitionLines, factLines, findingLines, type Page, pageOf } from './render.ts';
 import { printable, printableAll, wrapSentence } from './text.ts';
 
 export interface LibvirtDecodeOptions extends HostOptions, LibvirtOptions {
@@ -59,7 +58,7 @@ export async function runLibvirtDecode(
   }
   const hosts = describeAll(rules, options.as, decoded);
   const { stack } = rules.map;
-  const page = { columns: columnsOf(call.io.stdout), paint: await painter(call.io, options) };
+  const page = await pageOf(call.io, options);
   await deliver(
     call.io,
     options.json

@@ -18,12 +18,11 @@ import {
 } from '../solve/libvirt/explain.ts';
 import type { BaselineOptions } from '../solve/line.ts';
 import { hostsOf, openAsked } from './fleet.ts';
-import { type Answer, type Call, columnsOf } from './io.ts';
+import type { Answer, Call } from './io.ts';
 import { type LibvirtBaselineOptions, solveLibvirt } from './libvirt-baseline.ts';
 import { type LibvirtRules, libvirtRules, type RuleCpu, ruleCpusOf } from './libvirt-inputs.ts';
 import { deliver, json } from './output.ts';
-import { painter } from './paint.ts';
-import { definitionLines, findingLines, type Page } from './render.ts';
+import { definitionLines, findingLines, type Page, pageOf } from './render.ts';
 import { count, printableAll, wrap, wrapSentence } from './text.ts';
 
 export async function runExplainRules(
@@ -46,7 +45,7 @@ export async function runExplainRules(
     ...explainRules(catalog, baseline(fleet, how), outcome(rules, left, options)),
     ...(skipped.length > 0 ? { skipped } : {}),
   };
-  const page = { columns: columnsOf(call.io.stdout), paint: await painter(call.io, options) };
+  const page = await pageOf(call.io, options);
   await deliver(
     call.io,
     options.json ? json(answer) : render(printableAll(answer), page),

@@ -2,11 +2,10 @@
 import type { Command } from 'commander';
 import { loadCatalog } from '../cpu/catalog.ts';
 import { type FeatureNames, type ModelNames, type Named, names } from '../solve/names.ts';
-import { type Answer, type Answering, type Call, columnsOf } from './io.ts';
+import type { Answer, Answering, Call } from './io.ts';
 import { type OutputOptions, outputOptions } from './options.ts';
 import { deliver, json } from './output.ts';
-import { painter } from './paint.ts';
-import { type Fact, factLines, type Page } from './render.ts';
+import { type Fact, factLines, type Page, pageOf } from './render.ts';
 import { listed, printableAll, wrapSentence } from './text.ts';
 
 const HELP = `
@@ -26,7 +25,7 @@ export function define(command: Command, answering: Answering): void {
 
 async function run(call: Call, terms: readonly string[], options: OutputOptions): Promise<Answer> {
   const answer = names(await loadCatalog(), terms);
-  const page = { columns: columnsOf(call.io.stdout), paint: await painter(call.io, options) };
+  const page = await pageOf(call.io, options);
   await deliver(
     call.io,
     options.json

@@ -11,12 +11,11 @@ import {
 } from '../dialects/pinned.ts';
 import { type Pin, type PinNote, pin, pinForLibvirt } from '../solve/pin.ts';
 import { stackFrom } from './fleet.ts';
-import { type Answer, type Answering, type Call, columnsOf, type Io, write } from './io.ts';
+import { type Answer, type Answering, type Call, type Io, write } from './io.ts';
 import { type OutputOptions, outputOptions, type StackOptions, stackOption } from './options.ts';
 import { deliver, json } from './output.ts';
-import { painter } from './paint.ts';
 import { catalogOf, type QemuOptions, qemuOptions, qemuVersion, required } from './qemu-options.ts';
-import { heading, type Page } from './render.ts';
+import { heading, type Page, pageOf } from './render.ts';
 import { count, printable, wrapSentence } from './text.ts';
 
 const HELP = `
@@ -65,12 +64,7 @@ async function run({ io }: Call, options: PinOptions): Promise<Answer> {
   if (options.json) await deliver(io, json(document(pinned)), options.output);
   else if (options.to)
     await deliver(io, await written(catalog, pinned, options, io), options.output);
-  else
-    await deliver(
-      io,
-      render(pinned, { columns: columnsOf(io.stdout), paint: await painter(io, options) }),
-      options.output,
-    );
+  else await deliver(io, render(pinned, await pageOf(io, options)), options.output);
   return 0;
 }
 

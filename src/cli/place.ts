@@ -8,7 +8,7 @@ import type { Need } from '../fleet/need.ts';
 import { isPlaced, place } from '../solve/place.ts';
 import { type HostOptions, readHosts } from './fleet.ts';
 import { readInputs, readJson } from './inputs.ts';
-import { type Answer, type Answering, type Call, columnsOf } from './io.ts';
+import type { Answer, Answering, Call } from './io.ts';
 import {
   idsNeeded,
   outputOptions,
@@ -19,9 +19,9 @@ import {
   wholeNumber,
 } from './options.ts';
 import { deliver, json } from './output.ts';
-import { painter } from './paint.ts';
 import { progressOn } from './progress.ts';
 import { qemuVersion } from './qemu-options.ts';
+import { pageOf } from './render.ts';
 import { renderPlace } from './render-place.ts';
 import { printableAll } from './text.ts';
 
@@ -78,7 +78,7 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
   const { drain, lose, baseline } = options;
   const saved = baseline === undefined ? undefined : await readJson(baseline, call.io);
   const answer = place(fleet, needs, { drain, lose, baseline: saved, skipped });
-  const page = { columns: columnsOf(call.io.stdout), paint: await painter(call.io, options) };
+  const page = await pageOf(call.io, options);
   const text = options.json ? json(answer) : renderPlace(printableAll(answer), page);
   await deliver(call.io, text, options.output);
   return isPlaced(answer) ? 0 : 1;

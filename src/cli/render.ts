@@ -2,7 +2,8 @@
 import type { Definition, Definitions } from '../cpu/definition.ts';
 import type { Skipped } from '../fleet/fleet.ts';
 import type { Finding } from '../solve/answer.ts';
-import type { Paint } from './paint.ts';
+import { columnsOf, type Io } from './io.ts';
+import { type Paint, painter } from './paint.ts';
 import { clip, count, listed, pad, width, wrap, wrapSentence } from './text.ts';
 
 /** What a report is laid out for. */
@@ -10,6 +11,12 @@ export interface Page {
   readonly columns: number;
   readonly paint: Paint;
 }
+
+/** The page of an answer, in colours where they are wanted. */
+export const pageOf = async (io: Io, options: Parameters<typeof painter>[1]): Promise<Page> => ({
+  columns: columnsOf(io.stdout),
+  paint: await painter(io, options),
+});
 
 const PRODUCTS = { libvirt: 'libvirt', qemu: 'QEMU' } as const;
 

@@ -3,11 +3,10 @@ import type { Command } from 'commander';
 import { type Catalog, loadCatalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { didYouMean } from '../cpu/suggest.ts';
-import { type Answer, type Answering, type Call, columnsOf } from './io.ts';
+import type { Answer, Answering, Call } from './io.ts';
 import { type OutputOptions, outputOptions } from './options.ts';
 import { deliver, json } from './output.ts';
-import { painter } from './paint.ts';
-import { type Fact, factLines, type Page } from './render.ts';
+import { type Fact, factLines, type Page, pageOf } from './render.ts';
 import { table } from './text.ts';
 
 /** One kind of entry of the catalog: how it is listed, found and described. */
@@ -67,7 +66,7 @@ async function show<Item>(
     await deliver(io, json(document), options.output);
     return 0;
   }
-  const page = { columns: columnsOf(io.stdout), paint: await painter(io, options) };
+  const page = await pageOf(io, options);
   const lines = found
     ? [page.paint.bold(shelf.title(found)), ...factLines(shelf.facts(catalog, found), page)]
     : listLines(shelf, catalog, page);

@@ -1,5 +1,5 @@
 // What an accelerator has for guests whatever the host: all that tcg emulates, and the words that KVM makes up.
-import { type Row, rowOf } from '../core/rows.ts';
+import type { Row } from '../core/rows.ts';
 import type { Catalog } from './catalog.ts';
 import { tcgFeatures } from './properties.ts';
 
@@ -20,11 +20,8 @@ const kvmWords = new WeakMap<Catalog, Row>();
 export function kvmWord(catalog: Catalog): Row {
   const word =
     kvmWords.get(catalog) ??
-    rowOf(
-      catalog.bits,
-      catalog.kvmFeatures
-        .filter((f) => f.places.some((p) => p.kind === 'cpuid' && p.register === 'eax'))
-        .map((f) => f.id),
+    catalog.rowWhere(
+      (f) => f.isKvm && f.places.some((p) => p.kind === 'cpuid' && p.register === 'eax'),
     );
   kvmWords.set(catalog, word);
   return word;

@@ -215,9 +215,7 @@ export class Catalog {
 
   /** The features whose absence from the flags of /proc/cpuinfo on this vendor's processors means that they are absent. */
   toldByLinux(vendor: Vendor | null): Row {
-    const row = emptyRow(this.bits);
-    for (const f of this.features)
-      if (f.linux.some((flag) => !this.#linuxVendor[flag])) setBit(row, f.id);
+    const row = this.rowWhere((f) => f.linux.some((flag) => !this.#linuxVendor[flag]));
     for (const flag of Object.keys(this.#linuxVendor)) {
       const found = this.findLinux(flag, vendor);
       if (found && found !== 'linux-only') setBit(row, found.id);

@@ -6,6 +6,7 @@ import {
   clearBits,
   distinct,
   emptyRow,
+  hasAll,
   hasAny,
   hasBit,
   intersects,
@@ -169,8 +170,8 @@ function withDefaults(
 function withoutDerived(catalog: Catalog, off: Row): Row {
   if (isEmpty(off)) return off;
   const own = off.slice();
-  for (const { any, clearsMask } of catalog.dependencies)
-    if (any.every((id) => hasBit(off, id))) clearBits(own, clearsMask);
+  for (const { anyMask, clearsMask } of catalog.dependencies)
+    if (hasAll(off, anyMask)) clearBits(own, clearsMask);
   return own;
 }
 

@@ -151,15 +151,16 @@ export async function readDescriptions(
   const placed: { input: string; host: string | null; description: Description }[] = [];
   const problems = new Problems(options);
   const alike = new Alike(alikeDescriptions(catalog));
-  for await (const input of inputs)
-    await problems.attempt(input, async () => {
+  await takeEach(inputs, (input) =>
+    problems.attempt(input, async () => {
       const whole = await wholeOf(input as Input | Stream);
       const descriptions =
         (await readAlike(alike, whole, dialect)) ??
         (await readInput(catalog, whole, dialect, problems.skip(input.name)));
       for (const description of descriptions)
         placed.push({ input: input.name, host: description.host, description });
-    });
+    }),
+  );
   alike.free();
   const skipped = problems.settle(placed.length > 0);
   const ids = hostIds(placed);

@@ -3,8 +3,13 @@ import { distinct, emptyRow, join, meet, minus, type Row, sizeWithout } from '..
 import type { Catalog, Product, QemuModel, Vendor } from '../cpu/catalog.ts';
 import { closeDependencies } from '../cpu/qemu.ts';
 
-/** A model name of a product, with all that it can mean there. */
-export interface Name {
+type Rows = Readonly<Record<'tables' | 'plain' | 'meanings' | 'held', () => readonly Row[]>>;
+
+/**
+ * A model name of a product, with all that it can mean there. Its rows are made when somebody asks for them: most names are
+ * told from their price alone.
+ */
+export class ModelName {
   readonly name: string;
   readonly product: Product;
   readonly vendor: Vendor | null;
@@ -12,28 +17,6 @@ export interface Name {
   readonly base: string;
   readonly version: number;
   /** Rank by age, newest last. */
-  readonly release: number;
-  /** Every CPU that the name can stand for, before the definition's words. */
-  readonly meanings: readonly Row[];
-  /** What the product's own table says of it, one a version. */
-  readonly tables: readonly Row[];
-  /** What it says where nothing else is said: the newest machine type's, or libvirt's own map; one a version. */
-  readonly plain: readonly Row[];
-  /** In all meanings, in any meaning, and in any meaning that libvirt itself holds against the host. */
-  readonly always: Row;
-  readonly ever: Row;
-  readonly held: Row;
-}
-
-type Rows = Readonly<Record<'tables' | 'plain' | 'meanings' | 'held', () => readonly Row[]>>;
-
-/** A name whose rows are made when somebody asks for them: most are told from their price alone. */
-export class ModelName implements Name {
-  readonly name: string;
-  readonly product: Product;
-  readonly vendor: Vendor | null;
-  readonly base: string;
-  readonly version: number;
   readonly release: number;
   readonly #catalog: Catalog;
   readonly #ignored: Row;
@@ -63,11 +46,13 @@ export class ModelName implements Name {
     this.#rows = rows;
   }
 
+  /** What the product's own table says of it, one a version. */
   get tables(): readonly Row[] {
     this.#tables ??= this.#rows.tables();
     return this.#tables;
   }
 
+  /** What it says where nothing else is said: the newest machine type's, or libvirt's own map; one a version. */
   get plain(): readonly Row[] {
     this.#plain ??= this.#rows
       .plain()
@@ -75,21 +60,25 @@ export class ModelName implements Name {
     return this.#plain;
   }
 
+  /** Every CPU that the name can stand for, before the definition's words. */
   get meanings(): readonly Row[] {
     this.#meanings ??= distinct(this.#rows.meanings());
     return this.#meanings;
   }
 
+  /** In all meanings. */
   get always(): Row {
     this.#always ??= minus(this.meanings.reduce(meet), this.#ignored);
     return this.#always;
   }
 
+  /** In any meaning. */
   get ever(): Row {
     this.#ever ??= minus(this.meanings.reduce(join), this.#ignored);
     return this.#ever;
   }
 
+  /** In any meaning that libvirt itself holds against the host. */
   get held(): Row {
     this.#held ??= minus(
       this.#rows.held().reduce(join, emptyRow(this.#catalog.bits)),
@@ -100,5 +89,5 @@ export class ModelName implements Name {
 }
 
 /** What a name costs for features: a name is judged by what it says of itself; the words that tell its meanings apart come on top. */
-export const cost = (name: Name, target: Row): number =>
+export const cost = (name: ModelName, target: Row): number =>
   Math.max(...name.plain.map((row) => sizeWithout(target, row) + 2 * sizeWithout(row, target)));

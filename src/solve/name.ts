@@ -8,7 +8,6 @@ import {
   meet,
   minus,
   type Row,
-  setBits,
   size,
   sizeWithout,
 } from '../core/rows.ts';
@@ -24,7 +23,7 @@ import {
 } from '../cpu/qemu.ts';
 import { type Stack, stackNames } from '../cpu/stack.ts';
 import type { ModelList } from '../fleet/fleet.ts';
-import { cost, ModelName, type Name } from './model-name.ts';
+import { cost, ModelName } from './model-name.ts';
 
 const MAX_DEFINED = 4096;
 
@@ -40,16 +39,19 @@ export interface Naming {
 export class Namer {
   readonly #catalog: Catalog;
   readonly #stack: Stack;
-  readonly #names = new Map<string, Name | null>();
+  readonly #names = new Map<string, ModelName | null>();
   readonly #ignored: Row;
+  /** All that QEMU clears when something else is off. */
+  readonly #clearable: Row;
   readonly #expressible = new Map<Product, Row>();
   readonly #defined = new Map<string, Definition | null>();
-  readonly #candidatesOf = new Map<string, readonly Name[]>();
+  readonly #candidatesOf = new Map<string, readonly ModelName[]>();
 
   constructor(catalog: Catalog, stack: Stack) {
     this.#catalog = catalog;
     this.#stack = stack;
     this.#ignored = catalog.rowWhere((f) => f.merge === 'never' || f.merge === 'equal');
+    this.#clearable = clearedBeside(catalog, emptyRow(catalog.bits));
   }
 
   get products(): readonly Product[] {
@@ -130,7 +132,7 @@ export class Namer {
   }
 
   /** The names that every version of the product in the stack can be given. */
-  names(product: Product): readonly Name[] {
+  names(product: Product): readonly ModelName[] {
     return this.#known(product).flatMap(({ name }) => this.#nameOf(product, name) ?? []);
   }
 
@@ -140,7 +142,7 @@ export class Namer {
     return given.length > 0 ? given : [...this.#catalog.versions[product]];
   }
 
-  #candidates(product: Product, { vendor, models }: Naming): readonly Name[] {
+  #candidates(product: Product, { vendor, models }: Naming): readonly ModelName[] {
     const key = JSON.stringify([product, vendor, models]);
     const candidates = this.#candidatesOf.get(key) ?? this.#findCandidates(product, vendor, models);
     this.#candidatesOf.set(key, candidates);
@@ -151,7 +153,7 @@ export class Namer {
     product: Product,
     vendor: Vendor | null,
     models: readonly string[] | undefined,
-  ): readonly Name[] {
+  ): readonly ModelName[] {
     const known = this.#known(product).filter(
       ({ name, base }) =>
         models === undefined ||
@@ -174,7 +176,7 @@ export class Namer {
   }
 
   /** One name with its meanings, made when it is first asked for; null where a version lacks it. */
-  #nameOf(product: Product, name: string): Name | null {
+  #nameOf(product: Product, name: string): ModelName | null {
     const key = `${product} ${name}`;
     let made = this.#names.get(key);
     if (made === undefined) {
@@ -189,12 +191,12 @@ export class Namer {
    * Names that cost the same, from the cheapest on. What a name costs at least is told from its table alone; what it
    * costs, and all that it can mean, is worked out of those that may come next.
    */
-  *#byCost(names: readonly Name[], target: Row): Generator<Priced[]> {
+  *#byCost(names: readonly ModelName[], target: Row): Generator<Priced[]> {
     const { on, off } = this.#catalog.accelerators.kvm;
     const hypervisor = this.#catalog.row(['hypervisor']);
     const needed = minus(target, join(on, hypervisor));
-    const allowed = [target, off, this.#ignored, this.#clearable()].reduce(join);
-    const least = ({ tables }: Name) =>
+    const allowed = [target, off, this.#ignored, this.#clearable].reduce(join);
+    const least = ({ tables }: ModelName) =>
       Math.max(...tables.map((row) => sizeWithout(needed, row) + 2 * sizeWithout(row, allowed)));
     let left = names.map((name) => ({ name, cost: least(name), isExact: false }));
     while (left.length > 0) {
@@ -208,15 +210,12 @@ export class Namer {
     }
   }
 
-  /** All that QEMU clears when something else is off. */
-  #clearable(): Row {
-    const row = emptyRow(this.#catalog.bits);
-    for (const { clearsMask } of this.#catalog.dependencies) setBits(row, clearsMask);
-    return row;
-  }
-
   /** The words that make every meaning of the name equal to the target; `cleared`: what QEMU clears beside it. */
-  #words(name: Name, target: Row, cleared: Row): { require: Row; disable: Row; possible: boolean } {
+  #words(
+    name: ModelName,
+    target: Row,
+    cleared: Row,
+  ): { require: Row; disable: Row; possible: boolean } {
     const require = minus(target, name.always);
     // What goes off by itself needs no word of its own, unless libvirt checks it itself.
     const disable = join(
@@ -230,7 +229,7 @@ export class Namer {
     };
   }
 
-  #isUsable(name: Name, disable: Row, list: ModelList): boolean {
+  #isUsable(name: ModelName, disable: Row, list: ModelList): boolean {
     const blockers = this.#listed(name, list);
     if (!blockers) return false;
     return blockers.every((blocker) => {
@@ -242,7 +241,7 @@ export class Namer {
   }
 
   /** The blockers that a list gives the name, under one of its fixed other names where it lacks this one. */
-  #listed(name: Name, list: ModelList): readonly string[] | null | undefined {
+  #listed(name: ModelName, list: ModelList): readonly string[] | null | undefined {
     const own = list.get(name.name);
     if (own !== undefined || name.product === 'libvirt') return own;
     for (const model of this.#catalog.qemuModels.values())
@@ -254,7 +253,7 @@ export class Namer {
     return minus(row, this.#ignored);
   }
 
-  #qemuName(model: QemuModel): Name | null {
+  #qemuName(model: QemuModel): ModelName | null {
     const versions = this.#versions('qemu');
     if (!versions.every((v) => this.#catalog.hasQemuModel(model.name, v))) return null;
     return new ModelName(this.#catalog, this.#ignored, 'qemu', model, {
@@ -265,7 +264,7 @@ export class Namer {
     });
   }
 
-  #libvirtName(model: QemuModel): Name | null {
+  #libvirtName(model: QemuModel): ModelName | null {
     const versions = this.#versions('libvirt');
     const qemu = this.#versions('qemu');
     const own = versions.flatMap((v) => this.#catalog.libvirtModel(model.name, v) ?? []);
@@ -310,12 +309,12 @@ export function namerOf(catalog: Catalog, stack: Stack): Namer {
 }
 
 interface Priced {
-  readonly name: Name;
+  readonly name: ModelName;
   readonly cost: number;
 }
 
 interface Ranked {
-  readonly name: Name;
+  readonly name: ModelName;
   readonly disable: Row;
   readonly cost: number;
 }

@@ -8,7 +8,6 @@ import {
   meet,
   minus,
   type Row,
-  rowOf,
   size,
 } from '../core/rows.ts';
 import type { Catalog, Feature } from '../cpu/catalog.ts';
@@ -229,10 +228,7 @@ function alone(catalog: Catalog, expansion: Expansion, properties: Properties): 
         qemuMeanings(catalog, resolved, qemu, accelerator).reduce(join),
         join(catalog.accelerators.kvm.on, catalog.accelerators.kvm.off),
       )
-    : rowOf(
-        catalog.bits,
-        known.map((f) => f.id),
-      );
+    : catalog.rowWhere((f) => catalog.hasQemuFeature(f, qemu));
   const table = isTable ? catalog.qemuModels.get(resolved)!.values : {};
   const moved = new Set([
     ...LEVELS,
@@ -262,11 +258,10 @@ export function pinForLibvirt(catalog: Catalog, pinned: Pin, stack: Stack): Libv
   const qemu = catalog.versions.qemu.find((v) => catalog.patches[`qemu@${v}`] === pinned.qemu)!;
   const name = libvirtName(catalog, pinned.resolved, libvirts);
   const oldest = libvirts.reduce((a, b) => (catalog.isSince('libvirt', a, b) ? b : a));
-  const sayable = catalog.rowWhere(
-    (f) =>
-      f.libvirt !== null &&
-      catalog.isSince('libvirt', oldest, f.libvirt.since) &&
-      catalog.hasQemuFeature(f, qemu),
+  const nameable = catalog.nameable('libvirt', oldest);
+  const sayable = meet(
+    nameable,
+    catalog.rowWhere((f) => catalog.hasQemuFeature(f, qemu)),
   );
   const on = catalog.row(pinned.features);
   const given = catalog.accelerators[pinned.accel].on;
