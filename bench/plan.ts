@@ -5,11 +5,12 @@ import { parseArgs } from 'node:util';
 import { bitsOf, rowOf } from '../src/core/rows.ts';
 import { type Catalog, loadCatalog } from '../src/cpu/catalog.ts';
 import type { Description } from '../src/cpu/host.ts';
+import { needing } from '../src/cpu/need.ts';
 import { parseStack } from '../src/cpu/stack.ts';
 import { candidate, Fleet } from '../src/fleet/fleet.ts';
-import type { Need } from '../src/fleet/need.ts';
 import { blame } from '../src/solve/blame.ts';
 import { Board, sidesOf } from '../src/solve/board.ts';
+import { asking } from '../src/solve/fit.ts';
 import { groups } from '../src/solve/groups.ts';
 import { place } from '../src/solve/place.ts';
 import {
@@ -230,19 +231,14 @@ function placements(catalog: Catalog, seed: number, definitions: number): void {
     const bits = bitsOf(rows[pick()]!).filter(() => random() > 0.01);
     return rowOf(catalog.bits, bits);
   });
-  const needs = Array.from(
-    { length: 10_000 },
-    (_, i): Need => ({
-      id: `guest-${i}`,
-      features: defined[i % definitions]!,
-      unnamed: [],
-      arch: 'x86_64',
-      vendor: null,
-      physBits: null,
-      refused: null,
-    }),
+  const asks = defined.map((features) =>
+    asking(needing(rowOf(catalog.bits, []), { arch: 'x86_64', features })),
   );
-  const distinct = new Set(needs.map((n) => n.features.join())).size;
+  const needs = Array.from({ length: 10_000 }, (_, i) => ({
+    id: `guest-${i}`,
+    asks: asks[i % definitions]!,
+  }));
+  const distinct = new Set(defined.map((row) => row.join())).size;
   const [, took] = timed(() => place(fleet, needs, { lose: 2, drain: ['host-0'] }));
   console.log(
     `\nPlace: 10,000 guests (${distinct} different) on 100,000 hosts (${fleet.classes.length} classes): ${seconds(took)}`,

@@ -29,7 +29,7 @@ test('a host is admitted just when the line with it is the line without it', () 
         const line = baseline(fleetOf(catalog, made), { stack });
         fc.pre(line.features.length > 0);
         const joining: Made = made[twin] ? { ...made[twin]!, id: 'new' } : other;
-        const [found] = admit(fleetOf(catalog, [joining]), line, 'line.json', { stack }).hosts;
+        const [found] = admit(fleetOf(catalog, [joining]), line, 'line.json').hosts;
         const lowered = baseline(fleetOf(catalog, [...made, joining]), { stack });
         const lost = line.features.filter((f) => !joining.features.includes(f));
         assert.is(found!.admitted, lost.length === 0);
@@ -57,7 +57,7 @@ const host = (id: string, features: readonly string[], facts: Made['facts'] = {}
   facts,
 });
 const line = baseline(fleetOf(catalog, [host('a', names('Skylake-Server-v4'))]), { stack });
-const ask = (made: Made) => admit(fleetOf(catalog, [made]), line, 'line.json', { stack }).hosts[0]!;
+const ask = (made: Made) => admit(fleetOf(catalog, [made]), line, 'line.json').hosts[0]!;
 
 test('what a host lacks and what its description leaves open are told apart', () => {
   const answer = ask({

@@ -376,7 +376,7 @@ const outcome = (text: string) =>
   told(async () => {
     const { members, classes, weights } = await readFleet(catalog, [input(text)]);
     return {
-      members: members.map(({ element, notes, ...m }) => ({ ...m, notes: notes.length })),
+      members: members.map(({ asked, notes, ...m }) => ({ ...m, notes: notes.length })),
       classes,
       weights: [...weights],
     };

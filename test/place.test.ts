@@ -3,9 +3,11 @@ import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadCatalog } from '../src/cpu/catalog.ts';
-import { readNeeds } from '../src/dialects/needs.ts';
-import type { Need } from '../src/fleet/need.ts';
-import { isPlaced, place } from '../src/solve/place.ts';
+import { type Need, needing } from '../src/cpu/need.ts';
+import { readDescriptions } from '../src/dialects/read.ts';
+import type { Fleet } from '../src/fleet/fleet.ts';
+import { asking } from '../src/solve/fit.ts';
+import { guestsOf, isPlaced, type PlaceOptions, place as placeGuests } from '../src/solve/place.ts';
 import { fleetOf, type Made } from './support/hosts.ts';
 import { madeFleet } from './support/made.ts';
 
@@ -16,23 +18,24 @@ console.log(`place: seed ${seed}, ${runs} fleets`);
 const catalog = await loadCatalog();
 const test = suite('place');
 
-const need = (id: string, features: readonly string[], rest: Partial<Need> = {}): Need => ({
+type Named = Need & { readonly id: string };
+
+const need = (id: string, features: readonly string[], rest: Partial<Need> = {}): Named => ({
+  ...needing(catalog.row([]), { arch: 'x86_64', features: catalog.row(features), ...rest }),
   id,
-  features: catalog.row(features),
-  unnamed: [],
-  arch: 'x86_64',
-  vendor: null,
-  physBits: null,
-  refused: null,
-  ...rest,
 });
 
-const uncounted = new Set(
-  catalog.features.filter((f) => f.merge === 'never' || f.merge === 'equal').map((f) => f.name),
-);
+const place = (fleet: Fleet, needs: readonly Named[], options: PlaceOptions = {}) =>
+  placeGuests(
+    fleet,
+    needs.map((n) => ({ id: n.id, asks: asking(n) })),
+    options,
+  );
+
+const uncounted = new Set(catalog.features.filter((f) => f.merge === 'never').map((f) => f.name));
 
 /** What a host lacks of a guest, in the slowest words; null where something else stands in the way. */
-function lacks(guest: Need, host: Made): string[] | null {
+function lacks(guest: Named, host: Made): string[] | null {
   const { vendor = 'Intel', limits = { physBits: 46 } } = host.facts!;
   if (guest.refused !== null) return null;
   if (guest.vendor !== null && guest.vendor !== vendor) return null;
@@ -84,7 +87,10 @@ test('every guest is on the hosts that have all it asks for, and on no other', (
       const needs = guests.map((g, i) =>
         need(
           `g${i}`,
-          [...made[g.of]!.features.filter((f) => made[g.and]!.features.includes(f)), ...g.plus],
+          [
+            ...made[g.of]!.features.filter((f) => made[g.and]!.features.includes(f)),
+            ...g.plus,
+          ].filter((f) => !uncounted.has(f)),
           {
             unnamed: g.unnamed,
             vendor: g.vendor,
@@ -207,9 +213,18 @@ test('a host that leaves open what is asked for does not count, and is named', (
   );
 });
 
-const options = { qemu: '10.0', libvirt: '12.8', machine: 'q35' };
-const read = async (name: string, text: string) =>
-  (await readNeeds(catalog, [{ name, bytes: new TextEncoder().encode(text) }], options)).needs;
+const software = { qemu: '10.0', libvirt: '12.8', machine: 'q35' };
+const readAll = async (name: string, text: string) =>
+  (
+    await readDescriptions(catalog, [{ name, bytes: new TextEncoder().encode(text) }], {
+      takes: 'guests',
+    })
+  ).read;
+const read = async (name: string, text: string): Promise<Named[]> =>
+  guestsOf(catalog, await readAll(name, text)).map(({ id, asks }) => ({
+    ...asks.need(software),
+    id,
+  }));
 const asked = (n: Need) => catalog.names(n.features);
 
 test('guests are read from every language that they are defined in', async () => {
@@ -281,14 +296,39 @@ test('a guest that cannot be read is said where and why', async () => {
   };
   await refused('', /g\.txt is empty/);
   await refused('two words\n', /g\.txt:1: no guest is recognised/);
-  await refused('Haswel\n', /g\.txt:1: guest .* has no CPU model "Haswel"; did you mean/);
-  await refused('Haswell,foo=on\n', /foo/);
-  await refused('qemu -machine pc-q35-99.0 -cpu Haswell\n', /pc-q35-99\.0/);
-  await refused('-name a -cpu Haswell\n-name a -cpu Nehalem\n', /guest a is there twice/);
+});
+
+test('what starts no guest, or is not known, is an answer and names why', async () => {
+  const answer = async (text: string, name = 'g.txt') =>
+    placeGuests(three(), guestsOf(catalog, await readAll(name, text))).guests[0]!;
+  const refused = async (text: string, why: RegExp) => {
+    const { verdict, missing } = await answer(text);
+    assert.is(verdict, 'none');
+    assert.match(missing[0]!.reasons![0]!, why);
+  };
+  const unsettled = async (text: string, why: RegExp) => {
+    const { verdict, unknown } = await answer(text);
+    assert.is(verdict, 'unknown');
+    assert.match(unknown[0]!.reasons![0]!, why);
+  };
+  await refused('Haswell,foo=on\n', /QEMU 10.0 has no CPU property "foo"/);
+  await refused('486,phys-bits=40\n', /phys-bits needs a 64-bit CPU/);
   await refused(
-    "<domain type='kvm'><name>p</name><os><type machine='q35'>hvm</type></os><cpu mode='host-passthrough'/></domain>",
-    /host-passthrough/,
+    '486,rdctl-no=on,enforce\n',
+    /refuses rdctl-no, because a feature that it needs is off/,
   );
+  await refused('486,rdctl-no=on\n', /starts, without rdctl-no/);
+  await unsettled('Haswel\n', /no QEMU .* has a CPU model "Haswel"; did you mean/);
+  await unsettled('qemu -machine pc-q35-99.0 -cpu EPYC\n', /"pc-q35-99\.0" is of no QEMU/);
+  const own = await answer('host,+avx2\n');
+  assert.equal([own.verdict, own.runsOn], ['own-cpu', 3]);
+  assert.match(own.own!, /moves to equals alone/);
+  assert.is((await answer('host,+avx512f\n')).runsOn, 1);
+  const passed = await answer(
+    "<domain type='kvm'><name>p</name><os><type machine='q35'>hvm</type></os><cpu mode='host-passthrough'/></domain>",
+    'p.xml',
+  );
+  assert.is(passed.verdict, 'own-cpu');
 });
 
 test('ten thousand guests on a hundred thousand hosts take seconds', () => {

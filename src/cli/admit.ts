@@ -2,8 +2,9 @@
 import type { Command } from 'commander';
 import { loadCatalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
-import { admit } from '../solve/admit.ts';
-import { type HostOptions, readHosts, stackFrom } from './fleet.ts';
+import { admit, admitVerdict } from '../solve/admit.ts';
+import { type HostOptions, readHosts } from './fleet.ts';
+import { exitOf } from './guests.ts';
 import { readJson } from './inputs.ts';
 import type { Answer, Answering, Call } from './io.ts';
 import {
@@ -26,7 +27,8 @@ Examples:
   plimsoll admit --baseline line.json new-server.xml
   plimsoll admit --baseline line.json --with EPYC-Genoa     before it is bought
 
-Exit code: 0 the line stays; 1 some host would lower it; 2 could not answer.
+Exit code: 0 the line stays; 1 some host would lower it; 2 that is not known, or
+could not answer.
 `;
 
 interface Options extends HostOptions, StackOptions {
@@ -54,9 +56,9 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
   const catalog = await loadCatalog();
   const { document, name } = await readJson(options.baseline, call.io);
   const fleet = await readHosts(catalog, call, inputs, options);
-  const answer = admit(fleet, document, name, { stack: stackFrom(catalog, options) });
+  const answer = admit(fleet, document, name);
   const page = await pageOf(call.io, options);
   const text = options.json ? json(answer) : renderAdmit(printableAll(answer), page);
   await deliver(call.io, text, options.output);
-  return answer.hosts.every((h) => h.admitted) ? 0 : 1;
+  return exitOf(admitVerdict(answer));
 }

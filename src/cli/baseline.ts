@@ -10,6 +10,7 @@ import { baseline, baselinesBy } from '../solve/baseline.ts';
 import { check } from '../solve/check.ts';
 import type { BaselineOptions } from '../solve/line.ts';
 import { checkModels, readHosts, stackFrom } from './fleet.ts';
+import { exitOf } from './guests.ts';
 import { readJson } from './inputs.ts';
 import type { Answer, Answering, Call } from './io.ts';
 import type { LibvirtOptions } from './libvirt-inputs.ts';
@@ -184,7 +185,7 @@ async function checkSaved(
   await print(call, answer, options, (base) =>
     renderCheck(printableAll(answer), printable(name), base),
   );
-  return answer.holds ? 0 : 1;
+  return exitOf(answer.holds);
 }
 
 /** The answer as data, or as the report. */

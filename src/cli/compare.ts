@@ -5,6 +5,7 @@ import { QueryError } from '../cpu/errors.ts';
 import type { Comparison, Verdict } from '../solve/answer.ts';
 import { compare } from '../solve/compare.ts';
 import { type HostOptions, readHosts } from './fleet.ts';
+import { type SoftwareOptions, softwareFrom, softwareOptions } from './guests.ts';
 import type { Answer, Answering, Call } from './io.ts';
 import type { LibvirtOptions } from './libvirt-inputs.ts';
 import {
@@ -20,24 +21,26 @@ import { deliver, json } from './output.ts';
 import { findingLines, type Page, pageOf } from './render.ts';
 import { clip, count, listed, printableAll, wrapSentence } from './text.ts';
 
-type Options = HostOptions & LibvirtOptions & RulesChoice;
+type Options = HostOptions & LibvirtOptions & RulesChoice & SoftwareOptions;
 
 const HELP = `
-The first word of the answer is identical, superset or incompatible, the worst
-of all CPUs.
+The first word of the answer is the worst of all CPUs: identical, superset,
+own-cpu (it starts, with the CPU of the host, and moves to equals alone),
+unknown (that is not known) or incompatible.
 
 Examples:
   plimsoll compare host.xml guest.xml
   virsh capabilities | plimsoll compare - guests/*.xml
 
-Exit code: 0 identical or superset; 1 incompatible; 2 could not answer.
+Exit code: 0 identical, superset or own-cpu; 1 incompatible; 2 unknown, or could
+not answer.
 `;
 
 export function define(command: Command, answering: Answering): void {
   command
     .argument('<host>', 'the description of one host')
     .argument('<cpus...>', 'descriptions of CPUs or guests: every CPU of each');
-  stackOption(command.optionsGroup('Rules:')).addOption(rulesOption());
+  softwareOptions(stackOption(command.optionsGroup('Rules:'))).addOption(rulesOption());
   libvirtOptions(command);
   readingOptions(command);
   outputOptions(command).addHelpText('after', HELP).action(answering(run));
@@ -63,7 +66,7 @@ async function run(
     options.json ? json(answer) : render(printableAll(answer), page),
     options.output,
   );
-  return answer.verdict === 'incompatible' ? 1 : 0;
+  return EXIT[answer.verdict];
 }
 
 async function comparison(
@@ -72,7 +75,7 @@ async function comparison(
   cpus: readonly string[],
   options: Options,
 ): Promise<Comparison> {
-  refuseLibvirtOptions(options, ['stack']);
+  refuseLibvirtOptions(options);
   const catalog = await loadCatalog();
   const { skipUnreadable: _, ...reading } = options;
   const hosts = await readHosts(catalog, call, [host], reading);
@@ -80,12 +83,23 @@ async function comparison(
     throw new QueryError(
       `${host} describes ${hosts.members.length} hosts; compare takes one host first, then CPUs`,
     );
-  return compare(hosts, await readHosts(catalog, call, cpus, options));
+  const asked = await readHosts(catalog, call, cpus, options, 'guests');
+  return compare(hosts, asked, softwareFrom(catalog, options));
 }
 
-const COLOR: Readonly<Record<Verdict, 'green' | 'red'>> = {
+const EXIT: Readonly<Record<Verdict, Answer>> = {
+  identical: 0,
+  superset: 0,
+  'own-cpu': 0,
+  unknown: 2,
+  incompatible: 1,
+};
+
+const COLOR: Readonly<Record<Verdict, 'green' | 'yellow' | 'red'>> = {
   identical: 'green',
   superset: 'green',
+  'own-cpu': 'yellow',
+  unknown: 'yellow',
   incompatible: 'red',
 };
 

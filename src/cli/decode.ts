@@ -76,11 +76,10 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
   const writer = options.to === undefined ? undefined : writerOf(options.to);
   const catalog = await loadCatalog();
   const stack = stackFrom(catalog, options);
-  const { read, skipped } = await readDescriptions(
-    catalog,
-    openInputs(inputs, call.io, options),
-    readOptions(options),
-  );
+  const { read, skipped } = await readDescriptions(catalog, openInputs(inputs, call.io, options), {
+    ...readOptions(options),
+    takes: 'cpus',
+  });
   if (!writer) {
     const decoded = decodeEach(catalog, read, { stack });
     const { io } = call;

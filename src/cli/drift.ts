@@ -1,26 +1,27 @@
 // plimsoll drift: what a change of machine type, model version or stack does to guests on this fleet.
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import { newestSoftware, startOfAsked } from '../cpu/asked.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
-import type { Guest } from '../cpu/guest.ts';
-import { parseStack, type StackEntry } from '../cpu/stack.ts';
-import { cpuArgumentOf, type DomainGuest, readGuests } from '../dialects/guests.ts';
+import type { Asked } from '../cpu/guest.ts';
+import { parseStack } from '../cpu/stack.ts';
 import { cpuOption } from '../dialects/pinned.ts';
 import type { Skipped } from '../fleet/fleet.ts';
-import { type Drift, drift, type Move, strands } from '../solve/drift.ts';
+import type { GivenSoftware } from '../solve/asker.ts';
+import { type Drift, drift, driftVerdict, type Move } from '../solve/drift.ts';
 import { type Matrix, matrix } from '../solve/matrix.ts';
 import { type HostOptions, readHosts } from './fleet.ts';
-import { readInputs } from './inputs.ts';
+import { exitOf, readGuests } from './guests.ts';
 import type { Answer, Answering, Call } from './io.ts';
 import {
   outputOptions,
   readingOptions,
+  repeated,
   type StackOptions,
   stackOption,
   whatIfOptions,
 } from './options.ts';
 import { deliver, json } from './output.ts';
-import { progressOn } from './progress.ts';
 import { catalogOf, type QemuOptions, qemuOptions, qemuVersion, required } from './qemu-options.ts';
 import { pageOf } from './render.ts';
 import { renderDrift, renderMatrix } from './render-drift.ts';
@@ -34,15 +35,18 @@ change.
 
 Examples:
   plimsoll drift --cpu EPYC --machine pc-q35-3.1 --to-machine pc-q35-9.2 rack-a/
-  plimsoll drift --guest vms/ --to-machine pc-q35-10.0 rack-a/
+  plimsoll drift --guests vms/ --to-machine pc-q35-10.0 rack-a/
   plimsoll drift --cpu Skylake-Server --machine q35 --to-cpu Skylake-Server-v5
-  plimsoll drift --guest vm.xml --stack qemu@7.2 --to-stack qemu@10.0
+  plimsoll drift --guests vm.xml --stack qemu@7.2 --to-stack qemu@10.0
   plimsoll drift --cpu Haswell --machine pc-i440fx-2.4 --matrix
 
-Exit code: 0 no guest is stranded; 1 one would be; 2 could not answer.
+Exit code: 0 no guest is stranded; 1 one would be; 2 that is not known, or could
+not answer.
 `;
 
 interface DriftOptions extends QemuOptions, HostOptions, StackOptions {
+  readonly guests?: readonly string[];
+  /** The old spelling of `guests`. */
   readonly guest?: readonly string[];
   readonly toMachine?: string;
   readonly toCpu?: string;
@@ -52,11 +56,9 @@ interface DriftOptions extends QemuOptions, HostOptions, StackOptions {
 
 export function define(command: Command, answering: Answering): void {
   command.argument('[hosts...]', 'descriptions of hosts');
-  qemuOptions(command).option(
-    '--guest <file>',
-    'domain XML of guests: a file or a directory (repeatable)',
-    (value: string, before: readonly string[] = []) => [...before, value],
-  );
+  qemuOptions(command)
+    .option('--guests <file>', 'guests: a file or a directory (repeatable)', repeated)
+    .addOption(new Option('--guest <file>').argParser(repeated).hideHelp());
   stackOption(
     command
       .optionsGroup('Change:')
@@ -71,12 +73,6 @@ export function define(command: Command, answering: Answering): void {
   outputOptions(command).addHelpText('after', HELP).action(answering(run));
 }
 
-/** The software on one side of the change. */
-interface Side {
-  readonly qemu: string;
-  readonly libvirt: string;
-}
-
 async function run(call: Call, inputs: readonly string[], options: DriftOptions): Promise<Answer> {
   const catalog = await catalogOf(options, call.io);
   const changes = [options.toMachine, options.toCpu, options.toStack].some((o) => o !== undefined);
@@ -89,53 +85,49 @@ async function run(call: Call, inputs: readonly string[], options: DriftOptions)
       '--matrix goes over every machine type; leave --to-machine, --to-cpu and --to-stack out',
     );
   const from = sideOf(catalog, options.stack, {
-    qemu: qemuVersion(catalog, options.qemu),
-    libvirt: catalog.versions.libvirt.at(-1)!,
+    qemu: options.qemu === undefined ? undefined : qemuVersion(catalog, options.qemu),
   });
-  const { guests, skipped } = await guestsOf(call, catalog, options, from);
+  const { guests, skipped } = await guestsOf(call, catalog, options);
   return options.matrix
     ? answerMatrix(call, catalog, options, guests, from, skipped)
     : answerDrift(call, catalog, options, guests, from, skipped, inputs);
+}
+
+/** A guest by its name and its definition. */
+interface AskedGuest {
+  readonly id: string;
+  readonly asked: Asked;
 }
 
 async function answerDrift(
   call: Call,
   catalog: Catalog,
   options: DriftOptions,
-  guests: readonly (Guest | DomainGuest)[],
-  from: Side,
+  guests: readonly AskedGuest[],
+  from: GivenSoftware,
   skipped: readonly Skipped[],
   inputs: readonly string[],
 ): Promise<Answer> {
+  const { toMachine, toCpu, skipUnreadable } = options;
   const to = sideOf(catalog, options.toStack?.split(','), from);
-  const moves = guests.map(
-    (g): Move => ({
-      guest: g.id,
-      from: { ...g, qemu: from.qemu },
-      to: {
-        id: g.id,
-        accelerator: g.accelerator,
-        machine: options.toMachine ?? g.machine,
-        cpu: options.toCpu ?? cpuUnder(catalog, g, from, to),
-        qemu: to.qemu,
-      },
-    }),
-  );
+  const moves = guests.map(({ id, asked }): Move => {
+    const { accelerator } = asked;
+    const machine = toMachine ?? asked.machine;
+    const then: Asked =
+      toCpu === undefined
+        ? { ...asked, machine }
+        : { by: 'qemu', cpu: toCpu, machine, accelerator };
+    return { guest: id, from: asked, to: then };
+  });
   const fleet = inputs.length > 0 ? await readHosts(catalog, call, inputs, options) : null;
-  const found = drift(catalog, moves, fleet, options.skipUnreadable ?? false);
+  const found = drift(catalog, moves, fleet, { from, to, skipUnreadable });
   const all = [...skipped, ...(fleet?.skipped ?? []), ...(found.skipped ?? [])];
   const answer: Drift = { ...found, ...(all.length > 0 ? { skipped: all } : {}) };
   const page = await pageOf(call.io, options);
   const text = options.json ? json(withOptions(answer)) : renderDrift(printableAll(answer), page);
   await deliver(call.io, text, options.output);
-  return strands(answer) ? 1 : 0;
+  return exitOf(driftVerdict(answer));
 }
-
-/** The -cpu argument that another libvirt would make for the same guest. */
-const cpuUnder = (catalog: Catalog, g: Guest | DomainGuest, from: Side, to: Side): string =>
-  'element' in g && to.libvirt !== from.libvirt
-    ? cpuArgumentOf(catalog, g.element, to.libvirt, `guest ${g.id}`)
-    : g.cpu;
 
 const withOptions = (answer: Drift) => ({
   ...answer,
@@ -150,19 +142,28 @@ async function answerMatrix(
   { io }: Call,
   catalog: Catalog,
   options: DriftOptions,
-  guests: readonly Guest[],
-  { qemu }: Side,
+  guests: readonly AskedGuest[],
+  given: GivenSoftware,
   skipped: readonly Skipped[],
 ): Promise<Answer> {
+  const newest = newestSoftware(catalog);
+  const { qemu = newest.qemu, libvirt = newest.libvirt } = given;
   const answer: Matrix = {
     schema: 'plimsoll.matrix/1',
     qemu,
-    guests: guests.map(({ id, cpu, machine, accelerator }) => ({
-      guest: id,
-      cpu,
-      machine,
-      rows: matrix(catalog, cpu, { machine, qemu, accelerator }),
-    })),
+    guests: guests.map(({ id, asked }) => {
+      const { cpu, machine, accelerator } = startOfAsked(catalog, asked, {
+        qemu,
+        libvirt,
+        machine: newest.machine,
+      });
+      return {
+        guest: id,
+        cpu,
+        machine,
+        rows: matrix(catalog, cpu, { machine, qemu, accelerator }),
+      };
+    }),
     ...(skipped.length > 0 ? { skipped } : {}),
   };
   const page = await pageOf(io, options);
@@ -171,44 +172,57 @@ async function answerMatrix(
   return 0;
 }
 
-/** The guest of --cpu, or those of --guest. */
+/** The guest of --cpu, or those of --guests. */
 async function guestsOf(
   { io }: Call,
   catalog: Catalog,
   options: DriftOptions,
-  { libvirt }: Side,
-): Promise<{ guests: (Guest | DomainGuest)[]; skipped: Skipped[] }> {
-  const { cpu, machine, guest, accel } = options;
-  if (guest === undefined) {
-    const text = required(cpu, '--cpu', 'Skylake-Server,+pcid (or guests with --guest vms/)');
+): Promise<{ guests: AskedGuest[]; skipped: Skipped[] }> {
+  const { cpu, machine, accel } = options;
+  const files = [...(options.guests ?? []), ...(options.guest ?? [])];
+  if (files.length === 0) {
+    const text = required(cpu, '--cpu', 'Skylake-Server,+pcid (or guests with --guests vms/)');
     const type = required(machine, '--machine', 'pc-q35-3.1');
-    return { guests: [{ id: text, cpu: text, machine: type, accelerator: accel }], skipped: [] };
+    const asked: Asked = { by: 'qemu', cpu: text, machine: type, accelerator: accel };
+    return { guests: [{ id: text, asked }], skipped: [] };
   }
   if (cpu !== undefined || machine !== undefined)
-    throw new QueryError('--guest says CPU and machine type itself; leave --cpu and --machine out');
-  const guests: DomainGuest[] = [];
-  const skipped: Skipped[] = [];
-  for await (const input of readInputs(guest, io, progressOn(io.stderr, options.quiet ?? false))) {
-    try {
-      if ('error' in input) throw input.error;
-      guests.push(...(await readGuests(input, catalog, libvirt)));
-    } catch (error) {
-      if (!(error instanceof QueryError)) throw error;
-      skipped.push({ input: input.name, reason: error.message });
-    }
-  }
-  if (skipped.length > 0 && !(options.skipUnreadable && guests.length > 0))
-    throw new QueryError(skipped.map((s) => s.reason).join('\n'));
-  return { guests, skipped };
+    throw new QueryError(
+      '--guests say CPU and machine type themselves; leave --cpu and --machine out',
+    );
+  const { read, skipped } = await readGuests(catalog, io, {
+    guests: files,
+    ...(options.quiet ? { quiet: true } : {}),
+    ...(options.skipUnreadable ? { skipUnreadable: true } : {}),
+  });
+  const guests: AskedGuest[] = [];
+  const problems: Skipped[] = [...skipped];
+  for (const { id, input, description } of read)
+    if (description.asked) guests.push({ id, asked: description.asked });
+    else
+      problems.push({
+        input,
+        reason: `${input}: guest ${id} is known by its features alone, which no machine type changes; give its definition (virsh dumpxml, or its command line)`,
+      });
+  if (problems.length > 0 && !(options.skipUnreadable && guests.length > 0))
+    throw new QueryError(problems.map((s) => s.reason).join('\n'));
+  return { guests, skipped: problems };
 }
 
 /** The software of a list, and for what it does not name that of the other side. */
-function sideOf(catalog: Catalog, entries: readonly string[] | undefined, otherwise: Side): Side {
+function sideOf(
+  catalog: Catalog,
+  entries: readonly string[] | undefined,
+  otherwise: GivenSoftware,
+): GivenSoftware {
   let { qemu, libvirt } = otherwise;
   for (const entry of entries ?? []) {
     const [product, version] = entry.trim().split('@');
     if (product === 'qemu' && version) qemu = qemuVersion(catalog, version);
-    else [{ version: libvirt }] = parseStack(catalog, entry) as [StackEntry];
+    else
+      for (const { product: named, version: known } of parseStack(catalog, entry))
+        if (named === 'qemu') qemu = known;
+        else libvirt = known;
   }
   return { qemu, libvirt };
 }

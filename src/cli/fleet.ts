@@ -56,17 +56,18 @@ export async function readHosts(
   { io }: Call,
   inputs: readonly string[],
   options: HostOptions,
+  takes: ReadOptions['takes'] = 'hosts',
 ): Promise<Fleet> {
   const { paths, processors } = asked(catalog, inputs, options);
   const progress = progressOn(io.stderr, options.quiet ?? false, 'bytes');
   const opened = openStreams(paths, io, threadsOf(options), progress);
   // Ten thousand files would go through a second generator for nothing.
-  if (processors.length === 0) return hostsOf(catalog, io, opened, options);
+  if (processors.length === 0) return hostsOf(catalog, io, opened, options, takes);
   function* all() {
     yield* opened;
     yield* processors;
   }
-  return hostsOf(catalog, io, all(), options);
+  return hostsOf(catalog, io, all(), options, takes);
 }
 
 /** The hosts of what was opened, without those that --without and --schedulable leave out. */
@@ -75,8 +76,9 @@ export async function hostsOf(
   io: Io,
   opened: Inputs,
   options: HostOptions,
+  takes: ReadOptions['takes'] = 'hosts',
 ): Promise<Fleet> {
-  const fleet = await readFleet(catalog, opened, readOptions(options));
+  const fleet = await readFleet(catalog, opened, { ...readOptions(options), takes });
   return withoutClosed(withoutHosts(fleet, options), io, options);
 }
 

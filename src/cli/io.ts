@@ -22,8 +22,8 @@ export interface Call {
   readonly argv: readonly string[];
 }
 
-/** 0: yes, or an answer; 1: no. What could not be answered throws. */
-export type Answer = 0 | 1;
+/** 0: yes, or an answer; 1: no; 2: that is not known. What could not be answered at all throws. */
+export type Answer = 0 | 1 | 2;
 
 /** Wraps what a command does into what commander calls. */
 export type Answering = <A extends unknown[]>(

@@ -1,13 +1,17 @@
 // plimsoll place: which guest runs where; what a drained or lost host strands.
-import type { Command } from 'commander';
-import { type Catalog, loadCatalog } from '../cpu/catalog.ts';
+import { type Command, Option } from 'commander';
+import { loadCatalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
-import { needOfCpu, readNeeds } from '../dialects/needs.ts';
-import type { Skipped } from '../fleet/fleet.ts';
-import type { Need } from '../fleet/need.ts';
-import { isPlaced, place } from '../solve/place.ts';
+import { guestsOf, place, placeVerdict } from '../solve/place.ts';
 import { type HostOptions, readHosts } from './fleet.ts';
-import { readInputs, readJson } from './inputs.ts';
+import {
+  exitOf,
+  readGuests,
+  type SoftwareOptions,
+  softwareFrom,
+  softwareOptions,
+} from './guests.ts';
+import { readJson } from './inputs.ts';
 import type { Answer, Answering, Call } from './io.ts';
 import {
   idsNeeded,
@@ -15,12 +19,11 @@ import {
   readingOptions,
   refuseNoIds,
   repeated,
+  stackOption,
   whatIfOptions,
   wholeNumber,
 } from './options.ts';
 import { deliver, json } from './output.ts';
-import { progressOn } from './progress.ts';
-import { qemuVersion } from './qemu-options.ts';
 import { pageOf } from './render.ts';
 import { renderPlace } from './render-place.ts';
 import { printableAll } from './text.ts';
@@ -37,14 +40,14 @@ Examples:
   plimsoll place --guests vms/ --baseline l.json cluster/ who needs a restart
 
 Exit code: 0 every guest has a place, and keeps one; 1 some guest has none; 2
-could not answer.
+that is not known, or could not answer.
 `;
 
-interface Options extends HostOptions {
+interface Options extends HostOptions, SoftwareOptions {
   readonly guests?: readonly string[];
+  /** The old spelling of `guests`. */
+  readonly guest?: readonly string[];
   readonly cpu?: readonly string[];
-  readonly machine: string;
-  readonly qemu?: string;
   readonly drain?: readonly string[];
   readonly lose?: number;
   readonly baseline?: string;
@@ -56,8 +59,8 @@ export function define(command: Command, answering: Answering): void {
     .optionsGroup('Guests:')
     .option('--guests <file>', 'guests: a file or a directory (repeatable)', repeated)
     .option('--cpu <cpu>', 'a guest by its whole -cpu argument (repeatable)', repeated)
-    .option('--machine <type>', 'machine type of guests that do not say theirs', 'q35')
-    .option('--qemu <version>', 'the QEMU that runs them (default: the newest known)')
+    .addOption(new Option('--guest <file>').argParser(repeated).hideHelp());
+  stackOption(softwareOptions(command))
     .optionsGroup('Answer:')
     .option('--drain <host>', 'with this host empty (repeatable)', repeated)
     .option('--lose <number>', 'with any so many hosts gone', wholeNumber('--lose'))
@@ -68,41 +71,25 @@ export function define(command: Command, answering: Answering): void {
   outputOptions(command).addHelpText('after', HELP).action(answering(run));
 }
 
-async function run(call: Call, inputs: readonly string[], options: Options): Promise<Answer> {
+async function run(call: Call, inputs: readonly string[], given: Options): Promise<Answer> {
+  const options = { ...given, guests: [...(given.guests ?? []), ...(given.guest ?? [])] };
   refuseNoIds(options);
-  if ([...(options.guests ?? []), ...inputs].filter((path) => path === '-').length > 1)
-    throw new QueryError('standard input cannot be guests and hosts at once; give one as a file');
-  const catalog = await loadCatalog();
-  const { needs, skipped } = await guestsOf(call, catalog, options);
-  const fleet = await readHosts(catalog, call, inputs, options);
-  const { drain, lose, baseline } = options;
-  const saved = baseline === undefined ? undefined : await readJson(baseline, call.io);
-  const answer = place(fleet, needs, { drain, lose, baseline: saved, skipped });
-  const page = await pageOf(call.io, options);
-  const text = options.json ? json(answer) : renderPlace(printableAll(answer), page);
-  await deliver(call.io, text, options.output);
-  return isPlaced(answer) ? 0 : 1;
-}
-
-async function guestsOf(
-  { io }: Call,
-  catalog: Catalog,
-  options: Options,
-): Promise<{ needs: Need[]; skipped: Skipped[] }> {
-  const { guests = [], cpu = [] } = options;
-  if (guests.length + cpu.length === 0)
+  if (options.guests.length + (options.cpu ?? []).length === 0)
     throw new QueryError(
       'which guests? give a file or a directory with --guests, or a -cpu argument with --cpu',
     );
-  const how = {
-    qemu: qemuVersion(catalog, options.qemu),
-    libvirt: catalog.versions.libvirt.at(-1)!,
-    machine: options.machine,
-    skipUnreadable: options.skipUnreadable,
-  };
-  const typed = [...new Set(cpu)].map((text) => needOfCpu(catalog, text, text, how));
-  if (guests.length === 0) return { needs: typed, skipped: [] };
-  const inputs = readInputs(guests, io, progressOn(io.stderr, options.quiet ?? false));
-  const { needs, skipped } = await readNeeds(catalog, inputs, how);
-  return { needs: [...needs, ...typed], skipped };
+  if ([...options.guests, ...inputs].filter((path) => path === '-').length > 1)
+    throw new QueryError('standard input cannot be guests and hosts at once; give one as a file');
+  const catalog = await loadCatalog();
+  const software = softwareFrom(catalog, options);
+  const { read, skipped } = await readGuests(catalog, call.io, options);
+  const fleet = await readHosts(catalog, call, inputs, options);
+  const { drain, lose, baseline } = options;
+  const saved = baseline === undefined ? undefined : await readJson(baseline, call.io);
+  const guests = guestsOf(catalog, read);
+  const answer = place(fleet, guests, { drain, lose, baseline: saved, software, skipped });
+  const page = await pageOf(call.io, options);
+  const text = options.json ? json(answer) : renderPlace(printableAll(answer), page);
+  await deliver(call.io, text, options.output);
+  return exitOf(placeVerdict(answer));
 }

@@ -102,13 +102,20 @@ export function renderCheck(answer: Check, name: string, page: Page): string {
   const [first, ...rest] = wrapSentence(
     answer.holds
       ? `holds: ${name} still runs on ${runsOn.hosts === 1 ? 'the one host' : `all ${count(runsOn.hosts, 'host')}`}`
-      : `broken: ${name} runs on ${number(runsOn.hosts)} of ${count(runsOn.of, 'host')}`,
+      : `${answer.holds === null ? 'unknown' : 'broken'}: ${name} runs on ${number(runsOn.hosts)} of ${count(runsOn.of, 'host')}${answer.holds === null ? ' for certain' : ''}`,
     page.columns,
   );
-  const lines = [first!.replace(/^\w+/, answer.holds ? page.paint.green : page.paint.red), ...rest];
-  const groups = byHosts(answer.missing.map(({ feature, ...list }) => ({ ...list, feature })));
-  for (const { features, ...list } of groups)
-    lines.push(...besideHosts(`  ${hostsText(list, 30)}`, ['lack', ...features], page));
+  const { green, yellow, red } = page.paint;
+  const color = answer.holds === null ? yellow : answer.holds ? green : red;
+  const lines = [first!.replace(/^\w+/, color), ...rest];
+  for (const [what, list] of [
+    [['lack'], answer.missing],
+    [['may', 'lack'], answer.unknown],
+  ] as const)
+    for (const { features, ...hosts } of byHosts(
+      list.map(({ feature, ...of }) => ({ ...of, feature })),
+    ))
+      lines.push(...besideHosts(`  ${hostsText(hosts, 30)}`, [...what, ...features], page));
   lines.push(...findingLines(answer.findings, answer.skipped ?? [], page));
   if (answer.gained.length > 0) {
     lines.push('', `The fleet could have ${count(answer.gained.length, 'feature')} more:`);

@@ -20,14 +20,20 @@ export function renderDrift(answer: Drift, page: Page): string {
   const { columns, paint } = page;
   const groups = groupsOf(answer);
   const stranded = answer.guests.filter((g) => (g.stranded?.count ?? 0) > 0).length;
+  const refused = answer.guests.filter((g) => g.refused !== undefined).length;
+  const open = answer.guests.filter((g) => (g.unknown?.count ?? 0) > 0).length;
   const changed = answer.guests.filter((g) => !g.abiEqual).length;
   const verdict =
-    answer.hosts === undefined
-      ? `${changed} of ${count(answer.guests.length, 'guest')} would find another CPU; no hosts were given, so nothing is said of where they run`
-      : stranded > 0
-        ? `${stranded} of ${count(answer.guests.length, 'guest')} would be stranded on a host where it ran; ${changed} would find another CPU`
-        : `no guest is stranded on any of ${count(answer.hosts, 'host')}; ${changed} of ${answer.guests.length} would find another CPU`;
-  const color = stranded > 0 ? paint.red : paint.green;
+    refused > 0
+      ? `${refused} of ${count(answer.guests.length, 'guest')} would start on no host`
+      : answer.hosts === undefined
+        ? `${changed} of ${count(answer.guests.length, 'guest')} would find another CPU; no hosts were given, so nothing is said of where they run`
+        : stranded > 0
+          ? `${stranded} of ${count(answer.guests.length, 'guest')} would be stranded on a host where it ran; ${changed} would find another CPU`
+          : open > 0
+            ? `whether ${open} of ${count(answer.guests.length, 'guest')} would be stranded is not known; ${changed} would find another CPU`
+            : `no guest is stranded on any of ${count(answer.hosts, 'host')}; ${changed} of ${answer.guests.length} would find another CPU`;
+  const color = stranded + refused > 0 ? paint.red : open > 0 ? paint.yellow : paint.green;
   const [first, ...rest] = wrapSentence(verdict, columns);
   const lines = [color(paint.bold(first!)), ...rest];
   for (const group of groups.slice(0, SHOWN)) lines.push('', ...groupLines(group, answer, page));
@@ -117,6 +123,9 @@ function groupLines({ guests, drift }: Group, answer: Drift, page: Page): string
   }
   if (drift.stranded && drift.stranded.count > 0)
     say('stranded', [hostsText(drift.stranded, columns - 14)]);
+  if (drift.unknown) say('unknown', [hostsText(drift.unknown, columns - 14)]);
+  if (drift.refused !== undefined) say('refused', drift.refused.split(' '));
+  if (drift.own !== undefined) say('own CPU', drift.own.split(' '));
   if (drift.keep !== null) say('keep', [cpuOption(drift.keep)]);
   if (drift.take !== null) say('take', [cpuOption(drift.take)]);
   return lines;

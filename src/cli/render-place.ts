@@ -8,7 +8,7 @@ const SHOWN = 12;
 
 export function renderPlace(answer: Placement, page: Page): string {
   const { columns, paint } = page;
-  const { guests, stranded, nowhere, fewest, drained = [], lose = 0 } = answer;
+  const { guests, stranded, nowhere, unknown, ownCpu, fewest, drained = [], lose = 0 } = answer;
   const first = drained.slice(0, 3).join(', ');
   const lost = [
     ...(drained.length > 3 ? [`${first} and ${drained.length - 3} more drained`] : []),
@@ -30,7 +30,13 @@ export function renderPlace(answer: Placement, page: Page): string {
           `with ${listed(lost)}, ${count(stranded.length, 'guest')} ${stranded.length === 1 ? 'has' : 'have'} nowhere to go`,
         )
       : []),
-    ...(nowhere.length + stranded.length === 0
+    ...(unknown.length > 0
+      ? say(
+          paint.yellow,
+          `whether ${count(unknown.length, 'guest')} ${unknown.length === 1 ? 'has' : 'have'} a place${lost.length > 0 ? ` with ${listed(lost)}` : ''} is not known`,
+        )
+      : []),
+    ...(nowhere.length + stranded.length + unknown.length === 0
       ? say(
           paint.green,
           lost.length > 0
@@ -39,6 +45,13 @@ export function renderPlace(answer: Placement, page: Page): string {
         )
       : []),
   ];
+  if (ownCpu.length > 0)
+    lines.push(
+      ...wrapSentence(
+        `${count(ownCpu.length, 'guest')} of these ${ownCpu.length === 1 ? 'has' : 'have'} the CPU of the host on which ${ownCpu.length === 1 ? 'it starts, and moves' : 'they start, and move'} to equals alone`,
+        columns,
+      ),
+    );
   if (stranded.length > 0) lines.push(...wrap(stranded, columns - 2, 3).map((line) => `  ${line}`));
   if (fewest && fewest.runsOn > 0)
     lines.push(
@@ -69,13 +82,22 @@ export function renderPlace(answer: Placement, page: Page): string {
 
 function guestCells(g: PlacedGuest, columns: number): string[] {
   const left = g.left !== undefined && g.left !== g.runsOn ? `, then ${g.left}` : '';
-  const worst = g.missing.find((m) => !m.reasons) ?? g.missing[0];
-  const why =
-    g.missing.length === 0
-      ? ''
-      : (worst!.reasons?.[0] ??
-        `${hostsText(worst!, 24)}: no ${firstOf(worst!.features, g.first)}`);
-  return [g.guest.slice(0, Math.floor(columns / 3)), `${g.runsOn} of ${g.of}${left}`, why];
+  return [
+    g.guest.slice(0, Math.floor(columns / 3)),
+    `${g.runsOn} of ${g.of}${left}`,
+    whyNot(g) ?? g.own ?? '',
+  ];
+}
+
+/** The one thing that stands in the way on the most hosts: what lacks there, before what is not known. */
+function whyNot(g: PlacedGuest): string | null {
+  const worst = g.missing.find((m) => m.features.length > 0) ?? g.missing[0];
+  if (worst)
+    return worst.reasons?.[0] ?? `${hostsText(worst, 24)}: no ${firstOf(worst.features, g.first)}`;
+  const open = g.unknown[0];
+  return open
+    ? (open.reasons?.[0] ?? `${hostsText(open, 24)}: ${open.features[0]} is not known`)
+    : null;
 }
 
 /** What all of these hosts lack: the feature that most others lack, too, where it is one of theirs. */
@@ -101,7 +123,8 @@ function cycleLines(cycles: NonNullable<Placement['powerCycle']>, page: Page): s
 
 export function renderAdmit(answer: Admit, page: Page): string {
   const { columns, paint } = page;
-  const refused = answer.hosts.filter((h) => !h.admitted);
+  const refused = answer.hosts.filter((h) => h.admitted !== true);
+  const certain = refused.filter((h) => h.admitted === false);
   const lines = [
     refused.length === 0
       ? paint.green(
@@ -109,9 +132,13 @@ export function renderAdmit(answer: Admit, page: Page): string {
             ? 'admitted: the line stays where it is'
             : `all ${answer.hosts.length} admitted: the line stays where it is`,
         )
-      : paint.red(
-          `${refused.length} of ${count(answer.hosts.length, 'host')} would lower the line`,
-        ),
+      : certain.length > 0
+        ? paint.red(
+            `${certain.length} of ${count(answer.hosts.length, 'host')} would lower the line`,
+          )
+        : paint.yellow(
+            `whether ${refused.length} of ${count(answer.hosts.length, 'host')} would lower the line is not known`,
+          ),
   ];
   for (const host of refused.slice(0, SHOWN)) {
     lines.push('', heading(host.host, page));
@@ -126,7 +153,14 @@ export function renderAdmit(answer: Admit, page: Page): string {
   return `${lines.join('\n')}\n`;
 }
 
-function sentencesOf({ lost, unknown, reasons, features, security }: AdmittedHost): string[] {
+function sentencesOf({
+  lost,
+  unknown,
+  reasons,
+  unknownReasons,
+  features,
+  security,
+}: AdmittedHost): string[] {
   const { mitigationsLost } = security;
   return [
     ...reasons,
@@ -134,6 +168,7 @@ function sentencesOf({ lost, unknown, reasons, features, security }: AdmittedHos
     ...(unknown.length > 0
       ? [`may lack ${unknown.join(' ')} (its description cannot tell; virsh domcapabilities would)`]
       : []),
+    ...unknownReasons,
     ...(features.after < features.before
       ? [`every guest would have ${features.after} features instead of ${features.before}`]
       : []),

@@ -60,6 +60,7 @@ const KILO = 1000;
 /**
  * The meaning of a -cpu argument, not held against what a start would refuse.
  * @param globals what -global or -readconfig set on all CPUs
+ * @param hostless of host and max only what is said of them, not what they take from a host that is not there
  * @throws QueryError for an unknown model or property, or a value that QEMU does not take.
  */
 export const expandItems = (
@@ -67,7 +68,8 @@ export const expandItems = (
   cpu: CpuString,
   where: Surroundings,
   globals: Settings = [],
-): Expansion => new Builder(catalog, cpu, where).expand({}, globals);
+  { hostless = false }: { readonly hostless?: boolean } = {},
+): Expansion => new Builder(catalog, cpu, where).expand({}, globals, hostless);
 
 /**
  * The meaning of a model and typed properties, as query-cpu-model-expansion gives it: not held against what a start
@@ -116,14 +118,19 @@ class Builder {
     this.#values = { ...values };
   }
 
-  expand(props: Readonly<Record<string, unknown>> = {}, globals: Settings = []): Expansion {
+  expand(
+    props: Readonly<Record<string, unknown>> = {},
+    globals: Settings = [],
+    hostless = false,
+  ): Expansion {
     for (const [name, value] of globals) this.#set({ how: 'set', name, value: valueText(value) });
     for (const item of this.#items('set')) this.#set(item);
     for (const [name, value] of Object.entries(props)) this.#setTyped(name, value);
     for (const how of ['plus', 'minus'] as const)
       for (const item of this.#items(how)) this.#switch(item);
-    if (this.#isMax()) this.#fill();
-    const orphaned = this.#close();
+    if (this.#isMax() && !hostless) this.#fill();
+    // What features of the host need is there or not with the host.
+    const orphaned = hostless ? emptyRow(this.#catalog.bits) : this.#close();
     if (setLevels(this.#catalog, this.#features, this.#values)) {
       // Processor trace without its leaf is unavailable, whatever the host has.
       const { id } = this.#catalog.feature('intel-pt');

@@ -1,6 +1,8 @@
-// A guest as one question needs it: what QEMU is asked for on its behalf, and where.
+// A guest's CPU as its definition writes it. What it means depends on the software that starts it: cpu/asked.ts.
 import type { Surroundings } from './expand.ts';
+import type { LibvirtCpu } from './libvirt.ts';
 
+/** A guest as QEMU is asked for it, and where. */
 export interface Guest {
   readonly id: string;
   /** The whole -cpu argument that its QEMU gets. */
@@ -8,3 +10,29 @@ export interface Guest {
   readonly machine: string;
   readonly accelerator: Surroundings['accelerator'];
 }
+
+interface Asks {
+  /** The machine type as written; null where the definition names none. */
+  readonly machine: string | null;
+  readonly accelerator: Surroundings['accelerator'];
+}
+
+/** By a whole -cpu argument. */
+export interface AskedOfQemu extends Asks {
+  readonly by: 'qemu';
+  readonly cpu: string;
+}
+
+/** By libvirt's <cpu>, or by none: then `element` is UNSAID. */
+export interface AskedOfLibvirt extends Asks {
+  readonly by: 'libvirt';
+  readonly element: LibvirtCpu;
+  /** The frequency in Hz that the guest's time stamp counter is fixed to; null where it is not. */
+  readonly tscHz: number | null;
+  /** Threads of one package: with more than one, QEMU sets bits of the topology. */
+  readonly threads: number;
+  /** Whether the product looks for hosts by the name of the model (KubeVirt, oVirt). */
+  readonly byName: boolean;
+}
+
+export type Asked = AskedOfQemu | AskedOfLibvirt;

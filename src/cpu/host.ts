@@ -1,7 +1,9 @@
 // What one document says about one CPU, before anything is concluded from it.
 import type { Row } from '../core/rows.ts';
 import type { Vendor } from './catalog.ts';
+import type { Asked } from './guest.ts';
 import type { LibvirtCpu } from './libvirt.ts';
+import type { Saved } from './saved.ts';
 import type { Words } from './words.ts';
 
 /** What a description speaks for: CPUID, the kernel's flags, what a hypervisor hands out, or a virtual machine. */
@@ -18,6 +20,12 @@ export interface XsaveComponent {
   readonly component: number;
   readonly size: number;
   readonly offset: number;
+}
+
+/** A time stamp counter: its frequency in Hz, and whether guests can be given another one (null: not told). */
+export interface Tsc {
+  readonly hz: number;
+  readonly scaling: boolean | null;
 }
 
 /** Something that a person should know about this description; codes are listed in solve/findings.ts. */
@@ -59,6 +67,13 @@ export interface Description {
   readonly model: { readonly name: string; readonly known: boolean } | null;
   /** The libvirt element that it was read from, as written. */
   readonly element: LibvirtCpu | null;
+  /** Its definition, where it is a guest's: rows and limits are what the newest software makes of it. */
+  readonly asked?: Asked;
+  /** A saved answer of this project, where it was read from one. */
+  readonly saved?: Saved;
+  readonly tsc?: Tsc | null;
+  /** The libvirt that it speaks for, where it says so. */
+  readonly libvirt?: string | null;
   /** The words of its first processor, where it is a dump. */
   readonly words?: Words;
   /** The processor version register, where it is a POWER processor. */
@@ -70,7 +85,7 @@ export interface Description {
   readonly notes: readonly Note[];
 }
 
-const UNSETTLED = new Set(['host-cpu', 'default-cpu']);
+const UNSETTLED = new Set(['host-cpu', 'default-cpu', 'refused']);
 
 /** Why nothing is known of a guest's CPU before it runs: its host or its machine type settles it. Null where it is. */
 export const unsettled = ({ notes }: Description): Note | null =>

@@ -89,6 +89,18 @@ export const laterDependencies = (catalog: Catalog, qemu: string): readonly stri
 export const tcgRefuses = (catalog: Catalog, qemu: string): readonly string[] =>
   (data.tcgRefuses as Record<string, string[]>)[catalog.habitsOf(qemu)] ?? [];
 
+/**
+ * Switches that no host is asked for, where they are written on under KVM and enforce: those that this QEMU always takes,
+ * and those that it always refuses.
+ */
+export const writtenSwitches = (
+  catalog: Catalog,
+  qemu: string,
+): { readonly taken: readonly string[]; readonly refused: readonly string[] } =>
+  (data.writtenSwitches as Record<string, { taken: string[]; refused: string[] }>)[
+    catalog.habitsOf(qemu)
+  ]!;
+
 /** Accelerator defaults that old machine types of a QEMU do without. */
 export const kvmKeeps: readonly {
   readonly qemu: string;

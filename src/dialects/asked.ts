@@ -1,13 +1,12 @@
-// CPUs that a product asks of QEMU or of libvirt on behalf of a guest, as guests.
+// Guests by what a product asks of QEMU or of libvirt on their behalf, as descriptions.
+import { meaningOfAsked } from '../cpu/asked.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
-import { expandItems } from '../cpu/expand.ts';
+import type { Asked } from '../cpu/guest.ts';
 import type { Description } from '../cpu/host.ts';
-import { type Policy, UNSAID } from '../cpu/libvirt.ts';
-import { findMachine, machinesOf } from '../cpu/machine.ts';
-import { parseCpuString } from '../cpu/qemu-string.ts';
+import { type CpuMode, type LibvirtCpu, type Policy, UNSAID } from '../cpu/libvirt.ts';
 import { untold } from './described.ts';
-import { guestDescription } from './libvirt.ts';
+import { guestDescription, noteOf, told } from './libvirt-guest.ts';
 
 /** Where a definition stands. */
 export interface Place {
@@ -20,118 +19,84 @@ export interface Place {
 /** Every feature there is, switched by name, takes less. */
 const MAX_ARGUMENT = 16 * 1024;
 
-/** What only the host that runs the guest decides. */
-const OF_THE_HOST = new Set(['host', 'host-passthrough', 'host-model', 'maximum', 'max']);
+/** Models by which products mean what only the host that runs the guest decides, in libvirt's words. */
+const OF_THE_HOST: Readonly<Record<string, CpuMode>> = {
+  __proto__: null as never,
+  host: 'host-passthrough',
+  max: 'maximum',
+  'host-passthrough': 'host-passthrough',
+  'host-model': 'host-model',
+  maximum: 'maximum',
+};
 
-const hostCpu = (catalog: Catalog, { dialect, line }: Place, model: string): Description => ({
-  ...untold(catalog, dialect, line),
-  view: 'guest',
-  model: { name: model, known: true },
-  notes: [
-    {
-      code: 'host-cpu',
-      message: `its CPU is ${model}, which only the host that runs it settles; what QEMU answers to query-cpu-model-expansion there, or the live domain XML, shows what it got`,
-    },
-  ],
-});
-
-/**
- * A guest by its -cpu argument.
- * @throws QueryError for what QEMU would refuse.
- */
+/** A guest by its -cpu argument. */
 export function askedOfQemu(
   catalog: Catalog,
   cpu: string,
   place: Place,
-  machine: string | null = null,
+  { machine = null, accelerator = 'kvm' }: Partial<Pick<Asked, 'machine' | 'accelerator'>> = {},
 ): Description {
   if (cpu.length > MAX_ARGUMENT)
     throw new QueryError(
       `${place.where}: the CPU is ${cpu.length} characters long, which no argument of QEMU is`,
     );
-  const qemu = qemuOf(catalog, machine);
-  try {
-    const parsed = parseCpuString(cpu);
-    if (OF_THE_HOST.has(parsed.model)) return hostCpu(catalog, place, parsed.model);
-    const expansion = expandItems(catalog, parsed, {
-      qemu: qemu.version,
-      machine: qemu.machine,
-      accelerator: 'kvm',
-    });
-    const { vendor, 'phys-bits': physBits } = expansion.properties;
-    const owner = catalog.qemuModels.get(parsed.model)!.vendor;
-    return {
-      ...untold(catalog, place.dialect, place.line),
-      view: 'guest',
-      has: expansion.features,
-      known: catalog.rowWhere(() => true),
-      // Under KVM a model without a vendor of its own takes the host's.
-      vendor:
-        typeof vendor === 'string' && (owner !== null || expansion.named.has('vendor'))
-          ? catalog.vendor(vendor)
-          : null,
-      limits: {
-        physBits:
-          expansion.named.has('phys-bits') && typeof physBits === 'number' && physBits > 0
-            ? physBits
-            : null,
-      },
-      machine,
-      model: { name: parsed.model, known: true },
-    };
-  } catch (error) {
-    if (!(error instanceof QueryError)) throw error;
-    throw new QueryError(`${place.where}: ${error.message}`);
-  }
-}
-
-/** The newest QEMU of the catalog that has the machine type; its newest machine type where none is given. */
-function qemuOf(catalog: Catalog, machine: string | null): { version: string; machine: string } {
-  const versions = catalog.versions.qemu.toReversed();
-  const newest = versions[0]!;
-  if (machine !== null)
-    for (const version of versions)
-      try {
-        return { version, machine: findMachine(catalog, machine, version).name };
-      } catch (error) {
-        if (!(error instanceof QueryError)) throw error;
-      }
-  const machines = machinesOf(catalog, newest).filter((m) => m.name.startsWith('pc-q35'));
-  return { version: newest, machine: machines.at(-1)!.name };
+  // Only QEMU's own word for it.
+  const argument = cpu === 'host-passthrough' ? 'host' : cpu;
+  const asked: Asked = { by: 'qemu', cpu: argument, machine, accelerator };
+  const [model = ''] = argument.split(',');
+  const description: Description = {
+    ...untold(catalog, place.dialect, place.line),
+    view: 'guest',
+    machine,
+    model: { name: model, known: true },
+    asked,
+  };
+  const meaning = meaningOfAsked(catalog, asked);
+  if (meaning.is === 'cpu') return { ...description, ...told(catalog, meaning) };
+  return { ...description, notes: [noteOf(meaning, place.where)] };
 }
 
 export interface AskedOfLibvirt {
   readonly model: string;
   readonly features: readonly { readonly name: string; readonly policy: Policy }[];
   readonly vendor?: string | null;
+  readonly machine?: string | null;
+  readonly tscHz?: number | null;
+  /** Whether the product looks for hosts by the name of the model. */
+  readonly byName?: boolean;
 }
 
 /** A guest by a model and features in libvirt's words. */
 export function askedOfLibvirt(catalog: Catalog, cpu: AskedOfLibvirt, place: Place): Description {
-  if (OF_THE_HOST.has(cpu.model)) return hostCpu(catalog, place, cpu.model);
-  const seen = new Set<string>();
+  const seenNames = new Set<string>();
   for (const { name } of cpu.features) {
-    if (seen.has(name))
+    if (seenNames.has(name))
       throw new QueryError(
         `${place.where}: feature "${name}" is listed twice; keep the one that holds`,
       );
-    seen.add(name);
+    seenNames.add(name);
   }
+  const mode = OF_THE_HOST[cpu.model] ?? 'custom';
+  const element: LibvirtCpu = {
+    ...UNSAID,
+    mode,
+    model: mode === 'custom' ? cpu.model : null,
+    fallback: 'forbid',
+    vendor: cpu.vendor ?? null,
+    features: cpu.features,
+    line: place.line ?? 1,
+  };
+  const { machine = null, tscHz = null, byName = false } = cpu;
   return {
     ...guestDescription(
       catalog,
-      {
-        ...UNSAID,
-        model: cpu.model,
-        fallback: 'forbid',
-        vendor: cpu.vendor ?? null,
-        features: cpu.features,
-        line: place.line ?? 1,
-      },
+      { by: 'libvirt', element, machine, accelerator: 'kvm', tscHz, threads: 1, byName },
       'x86_64',
       place.line ?? 1,
+      place.where,
     ),
     dialect: place.dialect,
+    machine,
     element: null,
   };
 }

@@ -87,12 +87,9 @@ type Where = { readonly dialect: string; readonly line: number; readonly where: 
 /** What a VM was started with: migration takes it along. */
 function booted(catalog: Catalog, state: unknown, place: Where): Description {
   const machine = at(state, 'machine_type');
-  return askedOfQemu(
-    catalog,
-    textOf(at(state, 'cpu_type'), place.where, '"cpu_type"'),
-    place,
-    typeof machine === 'string' ? machine : null,
-  );
+  return askedOfQemu(catalog, textOf(at(state, 'cpu_type'), place.where, '"cpu_type"'), place, {
+    machine: typeof machine === 'string' ? machine : null,
+  });
 }
 
 function group(catalog: Catalog, model: string, flags: unknown, place: Where): Description {

@@ -23,10 +23,12 @@ import { qemu } from './qemu.ts';
 import { qmp } from './qmp.ts';
 import { readconfig } from './readconfig.ts';
 import { records } from './records.ts';
+import { saved } from './saved.ts';
 import { summary } from './summary.ts';
 import { xen, xend } from './xen.ts';
 
 const DIALECTS: readonly Dialect[] = [
+  saved,
   ovirt,
   libvirt,
   cpudev,

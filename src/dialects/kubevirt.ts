@@ -35,13 +35,18 @@ export function readKubevirt(
     const model = at(resource, 'spec', 'configuration', 'cpuModel') ?? DEFAULT_MODEL;
     return askedOfLibvirt(
       catalog,
-      { model: textOf(model, place.where, 'spec.configuration.cpuModel'), features: [] },
+      {
+        model: textOf(model, place.where, 'spec.configuration.cpuModel'),
+        features: [],
+        byName: true,
+      },
       asks,
     );
   }
   const spec = at(resource, 'spec', 'template', 'spec') ?? at(resource, 'spec');
   const cpu = at(spec, 'domain', 'cpu');
   const features = at(cpu, 'features') ?? [];
+  const machine = at(spec, 'domain', 'machine', 'type');
   return {
     ...askedOfLibvirt(
       catalog,
@@ -51,16 +56,14 @@ export function readKubevirt(
           name: textOf(at(feature, 'name'), place.where, 'the name of a feature'),
           policy: policyOf(at(feature, 'policy'), place.where),
         })),
+        machine: typeof machine === 'string' ? machine : null,
+        byName: true,
       },
       asks,
     ),
     host:
       typeof at(resource, 'metadata', 'name') === 'string'
         ? (at(resource, 'metadata', 'name') as string)
-        : null,
-    machine:
-      typeof at(spec, 'domain', 'machine', 'type') === 'string'
-        ? (at(spec, 'domain', 'machine', 'type') as string)
         : null,
   };
 }

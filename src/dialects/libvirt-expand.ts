@@ -12,7 +12,8 @@ import {
   rowOf,
   setBit,
 } from '../core/rows.ts';
-import type { Catalog, Feature, LibvirtModel } from '../cpu/catalog.ts';
+import { findFeature } from '../cpu/asked.ts';
+import type { Catalog, LibvirtModel } from '../cpu/catalog.ts';
 import { settleDependents } from '../cpu/cpuid.ts';
 import type { LibvirtCpu } from '../cpu/libvirt.ts';
 
@@ -105,10 +106,6 @@ function leftOut(
     rowOf(catalog.bits, model.added),
   );
 }
-
-/** The feature of a name in libvirt's spelling, or in any other that people write. */
-export const findFeature = (catalog: Catalog, name: string): Feature | undefined =>
-  catalog.findLibvirt(name) ?? catalog.find(name);
 
 function writersOf(catalog: Catalog, cpu: LibvirtCpu, { listed, derived }: ExpandOptions): Writers {
   const versions = catalog.versions.libvirt;

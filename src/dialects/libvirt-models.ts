@@ -1,10 +1,10 @@
 // The models that domain capabilities list, and what keeps guests from having those that are not usable as they are.
 import { bitsOf, hasBit, join, minus, type Row, rowOf } from '../core/rows.ts';
+import { findFeature } from '../cpu/asked.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import type { Description } from '../cpu/host.ts';
 import { type Accelerator, closeDependencies, qemuMeanings } from '../cpu/qemu.ts';
 import { child, children } from './libvirt-element.ts';
-import { findFeature } from './libvirt-expand.ts';
 import type { XmlElement } from './xml.ts';
 
 /** The list of models under domain capabilities. */

@@ -5,11 +5,11 @@ import type { Catalog } from '../cpu/catalog.ts';
 import { decodeWords } from '../cpu/cpuid.ts';
 import type { GuestCpu } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
-import type { Description, Note } from '../cpu/host.ts';
+import type { Description, Tsc } from '../cpu/host.ts';
 import type { LibvirtCpu, Policy } from '../cpu/libvirt.ts';
 import { byBytes } from '../cpu/order.ts';
 import { Words } from '../cpu/words.ts';
-import { untold } from './described.ts';
+import { wholeNumber } from './described.ts';
 import type { Dialect, Input } from './dialect.ts';
 import {
   child,
@@ -20,12 +20,11 @@ import {
   findCpus,
   parseCpu,
 } from './libvirt-element.ts';
-import { type ExpandOptions, expandCpu } from './libvirt-expand.ts';
+import { guestDescription, guestOf } from './libvirt-guest.ts';
 import { customMode, modelList } from './libvirt-models.ts';
+import { blank, relative, X86 } from './libvirt-relative.ts';
 import { writeLibvirtCpu } from './libvirt-write.ts';
 import { readXml, type XmlElement } from './xml.ts';
-
-const X86 = ['x86_64', 'i686'];
 
 export const libvirt: Dialect = {
   name: 'libvirt',
@@ -55,6 +54,7 @@ export const descriptionsIn = (element: XmlElement, input: string, catalog: Cata
 
 function describe(input: string, catalog: Catalog, found: Found): Description {
   const { element } = found;
+  const where = `${input}:${element.line}`;
   const cpu = cpuElementOf(found);
   switch (found.kind) {
     case 'cpudata':
@@ -67,17 +67,18 @@ function describe(input: string, catalog: Catalog, found: Found): Description {
       return {
         ...hostDescription(catalog, parseCpu(input, cpu, 'host')),
         qemu: qemuOf(element, childText(cpu, 'arch')),
+        tsc: tscOf(input, cpu),
       };
     }
     case 'domainCapabilities':
       return domainCapabilities(catalog, element, cpu ? parseCpu(input, cpu, 'guest') : null);
     case 'domain':
-      return domain(catalog, element, cpu ? parseCpu(input, cpu, 'guest') : null);
+      return domain(catalog, input, element, cpu ? parseCpu(input, cpu, 'guest') : null);
     case 'cpu': {
       const parsed = parseCpu(input, element, 'auto');
       return parsed.type === 'host'
         ? hostDescription(catalog, parsed)
-        : guestDescription(catalog, parsed, 'x86_64', element.line);
+        : guestDescription(catalog, guestOf(parsed), 'x86_64', element.line, where);
     }
   }
 }
@@ -148,95 +149,55 @@ function domainCapabilities(
   };
 }
 
+/** The time stamp counter that host capabilities tell of. */
+function tscOf(input: string, cpu: XmlElement): Tsc | null {
+  const counter = children(cpu, 'counter').find(({ attributes: a }) => a.name === 'tsc');
+  const { frequency, scaling } = counter?.attributes ?? {};
+  if (frequency === undefined) return null;
+  const hz = wholeNumber(frequency, `${input}:${counter!.line}`, 'the frequency');
+  return { hz: hz!, scaling: scaling === 'yes' ? true : scaling === 'no' ? false : null };
+}
+
+const ACCELERATORS = { kvm: 'kvm', qemu: 'tcg' } as const;
+
 /** A domain, live or not: what its guest has. */
-function domain(catalog: Catalog, element: XmlElement, cpu: LibvirtCpu | null): Description {
-  const type = child(child(element, 'os'), 'type')?.attributes;
-  return {
-    ...guestDescription(catalog, cpu, type?.arch ?? 'x86_64', element.line),
-    host: childText(element, 'name'),
-    machine: type?.machine ?? null,
-  };
-}
-
-/** A guest by its <cpu> element, or by none. */
-export function guestDescription(
+function domain(
   catalog: Catalog,
+  input: string,
+  element: XmlElement,
   cpu: LibvirtCpu | null,
-  arch: string,
-  line: number,
 ): Description {
-  // While a guest runs, libvirt writes out everything in which it differs from its model.
-  const description = cpu
-    ? relative(catalog, cpu, arch, { derived: cpu.check === 'full', asks: true })
-    : blank(catalog, arch, line);
-  const notes: Note[] = [...description.notes];
-  if (cpu && cpu.mode !== 'custom')
-    notes.push({
-      code: 'host-cpu',
-      message: `its CPU is ${cpu.mode}, which only the host that runs it settles; virsh dumpxml of the running guest shows what it got`,
-    });
-  else if (!cpu?.model)
-    notes.push({
-      code: 'default-cpu',
-      message:
-        'it names no CPU model and gets the default of its machine type; virsh dumpxml of the running guest shows what it got',
-    });
-  const { maxphysaddr = null } = cpu ?? {};
-  return {
-    ...description,
-    view: 'guest',
-    limits: { physBits: maxphysaddr?.mode === 'emulate' ? maxphysaddr.bits : null },
-    notes,
+  const type = child(child(element, 'os'), 'type')?.attributes;
+  const kind = element.attributes.type ?? 'kvm';
+  const name = childText(element, 'name');
+  const where = `${input}:${cpu?.line ?? element.line}${name === null ? '' : `: guest ${name}`}`;
+  const accelerator = ACCELERATORS[kind as keyof typeof ACCELERATORS];
+  const machine = type?.machine ?? null;
+  const { sockets: _ = 1, ...inPackage } = cpu?.topology ?? {};
+  const asked = accelerator && {
+    ...guestOf(cpu),
+    machine,
+    accelerator,
+    tscHz: fixedClock(element, where),
+    threads: Object.values(inPackage).reduce((all, n) => all * n, 1),
   };
+  const description = guestDescription(
+    catalog,
+    asked ?? cpu,
+    type?.arch ?? 'x86_64',
+    element.line,
+    where,
+  );
+  return { ...description, host: name, machine };
 }
 
-/** A CPU that is written relative to a model. */
-function relative(
-  catalog: Catalog,
-  cpu: LibvirtCpu,
-  arch: string,
-  options: ExpandOptions = {},
-): Description {
-  const base = { ...blank(catalog, arch, cpu.line), element: cpu };
-  const vendor = cpu.vendor === null ? null : catalog.vendor(cpu.vendor);
-  if (!X86.includes(arch))
-    return {
-      ...base,
-      vendor,
-      unnamed: cpu.features
-        .filter((f) => f.policy !== 'disable' && f.policy !== 'forbid')
-        .map((f) => f.name),
-      model: cpu.model === null ? null : { name: cpu.model, known: false },
-      notes: [
-        {
-          code: 'other-arch',
-          message: `it is ${arch}, and the catalog knows the features of x86 CPUs only`,
-        },
-      ],
-    };
-  const model = cpu.model === null ? undefined : catalog.libvirtModels.get(cpu.model);
-  const isUnknown = cpu.model !== null && !model;
-  return {
-    ...base,
-    ...expandCpu(catalog, cpu, options),
-    vendor: vendor ?? model?.vendor ?? null,
-    model: cpu.model === null ? null : { name: cpu.model, known: !isUnknown },
-    notes: isUnknown
-      ? [
-          {
-            code: 'unknown-model',
-            message: `its CPU is written relative to ${cpu.model}, a model that the catalog does not know, so only what is written beside it is known; plimsoll learn on a libvirt that has it, or a query-cpu-model-expansion, settles the rest`,
-          },
-        ]
-      : [],
-  };
+/** The frequency in Hz that a domain fixes its time stamp counter to. */
+function fixedClock(element: XmlElement, where: string): number | null {
+  const timer = children(child(element, 'clock'), 'timer').find(
+    ({ attributes: a }) => a.name === 'tsc' && a.present !== 'no',
+  );
+  return wholeNumber(timer?.attributes.frequency, where, 'the frequency of the timer tsc');
 }
-
-const blank = (catalog: Catalog, arch: string, line: number): Description => ({
-  ...untold(catalog, 'libvirt', line),
-  view: 'guest',
-  arch,
-});
 
 /** The QEMU whose newest machine type the aliases pc and q35 stand for; null where emulators differ. */
 function qemuOf(capabilities: XmlElement, arch: string | null): string | null {

@@ -164,6 +164,7 @@ function guestPart(text: string) {
   const [model, ...flags] = text.split(',').map((part) => part.trim());
   return {
     model: model!,
+    byName: true,
     features: flags.filter(Boolean).map((flag) => ({
       name: flag.replace(/^[+-]/, ''),
       policy: flag.startsWith('-') ? ('disable' as const) : ('require' as const),

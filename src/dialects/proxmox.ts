@@ -267,7 +267,7 @@ function readConfig(input: Input, catalog: Catalog, text: string): Description {
       catalog,
       words.join(','),
       { dialect: 'proxmox', line: cpu.line, where },
-      machineOf(field('machine')?.text),
+      { machine: machineOf(field('machine')?.text) },
     ),
     host: field('name')?.text ?? null,
   };
@@ -298,7 +298,12 @@ function readCommands(input: Input, catalog: Catalog): Description[] {
     const machine = after('-machine')?.split(',');
     const type = machine?.find((part) => part.startsWith('type='))?.slice(5) ?? machine?.[0];
     guests.push({
-      ...askedOfQemu(catalog, cpu, { dialect: 'proxmox', line: number, where }, machineOf(type)),
+      ...askedOfQemu(
+        catalog,
+        cpu,
+        { dialect: 'proxmox', line: number, where },
+        { machine: machineOf(type) },
+      ),
       host:
         after('-name')
           ?.split(',')[0]

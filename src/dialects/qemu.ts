@@ -1,5 +1,7 @@
 // A whole -cpu argument for QEMU's command line: strict, so that a host that lacks something refuses to start. Read,
 // a line is a guest.
+
+import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
 import { askedOfQemu } from './asked.ts';
@@ -11,34 +13,16 @@ import { argumentsOf } from './shell.ts';
 export const qemu: Dialect = {
   name: 'qemu',
   use: 'on the command line of qemu-system-x86_64, with -accel kvm',
+  // Only a command is told from any other text; what stands after -cpu alone has to be said to be it.
+  recognises: (head) =>
+    head
+      .split('\n')
+      .some((line) => /\s--?cpu\s/.test(line) && /^(?!#)(?:\S*\/)?(?:qemu|kvm)/.test(line.trim())),
   read(input, catalog) {
     const guests: Description[] = [];
     for (const { number, text } of linesOf(input)) {
       if (text.trim() === '' || text.startsWith('#')) continue;
-      const where = `${input.name}:${number}`;
-      const words = argumentsOf(text);
-      const after = (flag: string) => {
-        const at = words.indexOf(flag);
-        return at < 0 ? undefined : words[at + 1];
-      };
-      const cpu = after('-cpu') ?? (words.length === 1 ? words[0] : undefined);
-      if (cpu === undefined)
-        throw new QueryError(
-          `${where}: this line has no -cpu; give a command line of QEMU, or what stands after its -cpu`,
-        );
-      const machine = after('-machine') ?? after('-M');
-      guests.push({
-        ...askedOfQemu(
-          catalog,
-          cpu,
-          { dialect: 'qemu', line: number, where },
-          machine?.split(',')[0]?.replace(/^type=/, '') ?? null,
-        ),
-        host:
-          after('-name')
-            ?.split(',')[0]
-            ?.replace(/^guest=/, '') ?? null,
-      });
+      guests.push(readLine(catalog, text, `${input.name}:${number}`, number));
     }
     return guests;
   },
@@ -61,3 +45,34 @@ export const qemu: Dialect = {
     return `-cpu ${shellWord(parts.join(','))}\n`;
   },
 };
+
+/** A guest by a command line of QEMU, or by what stands after its -cpu. */
+function readLine(catalog: Catalog, text: string, where: string, line: number): Description {
+  const words = argumentsOf(text);
+  const after = (...flags: string[]) => {
+    const at = words.findIndex((word) => flags.includes(word));
+    return at < 0 ? undefined : words[at + 1];
+  };
+  const isBare = words.length === 1 && !words[0]!.startsWith('-');
+  const cpu = isBare ? words[0] : after('-cpu', '--cpu');
+  if (cpu === undefined)
+    throw new QueryError(
+      `${where}: no guest is recognised; give domain XML, a line of QEMU's command (with -cpu), or what stands after -cpu`,
+    );
+  const [type, ...more] = after('-machine', '-M', '--machine')?.split(',') ?? [];
+  const machine = type?.replace(/^type=/, '') ?? null;
+  const accelerator =
+    more.includes('accel=tcg') || after('-accel')?.split(',')[0] === 'tcg' ? 'tcg' : 'kvm';
+  return {
+    ...askedOfQemu(catalog, cpu, { dialect: 'qemu', line, where }, { machine, accelerator }),
+    host: nameOf(after('-name', '--name')),
+  };
+}
+
+/** The guest's name in QEMU's -name: web-1, or guest=web-1,debug-threads=on in any order. */
+function nameOf(argument: string | undefined): string | null {
+  if (argument === undefined) return null;
+  const parts = argument.split(',');
+  const named = parts.find((part) => part.startsWith('guest='))?.slice('guest='.length);
+  return named ?? parts.find((part) => !part.includes('=')) ?? null;
+}

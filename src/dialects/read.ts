@@ -32,6 +32,11 @@ export interface ReadOptions {
   readonly keep?: readonly string[];
   /** Of these keys those without which the question has no answer: a summary must have kept them. */
   readonly asked?: readonly string[];
+  /**
+   * What is asked for: hosts (the default), guests, or any CPU. A guest may be one that its software refuses, which is
+   * an answer; and a saved answer is a guest, but no host.
+   */
+  readonly takes?: 'hosts' | 'guests' | 'cpus';
   /** A fleet without hosts is an answer, too. */
   readonly mayBeEmpty?: boolean;
 }
@@ -108,6 +113,17 @@ class Problems {
   }
 }
 
+/** @throws QueryError for a description of what was not asked for. */
+function checkTaken(input: string, d: Description, { takes = 'hosts' }: ReadOptions): void {
+  if (takes === 'guests') return;
+  if (takes === 'hosts' && d.saved)
+    throw new QueryError(
+      `${input} is a saved ${d.saved.schema === 'plimsoll.pin/1' ? 'pinned CPU' : 'baseline'}, which is a CPU for guests and no host; give it where a baseline or a guest is asked for`,
+    );
+  const refused = d.asked?.by === 'qemu' && d.notes.find((note) => note.code === 'refused');
+  if (refused) throw new QueryError(refused.message);
+}
+
 /** An input that is left out, with the line that its problem names. */
 export function skippedFor(input: string, { message }: QueryError): Skipped {
   const line = message.match(/:(\d+)(?::\d+)?: /)?.[1];
@@ -156,7 +172,8 @@ export async function readDescriptions(
       const whole = await wholeOf(input as Input | Stream);
       const descriptions =
         (await readAlike(alike, whole, dialect)) ??
-        (await readInput(catalog, whole, dialect, problems.skip(input.name)));
+        (await readInput(catalog, whole, dialect, problems.skip(input.name), options));
+      for (const description of descriptions) checkTaken(input.name, description, options);
       for (const description of descriptions)
         placed.push({ input: input.name, host: description.host, description });
     }),
@@ -281,7 +298,8 @@ class FleetReader {
     const skip = this.#problems.skip(opened.name);
     this.#enter(
       opened.name,
-      alike ?? (await readInput(this.#catalog, await wholeOf(left), this.#dialect, skip)),
+      alike ??
+        (await readInput(this.#catalog, await wholeOf(left), this.#dialect, skip, this.#options)),
     );
   }
 
@@ -296,6 +314,7 @@ class FleetReader {
   }
 
   #enter(input: string, found: readonly Description[]): void {
+    for (const description of found) checkTaken(input, description, this.#options);
     this.#hosts += found.length;
     if (found.length === 1) {
       this.#gatherer.add(input, this.#place(found[0]!).alone);
@@ -374,10 +393,14 @@ async function readInput(
   input: Input,
   dialect: Dialect | undefined,
   skip: Skip | undefined,
+  { takes = 'hosts' }: ReadOptions,
 ): Promise<Description[]> {
+  const wanted = takes === 'guests' ? 'guests' : 'a host description';
   if (input.bytes.length === 0)
-    throw new QueryError(`${input.name} is empty; give a host description or leave the file out`);
-  const reader = dialect ?? recognised(input.bytes);
+    throw new QueryError(`${input.name} is empty; give ${wanted} or leave the file out`);
+  const known = dialect ?? recognised(input.bytes);
+  // Where guests are asked for, a line may be all that stands after a -cpu.
+  const reader = known ?? (takes === 'guests' ? dialectByName('qemu') : undefined);
   if (!reader && input.bytes.subarray(0, HEAD).includes(0))
     throw new QueryError(
       `${input.name} holds zero bytes, so it is no text or UTF-16; give text in UTF-8`,

@@ -26,6 +26,16 @@ export function writeRecord(catalog: Catalog, d: Description, host: string): str
     ...(d.signature === null ? {} : { signature: d.signature }),
     ...(d.microcode === null ? {} : { microcode: d.microcode }),
     ...(d.xsave === null ? {} : { xsave: d.xsave }),
+    ...(d.models === null ? {} : { models: Object.fromEntries(d.models) }),
+    ...(d.tsc ? { tsc: d.tsc.scaling === null ? { hz: d.tsc.hz } : d.tsc } : {}),
+    ...(d.qemu === null && !d.libvirt
+      ? {}
+      : {
+          software: {
+            ...(d.qemu === null ? {} : { qemu: d.qemu }),
+            ...(d.libvirt ? { libvirt: d.libvirt } : {}),
+          },
+        }),
     ...d.keys,
   });
 }

@@ -4,7 +4,7 @@ import { emptyRow, hasBit, minus, type Row, setBit } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { openKvmFeatures, withoutOsState } from '../cpu/cpuid.ts';
 import { QueryError } from '../cpu/errors.ts';
-import type { Description, Note, Signature, View, XsaveComponent } from '../cpu/host.ts';
+import type { Description, Note, Signature, Tsc, View, XsaveComponent } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
 import { isObject, type JsonObject, kindOf, MAX_JSON, parseJson, repeatedKey } from './json.ts';
@@ -192,8 +192,12 @@ class RecordReader {
       signature,
       microcode,
       xsave,
+      models,
+      tsc,
+      software,
       ...rest
     } = this.#record;
+    const runs = this.#software(software);
     const isX86 = isOfX86(arch);
     const has = emptyRow(catalog.bits);
     const unnamed = new Set<string>();
@@ -240,9 +244,11 @@ class RecordReader {
       signature: this.#optional(signature, (value) => this.#signature(value)),
       microcode: this.#optional(microcode, (value) => this.#microcode(value)),
       xsave: this.#optional(xsave, (value) => this.#xsave(value)),
-      models: null,
+      models: this.#optional(models, (value) => this.#models(value)),
       machine: null,
-      qemu: null,
+      qemu: runs.qemu,
+      libvirt: runs.libvirt,
+      tsc: this.#optional(tsc, (value) => this.#tsc(value)),
       model: null,
       element: null,
       keys: this.#keys(rest),
@@ -356,6 +362,44 @@ class RecordReader {
           ? this.#fail(`"xsave" lists component ${c.component} twice`)
           : c,
       );
+  }
+
+  /** Each named model with what blocks it there; null where nothing says what does. */
+  #models(value: unknown): Map<string, readonly string[] | null> {
+    const like = '{"EPYC":[],"EPYC-Rome":["clwb"]}';
+    if (!isObject(value)) this.#fail(`"models" is ${kindOf(value)}; write it like ${like}`);
+    return new Map(
+      Object.entries(value).map(([name, blockers]) => {
+        if (blockers === null) return [name, null];
+        const features = this.#names(`models.${name}`, blockers);
+        return [name, features.map((f) => this.#catalog.find(f)?.name ?? f)];
+      }),
+    );
+  }
+
+  #tsc(value: unknown): Tsc {
+    const like = '{"hz":2100000000,"scaling":false}';
+    if (!isObject(value)) this.#fail(`"tsc" is ${kindOf(value)}; write it like ${like}`);
+    const { hz, scaling = null } = value;
+    if (!Number.isSafeInteger(hz) || (hz as number) <= 0)
+      this.#fail(`"tsc.hz" is ${kindOf(hz)}; it is a whole number of Hz: ${like}`);
+    if (typeof scaling !== 'boolean' && scaling !== null)
+      this.#fail(`"tsc.scaling" is ${kindOf(scaling)}; it is true or false: ${like}`);
+    return { hz: hz as number, scaling };
+  }
+
+  /** The versions that the host says to run. */
+  #software(value: unknown): { readonly qemu: string | null; readonly libvirt: string | null } {
+    if (value === undefined || value === null) return { qemu: null, libvirt: null };
+    const like = '{"qemu":"10.0.2","libvirt":"11.3.0"}';
+    if (!isObject(value)) this.#fail(`"software" is ${kindOf(value)}; write it like ${like}`);
+    const version = (product: string) => {
+      const text = value[product];
+      if (text === undefined || text === null) return null;
+      if (typeof text === 'string' && /^\d+(\.\d+){1,2}$/.test(text)) return text;
+      return this.#fail(`"software.${product}" is no version; write it like ${like}`);
+    };
+    return { qemu: version('qemu'), libvirt: version('libvirt') };
   }
 
   #numbers(key: string, value: unknown, names: readonly string[]): Record<string, number> {

@@ -28,6 +28,9 @@ const PARTS = [
   'signature',
   'microcode',
   'xsave',
+  'models',
+  'tsc',
+  'software',
 ] as const;
 
 /** What the core is told of records; `keep` are further keys that count. */

@@ -310,10 +310,11 @@ export class Fleet {
           Array.from({ length: this.kindWeights[kind]! }, () => ({ id: '', kind })),
         );
     const list = all.map(({ id, kind }): Member => {
-      const { keys, microcode, signature, machine, qemu, model, element, ...k } = this.kinds[kind]!;
-      const { selfHosted, assumed, notes } = k;
-      const beside = { keys, microcode, signature, machine, qemu, model, element };
-      return { id, class: this.classOfKind[kind]!, ...beside, selfHosted, assumed, notes };
+      const { keys, microcode, signature, machine, qemu, model, ...k } = this.kinds[kind]!;
+      const { selfHosted, assumed, notes, libvirt, tsc, asked, saved } = k;
+      const beside = { keys, microcode, signature, machine, qemu, model, libvirt, tsc };
+      const of = { asked, saved, selfHosted, assumed, notes };
+      return { id, class: this.classOfKind[kind]!, ...beside, ...of };
     });
     const ofClass: number[][] = this.classes.map(() => []);
     for (const [i, m] of list.entries()) ofClass[m.class]!.push(i);

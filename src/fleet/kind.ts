@@ -1,12 +1,14 @@
 // What hosts of a fleet are: a kind is a CPU and all that is known beside it, so hosts of one kind differ in
 // nothing but their names. Millions of hosts come down to a few kinds.
 import { hasBit, type Row } from '../core/rows.ts';
-import type { Catalog, Product, Vendor } from '../cpu/catalog.ts';
-import type { Description, Note, Signature, View, XsaveComponent } from '../cpu/host.ts';
+import type { Catalog, Vendor } from '../cpu/catalog.ts';
+import type { Asked } from '../cpu/guest.ts';
+import type { Description, Note, Signature, Tsc, View, XsaveComponent } from '../cpu/host.ts';
 import { offer } from '../cpu/offer.ts';
+import type { Saved } from '../cpu/saved.ts';
+import type { ModelLists } from '../cpu/usable.ts';
 
-/** What a hypervisor lists: names, and the features that block each (null: blocked for no named reason). */
-export type ModelList = NonNullable<Description['models']>;
+export type { ModelList } from '../cpu/usable.ts';
 
 /** Everything but the rows that can change an answer. */
 export interface ClassFacts {
@@ -16,7 +18,7 @@ export interface ClassFacts {
   readonly physBits: number | null;
   readonly xsave: readonly XsaveComponent[] | null;
   /** The model lists at hand, by whose names they hold. */
-  readonly models: { readonly [P in Product]?: ModelList };
+  readonly models: ModelLists;
 }
 
 /** What is known of hosts beside their CPU. */
@@ -27,7 +29,11 @@ interface Beside {
   readonly machine: string | null;
   readonly qemu: string | null;
   readonly model: Description['model'];
-  readonly element: Description['element'];
+  readonly libvirt: string | null;
+  readonly tsc: Tsc | null;
+  /** The definition of a guest, and the answer that was saved, where it was read from one. */
+  readonly asked: Asked | null;
+  readonly saved: Saved | null;
   readonly selfHosted: boolean;
   readonly assumed: readonly string[];
   readonly notes: readonly Note[];
@@ -66,14 +72,17 @@ export function kindOf(catalog: Catalog, d: Description): Kind {
     view: d.view,
     physBits: d.limits.physBits,
     xsave: d.xsave,
-    models: d.models === null ? {} : { [d.dialect === 'qmp' ? 'qemu' : 'libvirt']: d.models },
+    models: d.models === null ? {} : { [listedBy(d)]: d.models },
     keys: d.keys,
     microcode: d.microcode,
     signature: d.signature,
     machine: d.machine,
     qemu: d.qemu,
     model: d.model,
-    element: d.element,
+    libvirt: d.libvirt ?? null,
+    tsc: d.tsc ?? null,
+    asked: d.asked ?? null,
+    saved: d.saved ?? null,
     selfHosted:
       (d.view === 'hardware' || d.view === 'kernel') &&
       hasBit(d.has, catalog.feature('hypervisor').id),
@@ -86,3 +95,9 @@ export const candidate = (catalog: Catalog, id: string, d: Description): Candida
   id,
   ...kindOf(catalog, d),
 });
+
+/** Whose names a list of models holds: QEMU's own, or those that libvirt and what stands on it know. */
+const listedBy = ({ dialect, qemu, libvirt = null }: Description): 'qemu' | 'libvirt' =>
+  dialect === 'qmp' || (dialect === 'records' && qemu !== null && libvirt === null)
+    ? 'qemu'
+    : 'libvirt';

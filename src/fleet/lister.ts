@@ -5,15 +5,22 @@ import type { Fleet, HostList } from './fleet.ts';
 const LISTED = 20;
 
 export class Lister {
-  readonly #weights: Uint32Array;
+  readonly #weights: ArrayLike<number>;
   /** The first ids of each class, all of them together in byte order. */
   readonly #firsts: readonly { readonly id: string; readonly of: number }[];
 
-  constructor(fleet: Fleet) {
-    this.#weights = fleet.weights;
-    const first: string[][] = fleet.classes.map(() => []);
+  /** Sets of hosts other than classes are given by the set of each kind, and how many hosts each has. */
+  constructor(
+    fleet: Fleet,
+    sets: { readonly unitOfKind: Uint32Array; readonly weights: ArrayLike<number> } = {
+      unitOfKind: fleet.classOfKind,
+      weights: fleet.weights,
+    },
+  ) {
+    this.#weights = sets.weights;
+    const first: string[][] = Array.from({ length: sets.weights.length }, () => []);
     for (const { id, kind } of fleet.ids()) {
-      const ids = first[fleet.classOfKind[kind]!]!;
+      const ids = first[sets.unitOfKind[kind]!]!;
       if (ids.length === LISTED && byBytes(id, ids.at(-1)!) > 0) continue;
       const at = ids.findLastIndex((other) => byBytes(other, id) < 0) + 1;
       ids.splice(at, 0, id);

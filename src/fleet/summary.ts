@@ -20,12 +20,16 @@ const SHA256 = 64;
 export const isSummary = (head: Uint8Array): boolean =>
   new TextDecoder().decode(head.subarray(0, MAGIC.length)) === MAGIC;
 
+/** What few kinds have, and is written of those alone. */
+type Rare = 'libvirt' | 'tsc' | 'asked' | 'saved';
+
 /** A kind by names; rows are numbers of entries of `rows`. */
-type KindRecord = Omit<Kind, 'has' | 'known' | 'models'> & {
-  readonly has: number;
-  readonly known: number;
-  readonly models: Readonly<Record<string, [string, readonly string[] | null][]>>;
-};
+type KindRecord = Omit<Kind, 'has' | 'known' | 'models' | Rare> &
+  Partial<Pick<Kind, Rare>> & {
+    readonly has: number;
+    readonly known: number;
+    readonly models: Readonly<Record<string, [string, readonly string[] | null][]>>;
+  };
 
 interface Body {
   /** The catalog whose names these are. */
@@ -138,7 +142,10 @@ const recordOf = (k: Kind, [has, known]: readonly [number, number]): KindRecord 
   machine: k.machine,
   qemu: k.qemu,
   model: k.model,
-  element: k.element,
+  ...(k.libvirt === null ? {} : { libvirt: k.libvirt }),
+  ...(k.tsc === null ? {} : { tsc: k.tsc }),
+  ...(k.asked === null ? {} : { asked: k.asked }),
+  ...(k.saved === null ? {} : { saved: k.saved }),
   selfHosted: k.selfHosted,
   assumed: k.assumed,
   notes: [...new Map(k.notes.map((note) => [JSON.stringify(note), note])).values()],
@@ -278,6 +285,10 @@ function catalogRow(catalog: Catalog, names: readonly string[]): Row {
 }
 
 const kindOfRecord = (k: KindRecord, rows: readonly Row[]): Kind => ({
+  libvirt: null,
+  tsc: null,
+  asked: null,
+  saved: null,
   ...k,
   has: rows[k.has]!,
   known: rows[k.known]!,

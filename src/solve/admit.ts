@@ -1,106 +1,57 @@
 // plimsoll admit: would these hosts lower a line that is drawn, and by what.
-import { hasBit, isEmpty, meet, minus, type Row, size } from '../core/rows.ts';
+import { isEmpty, meet, size } from '../core/rows.ts';
 import { byBytes } from '../cpu/order.ts';
 import { closeDependencies } from '../cpu/qemu.ts';
-import { parseStack } from '../cpu/stack.ts';
+import { needOfSaved, readSaved, type Saved } from '../cpu/saved.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Admit, AdmittedHost } from './answer-plan.ts';
 import { securityCost } from './board.ts';
-import { readSaved, type Saved } from './check.ts';
-import { type BaselineOptions, modelLists } from './line.ts';
-import { namerOf } from './name.ts';
+import { asking, Fits } from './fit.ts';
 
 /**
  * Holds each host against a saved baseline (its JSON, parsed).
  * @throws QueryError when it is no baseline, or names no CPU.
  */
-export function admit(
-  fleet: Fleet,
-  document: unknown,
-  name: string,
-  options: BaselineOptions = {},
-): Admit {
+export function admit(fleet: Fleet, document: unknown, name: string): Admit {
   const saved = readSaved(document, name);
-  const byClass = fleet.classes.map((_, index) => admitClass(fleet, index, saved, options));
+  const fits = new Fits(fleet, [asking(needOfSaved(fleet.catalog, saved))]);
+  const byUnit = Array.from({ length: fits.units }, (_, unit) => admitUnit(fits, unit, saved));
+  const members = fleet.members.map(({ id }, i) => ({
+    host: id,
+    ...byUnit[fits.unitOfKind[fleet.kindOfMember[i]!]!]!,
+  }));
+  fits.free();
   return {
     schema: 'plimsoll.admit/1',
-    hosts: fleet.members
-      .map((m) => ({ host: m.id, ...byClass[m.class]! }))
-      .sort((a, b) => byBytes(a.host, b.host)),
+    hosts: members.sort((a, b) => byBytes(a.host, b.host)),
     ...(fleet.skipped.length > 0 ? { skipped: fleet.skipped } : {}),
   };
 }
 
-function admitClass(
-  fleet: Fleet,
-  index: number,
-  saved: Saved,
-  options: BaselineOptions,
-): Omit<AdmittedHost, 'host'> {
-  const { catalog } = fleet;
-  const facts = fleet.classes[index]!;
-  const [has, known] = [fleet.has(index), fleet.known(index)];
-  const needs = catalog.row(saved.features.filter((f) => catalog.find(f) !== undefined));
-  const other = saved.features.filter((f) => catalog.find(f) === undefined);
-  const at = (feature: string) => fleet.unnamed.indexOf(feature);
-  const offers = (feature: string, row: Row) =>
-    at(feature) >= 0 && hasBit(row, catalog.bits + at(feature));
-  const missing = minus(needs, fleet.narrow(has));
-  const open = minus(missing, fleet.narrow(known));
-  const lost = [
-    ...catalog.names(minus(missing, open)),
-    ...other.filter((f) => !offers(f, has) && (at(f) < 0 || offers(f, known))),
-  ].sort(byBytes);
-  const unknown = [
-    ...catalog.names(open),
-    ...other.filter((f) => at(f) >= 0 && !offers(f, known)),
-  ].sort(byBytes);
+/** Whether every host is admitted: no beats what is not known, and that beats yes. */
+export const admitVerdict = ({ hosts }: Admit): boolean | null =>
+  hosts.some((h) => h.admitted === false)
+    ? false
+    : hosts.every((h) => h.admitted === true)
+      ? true
+      : null;
 
-  const reasons: string[] = [];
-  if (saved.arch !== null && facts.arch !== saved.arch)
-    reasons.push(`its architecture is ${facts.arch}, the baseline's ${saved.arch}`);
-  if (saved.vendor !== null && facts.vendor !== null && facts.vendor !== saved.vendor)
-    reasons.push(`its vendor is ${facts.vendor}, the baseline's ${saved.vendor}`);
-  if (saved.physBits !== null && facts.physBits !== null && facts.physBits < saved.physBits)
-    reasons.push(`it has ${facts.physBits} physical address bits, guests have ${saved.physBits}`);
-  if (reasons.length === 0 && isEmpty(missing))
-    reasons.push(...unusable(fleet, index, saved, needs, options));
-  const isKin =
-    (saved.arch === null || facts.arch === saved.arch) &&
-    (saved.vendor === null || facts.vendor === null || facts.vendor === saved.vendor);
+function admitUnit(fits: Fits, unit: number, saved: Saved): Omit<AdmittedHost, 'host'> {
+  const { fleet } = fits;
+  const { catalog } = fleet;
+  const need = fits.need(0, unit);
+  const { verdict, lacking, open, no, unknown } = fits.fit(0, unit);
+  const isKin = !no.some(({ code }) => code === 'arch' || code === 'vendor');
   const after = isKin
-    ? closeDependencies(catalog, meet(needs, fleet.narrow(has)))
+    ? closeDependencies(catalog, meet(need.features, fleet.narrow(fleet.has(fits.classOf(unit)))))
     : catalog.row([]);
   return {
-    admitted: lost.length === 0 && unknown.length === 0 && reasons.length === 0,
-    lost,
-    unknown,
-    reasons,
-    features: { before: saved.features.length, after: size(after) },
-    security: securityCost(catalog, after, [needs]),
+    admitted: verdict === 'no' ? false : verdict === 'unknown' ? null : true,
+    lost: lacking,
+    unknown: open,
+    reasons: no.map((reason) => reason.message),
+    unknownReasons: unknown.map((reason) => reason.message),
+    features: { before: saved.features.length, after: isEmpty(after) ? 0 : size(after) },
+    security: securityCost(catalog, after, [need.features]),
   };
-}
-
-/** Where the host lists the models that it can run: whether the CPU of the baseline is one of them. */
-function unusable(
-  fleet: Fleet,
-  index: number,
-  saved: Saved,
-  needs: Row,
-  options: BaselineOptions,
-): string[] {
-  const lists = modelLists([fleet.classes[index]!]);
-  if (lists.length === 0) return [];
-  const namer = namerOf(
-    fleet.catalog,
-    options.stack ?? parseStack(fleet.catalog, saved.stack.join(',')),
-  );
-  const refused = Object.entries(saved.definitions).filter(([product, { name }]) => {
-    const by = product as 'libvirt' | 'qemu';
-    if (!namer.products.includes(by)) return false;
-    return namer.define(by, needs, { vendor: saved.vendor, models: [name], lists }) === null;
-  });
-  return refused.map(
-    ([, { name }]) => `it has every feature, but lists ${name} as a model that does not run there`,
-  );
 }

@@ -121,8 +121,23 @@ export interface Missing extends HostList {
   readonly reasons?: readonly string[];
 }
 
+/** Hosts of which it is not known whether they have what a guest asks for. */
+export interface Unknown extends HostList {
+  readonly features: readonly string[];
+  /** What is not known beside features. */
+  readonly reasons?: readonly string[];
+  /** It does not run there in any case: `missing` says why. */
+  readonly certainlyNot?: true;
+}
+
 export interface PlacedGuest {
   readonly guest: string;
+  /**
+   * runs: on some host for certain; own-cpu: it starts, with the CPU of its host, and where it may move is not known;
+   * unknown: it may run on some; none: it runs on no host.
+   */
+  readonly verdict: 'runs' | 'own-cpu' | 'unknown' | 'none';
+  /** On how many hosts it starts for certain, of how many. */
   readonly runsOn: number;
   readonly of: number;
   /** The first of the hosts on which it runs. */
@@ -130,6 +145,9 @@ export interface PlacedGuest {
   /** The feature that the most hosts (of its vendor, if there are any) lack of what it asks for; null where none does. */
   readonly first: string | null;
   readonly missing: readonly Missing[];
+  readonly unknown: readonly Unknown[];
+  /** Why it has the CPU of its host, where it has. */
+  readonly own?: string;
   /** Hosts left to it after those drained, where any are. */
   readonly left?: number;
 }
@@ -143,11 +161,17 @@ export interface PowerCycle {
 
 export interface Placement {
   readonly schema: 'plimsoll.place/1';
+  /** The software that was taken to start the guests. */
+  readonly stack: readonly string[];
   readonly guests: readonly PlacedGuest[];
   /** Guests that run somewhere, and nowhere once the hosts in question are gone. */
   readonly stranded: readonly string[];
   /** Guests that run nowhere as it is. */
   readonly nowhere: readonly string[];
+  /** Guests of which it is not known whether they have a place, and keep one. */
+  readonly unknown: readonly string[];
+  /** Guests that have the CPU of their host. */
+  readonly ownCpu: readonly string[];
   /** The guests with the fewest hosts to run on. */
   readonly fewest: {
     readonly runsOn: number;
@@ -163,13 +187,15 @@ export interface Placement {
 
 export interface AdmittedHost {
   readonly host: string;
-  readonly admitted: boolean;
+  /** null where that cannot be known. */
+  readonly admitted: boolean | null;
   /** Features of the baseline that it lacks. */
   readonly lost: readonly string[];
   /** Features of the baseline that it may have, but its description cannot tell. */
   readonly unknown: readonly string[];
-  /** What stands in the way beside features. */
+  /** What stands in the way beside features, and what is not known beside them. */
   readonly reasons: readonly string[];
+  readonly unknownReasons: readonly string[];
   /** What guests would have with it: how many features, and which mitigations would be lost. */
   readonly features: { readonly before: number; readonly after: number };
   readonly security: SecurityCost;

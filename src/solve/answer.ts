@@ -1,6 +1,6 @@
 // The answers as data: what --json prints. Sentences are made elsewhere.
 import type { Definitions } from '../cpu/definition.ts';
-import type { View } from '../cpu/host.ts';
+import type { View, XsaveComponent } from '../cpu/host.ts';
 import type { HostList, Skipped } from '../fleet/fleet.ts';
 
 export type Severity = 'error' | 'warning' | 'info';
@@ -42,6 +42,8 @@ export interface Baseline {
   readonly lost: readonly Lost[];
   readonly holds: readonly Hold[];
   readonly unknown: readonly ({ readonly feature: string } & HostList)[];
+  /** Where the state of the components that the line exposes lies, as far as a host tells. */
+  readonly xsave: readonly XsaveComponent[];
   readonly runsOn: { readonly hosts: number; readonly of: number };
   readonly findings: readonly Finding[];
   /** Where no CPU is common to all: the answer of each side. */
@@ -65,21 +67,29 @@ export interface Baselines {
 
 export interface Check {
   readonly schema: 'plimsoll.check/1';
-  /** Whether the saved baseline still runs on every host. */
-  readonly holds: boolean;
+  /** Whether the saved baseline still runs on every host; null where that cannot be known. */
+  readonly holds: boolean | null;
   readonly runsOn: { readonly hosts: number; readonly of: number };
-  /** Features of the saved baseline that some host now lacks or cannot vouch for. */
+  /** Features of the saved baseline that some host now lacks. */
   readonly missing: readonly ({ readonly feature: string } & HostList)[];
+  /** Features of the saved baseline that some host cannot vouch for. */
+  readonly unknown: readonly ({ readonly feature: string } & HostList)[];
   /** What the fleet could have now and the saved baseline does not ask for. */
   readonly gained: readonly string[];
   readonly findings: readonly Finding[];
   readonly skipped?: readonly Skipped[];
 }
 
-export type Verdict = 'identical' | 'superset' | 'incompatible';
+/**
+ * From best to worst. own-cpu: it starts, with the CPU of its host, and where it may move is not known; unknown: whether
+ * it runs is not known.
+ */
+export type Verdict = 'identical' | 'superset' | 'own-cpu' | 'unknown' | 'incompatible';
 
 export interface Comparison {
   readonly schema: 'plimsoll.compare/1';
+  /** The software that was taken to start guests; absent under libvirt's rules. */
+  readonly stack?: readonly string[];
   readonly host: string;
   /** The worst of all. */
   readonly verdict: Verdict;

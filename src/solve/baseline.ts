@@ -1,11 +1,15 @@
 // plimsoll baseline: the most capable CPU that every guest can have on all hosts of a fleet, and what holds it down.
-import { distinct, hasBit, isEmpty, type Row, size } from '../core/rows.ts';
+import { bitsOf, distinct, emptyRow, hasBit, isEmpty, type Row, size } from '../core/rows.ts';
+import type { Product } from '../cpu/catalog.ts';
 import type { Definition } from '../cpu/definition.ts';
+import type { XsaveComponent } from '../cpu/host.ts';
+import { type Need, needing } from '../cpu/need.ts';
 import { byBytes } from '../cpu/order.ts';
 import { type Stack, stackNames } from '../cpu/stack.ts';
 import type { Fleet, Kind } from '../fleet/fleet.ts';
 import type { Baseline, Baselines, Hold } from './answer.ts';
 import { findings, type Refused, splitFindings } from './findings.ts';
+import { asking, Fits } from './fit.ts';
 import { type BaselineOptions, drawLine, type Line, modelLists, nameOf } from './line.ts';
 import { draw } from './safe.ts';
 import { type Split, splitBefore, splitByXsave } from './split.ts';
@@ -23,7 +27,12 @@ export function baseline(fleet: Fleet, options: BaselineOptions = {}): Baseline 
 
   const { catalog } = fleet;
   const limits = physBits(fleet, line.drawn.features, options);
-  const { definitions, refused, runsOn } = define(line, options);
+  const xsave = layoutOf(fleet, line.drawn.features);
+  const { definitions, refused, runsOn } = define(
+    line,
+    { xsave, physBits: limits.physBits },
+    options,
+  );
   return {
     ...head(fleet, line.stack),
     vendor: line.vendor,
@@ -33,6 +42,7 @@ export function baseline(fleet: Fleet, options: BaselineOptions = {}): Baseline 
     lost: line.tally.lost(),
     holds: holds(line),
     unknown: line.tally.unknown(),
+    xsave,
     runsOn,
     findings: findings(line, limits, refused, options),
     ...skipped(fleet),
@@ -76,6 +86,7 @@ function sided(fleet: Fleet, { because, sides }: Split, options: BaselineOptions
     lost: [],
     holds: [],
     unknown: [],
+    xsave: [],
     runsOn: { hosts: 0, of: fleet.hosts },
     findings: splitFindings(fleet),
     sides: sides.map(({ value, members }) => {
@@ -115,8 +126,17 @@ function physBits(fleet: Fleet, features: Row, options: BaselineOptions): Baseli
   return { physBits: settable ? bits : null, fleetPhysBits };
 }
 
+/** Where the state of what the line exposes lies: the same on all hosts that tell, or they have no line in common. */
+function layoutOf(fleet: Fleet, features: Row): XsaveComponent[] {
+  const exposed = new Set(bitsOf(features).flatMap((id) => fleet.catalog.features[id]!.xsave));
+  const found = new Map<number, XsaveComponent>();
+  for (const { xsave } of fleet.classes)
+    for (const x of xsave ?? []) if (exposed.has(x.component)) found.set(x.component, x);
+  return [...found.values()].sort((a, b) => a.component - b.component);
+}
+
 /** A definition a product, each held against every host; refused where none can be made or it does not hold. */
-function define(line: Line, options: BaselineOptions) {
+function define(line: Line, limits: Pick<Need, 'xsave' | 'physBits'>, options: BaselineOptions) {
   const { fleet, namer, naming, drawn } = line;
   const definitions: { libvirt?: Definition; qemu?: Definition } = {};
   const refused: Refused[] = [];
@@ -126,7 +146,7 @@ function define(line: Line, options: BaselineOptions) {
     const found = nothing ? null : namer.define(product, drawn.features, naming);
     const definition =
       found && options.expand ? namer.writeOut(product, found, drawn.features) : found;
-    const proven = definition ? runsOn(fleet, namer.expand(product, definition)) : 0;
+    const proven = definition ? runsOn(line, product, definition, limits) : 0;
     if (definition && proven === fleet.hosts) {
       definitions[product] = definition;
       hosts = proven;
@@ -135,12 +155,31 @@ function define(line: Line, options: BaselineOptions) {
   return { definitions, refused, runsOn: { hosts, of: fleet.hosts } };
 }
 
-/** Hosts on which every one of these CPUs runs, counted from the rows themselves. */
-function runsOn(fleet: Fleet, cpus: readonly Row[]): number {
+/** Hosts on which a definition runs, whatever its name may mean: it is expanded again, and the one rule is asked. */
+function runsOn(
+  { fleet, namer, vendor }: Line,
+  product: Product,
+  definition: Definition,
+  limits: Pick<Need, 'xsave' | 'physBits'>,
+): number {
+  const models = [{ name: definition.name, product, alone: false }];
+  const needs = distinct(namer.expand(product, definition)).map((features) =>
+    asking(
+      needing(emptyRow(fleet.catalog.bits), {
+        arch: fleet.classes[0]!.arch,
+        vendor,
+        features,
+        models,
+        ...limits,
+      }),
+    ),
+  );
+  if (needs.length === 0) return 0;
+  const fits = new Fits(fleet, needs);
   let hosts = 0;
-  const each = distinct(cpus).map((row) => fleet.rows.covers(fleet.needs(row)).bitmap);
-  for (const [index, weight] of fleet.weights.entries())
-    if (each.length > 0 && each.every((bitmap) => hasBit(bitmap, index))) hosts += weight;
+  for (let unit = 0; unit < fits.units; unit++)
+    if (needs.every((_, i) => fits.verdict(i, unit) === 'runs')) hosts += fits.weights[unit]!;
+  fits.free();
   return hosts;
 }
 

@@ -1,23 +1,13 @@
 // plimsoll baseline --check: does a saved baseline still run on all of these hosts, and what could they have beside it.
-import { hasBit, minus, setBit } from '../core/rows.ts';
-import type { Definitions } from '../cpu/definition.ts';
-import { QueryError } from '../cpu/errors.ts';
-import { byBytes } from '../cpu/order.ts';
-import { parseStack } from '../cpu/stack.ts';
-import type { Fleet } from '../fleet/fleet.ts';
-import type { Check } from './answer.ts';
-import { baseline } from './baseline.ts';
-import type { BaselineOptions } from './line.ts';
 
-/** What a check needs of a saved answer. */
-export interface Saved {
-  readonly stack: readonly string[];
-  readonly arch: string | null;
-  readonly vendor: string | null;
-  readonly features: readonly string[];
-  readonly physBits: number | null;
-  readonly definitions: Definitions;
-}
+import { byBytes } from '../cpu/order.ts';
+import { needOfSaved, readSaved } from '../cpu/saved.ts';
+import { parseStack } from '../cpu/stack.ts';
+import type { Fleet, HostList } from '../fleet/fleet.ts';
+import type { Check, Finding } from './answer.ts';
+import { baseline } from './baseline.ts';
+import { asking, type Fit, Fits, worstOf } from './fit.ts';
+import type { BaselineOptions } from './line.ts';
 
 /**
  * Holds a saved baseline (its JSON, parsed) against every host.
@@ -31,104 +21,72 @@ export function check(
 ): Check {
   const saved = readSaved(document, name);
   const { catalog } = fleet;
-  const needs = catalog.row([]);
-  const unnamed: string[] = [];
-  for (const feature of saved.features) {
-    const known = catalog.find(feature);
-    if (known) setBit(needs, known.id);
-    else unnamed.push(feature);
-  }
-  const failing = new Set<number>();
-  const missing = new Map<string, number[]>();
-  const lack = (what: string, index: number) => {
-    failing.add(index);
-    missing.set(what, [...(missing.get(what) ?? []), index]);
-  };
-  const reasons = new Map<string, number[]>();
-  for (const [index, facts] of fleet.classes.entries()) {
-    const has = fleet.has(index);
-    for (const feature of catalog.names(minus(needs, fleet.narrow(has)))) lack(feature, index);
-    for (const feature of unnamed) {
-      const at = fleet.unnamed.indexOf(feature);
-      if (at < 0 || !hasBit(has, catalog.bits + at)) lack(feature, index);
-    }
-    const fail = (why: string) => {
-      failing.add(index);
-      reasons.set(why, [...(reasons.get(why) ?? []), index]);
-    };
-    if (saved.arch !== null && facts.arch !== saved.arch)
-      fail(`architecture ${facts.arch}, where the baseline is for ${saved.arch}`);
-    if (saved.vendor !== null && facts.vendor !== null && facts.vendor !== saved.vendor)
-      fail(`vendor ${facts.vendor}, where the baseline is for ${saved.vendor}`);
-    if (saved.physBits !== null && facts.physBits !== null && facts.physBits < saved.physBits)
-      fail(
-        `${facts.physBits} physical address bits, where the baseline gives guests ${saved.physBits}`,
-      );
-  }
-  const members = (classes: readonly number[]) => {
-    const wanted = new Set(classes);
-    return fleet.list(fleet.membersOf((i) => wanted.has(i)));
-  };
-  const today = baseline(fleet, {
-    ...options,
-    stack: options.stack ?? parseStack(catalog, saved.stack.join(',')),
-  });
-  const now = today.features.filter((f) => !saved.features.includes(f));
-  const stranded = fleet.membersOf((i) => failing.has(i)).length;
+  const need = needOfSaved(catalog, saved);
+  const fits = new Fits(fleet, [asking(need)]);
+  const each = Array.from({ length: fits.units }, (_, unit) => fits.fit(0, unit));
+  const hostsOf = (keep: (fit: Fit) => boolean): HostList =>
+    fleet.list(fleet.hostsWhere((_, kind) => keep(each[fits.unitOfKind[kind]!]!)));
+  const worst = worstOf(each.map((fit) => fit.verdict));
+  fits.free();
+  const stack =
+    options.stack ??
+    (saved.stack.length > 0 ? parseStack(catalog, saved.stack.join(',')) : undefined);
+  const today = baseline(fleet, { ...options, stack });
   return {
     schema: 'plimsoll.check/1',
-    holds: failing.size === 0,
-    runsOn: { hosts: fleet.hosts - stranded, of: fleet.hosts },
-    missing: [...missing]
-      .sort(([a], [b]) => byBytes(a, b))
-      .map(([feature, classes]) => ({ feature, ...members(classes) })),
-    gained: now,
-    findings: [...reasons]
-      .sort(([a], [b]) => byBytes(a, b))
-      .map(([why, classes]) => {
-        const list = members(classes);
-        return {
-          code: 'baseline-broken',
-          severity: 'error' as const,
-          ...list,
-          message: `${list.hosts.slice(0, 3).join(', ')}: ${why}`,
-        };
-      }),
+    holds: worst === 'no' ? false : worst === 'unknown' ? null : true,
+    runsOn: { hosts: hostsOf((fit) => fit.verdict === 'runs').count, of: fleet.hosts },
+    missing: byFeature(each, (fit) => fit.lacking, hostsOf),
+    unknown: byFeature(each, (fit) => fit.open, hostsOf),
+    gained: today.features.filter((f) => !saved.features.includes(f)),
+    findings: [
+      ...reasons(each, 'no', 'baseline-broken', 'error', hostsOf),
+      ...reasons(each, 'unknown', 'unknown', 'warning', hostsOf),
+      ...lostLayout(fleet, need.xsave),
+    ],
     ...(fleet.skipped.length > 0 ? { skipped: fleet.skipped } : {}),
   };
 }
 
-/** @throws QueryError when the document is no saved baseline, or names no CPU. */
-export function readSaved(document: unknown, name: string): Saved {
-  const d = document as Record<string, unknown> | null;
-  const isStrings = (v: unknown): v is string[] =>
-    Array.isArray(v) && v.every((x) => typeof x === 'string');
-  if (
-    typeof d !== 'object' ||
-    d === null ||
-    d.schema !== 'plimsoll.baseline/1' ||
-    !isStrings(d.features) ||
-    !isStrings(d.stack)
-  )
-    throw new QueryError(
-      `${name} is no saved baseline; give the output of plimsoll baseline --json`,
-    );
-  if (d.features.length === 0)
-    throw new QueryError(
-      `${name} is the answer of a fleet without a common CPU, so there is nothing to check; take one of its sides`,
-    );
-  const limits = d.limits as { physBits?: unknown } | undefined;
-  return {
-    stack: d.stack,
-    arch: typeof d.arch === 'string' ? d.arch : null,
-    vendor: typeof d.vendor === 'string' ? d.vendor : null,
-    features: d.features,
-    physBits: typeof limits?.physBits === 'number' ? limits.physBits : null,
-    definitions: isDefinitions(d.definitions) ? d.definitions : {},
-  };
+type HostsOf = (keep: (fit: Fit) => boolean) => HostList;
+
+function byFeature(
+  each: readonly Fit[],
+  of: (fit: Fit) => readonly string[],
+  hostsOf: HostsOf,
+): Check['missing'] {
+  const features = [...new Set(each.flatMap(of))].sort(byBytes);
+  return features.map((feature) => ({
+    feature,
+    ...hostsOf((fit) => of(fit).includes(feature)),
+  }));
 }
 
-const isDefinitions = (value: unknown): value is Definitions =>
-  typeof value === 'object' &&
-  value !== null &&
-  Object.values(value).every((d) => typeof d === 'object' && d !== null && 'name' in d);
+function reasons(
+  each: readonly Fit[],
+  what: 'no' | 'unknown',
+  code: string,
+  severity: Finding['severity'],
+  hostsOf: HostsOf,
+): Finding[] {
+  const messages = [...new Set(each.flatMap((fit) => fit[what].map((r) => r.message)))];
+  return messages.sort(byBytes).map((message) => {
+    const list = hostsOf((fit) => fit[what].some((r) => r.message === message));
+    const who = list.hosts.slice(0, 3).join(', ');
+    return { code, severity, ...list, message: who === '' ? message : `${who}: ${message}` };
+  });
+}
+
+/** A baseline that kept no layout holds where the hosts are alike in it, and that is said. */
+function lostLayout(fleet: Fleet, xsave: ReturnType<typeof needOfSaved>['xsave']): Finding[] {
+  if (xsave !== 'lost' || !fleet.classes.some((c) => c.xsave !== null)) return [];
+  return [
+    {
+      code: 'layout-not-saved',
+      severity: 'info',
+      ...fleet.list(fleet.hostsWhere(() => true)),
+      message:
+        'the baseline was saved without the XSAVE layout of its CPU, so hosts are only held against each other in that; save it anew',
+    },
+  ];
+}

@@ -1,38 +1,40 @@
 // plimsoll compare: can these CPUs run on this host, and if not, why not.
-import { bitsOf, hasBit, join, meet, minus, type Row, size } from '../core/rows.ts';
+import { hasBit, join, minus, type Row } from '../core/rows.ts';
 import { byBytes } from '../cpu/order.ts';
-import type { ClassFacts, Fleet, Member } from '../fleet/fleet.ts';
+import type { Fleet, Kind } from '../fleet/fleet.ts';
 import type { Comparison, Finding, Verdict } from './answer.ts';
+import { askerOf, type GivenSoftware, softwareNames, softwareOf } from './asker.ts';
 import { splitFindings } from './findings.ts';
-import { outside } from './safe.ts';
+import { type Fit, Fits } from './fit.ts';
 
-const X86: ReadonlySet<string> = new Set(['x86_64', 'i686']);
-
-const VERDICTS: readonly Verdict[] = ['identical', 'superset', 'incompatible'];
-
-/** One CPU with the names that its catalog lacks, as a comparison sees it. */
-interface Side {
-  readonly member: Member;
-  readonly facts: ClassFacts;
-  readonly has: Row;
-  readonly known: Row;
-  readonly unnamed: ReadonlySet<string>;
-  readonly unnamedUnknown: ReadonlySet<string>;
-}
+const VERDICTS: readonly Verdict[] = [
+  'identical',
+  'superset',
+  'own-cpu',
+  'unknown',
+  'incompatible',
+];
 
 /**
  * Holds every CPU against the first host.
+ * @param software what starts guests; what the host tells, else the newest, where it is not said
  * @throws RangeError when `host` is not exactly one host.
  */
-export function compare(host: Fleet, cpus: Fleet): Comparison {
+export function compare(host: Fleet, cpus: Fleet, software: GivenSoftware = {}): Comparison {
   if (host.members.length !== 1)
     throw new RangeError(`compare takes one host, not ${host.members.length}`);
-  const there = side(host, 0);
-  const answers = cpus.members.map((_, i) => compareOne(host, there, side(cpus, i)));
+  const askers = cpus.kinds.map((kind) => askerOf(host.catalog, kind));
+  const fits = new Fits(host, askers, softwareOf(host.catalog, software));
+  const answers = cpus.members.map(({ id }, i) => {
+    const kind = cpus.kindOfMember[i]!;
+    return compareOne(host, { id, kind: cpus.kinds[kind]!, fleet: cpus }, fits, kind);
+  });
+  fits.free();
   const findings: Finding[] = [...splitFindings(host), ...splitFindings(cpus)];
   return {
     schema: 'plimsoll.compare/1',
-    host: there.member.id,
+    stack: softwareNames(fits.software),
+    host: host.members[0]!.id,
     verdict: VERDICTS.findLast((v) => answers.some((a) => a.verdict === v)) ?? 'identical',
     cpus: answers,
     findings,
@@ -40,94 +42,62 @@ export function compare(host: Fleet, cpus: Fleet): Comparison {
   };
 }
 
-function side(fleet: Fleet, index: number): Side {
-  const member = fleet.members[index]!;
-  const [has, known] = [fleet.has(member.class), fleet.known(member.class)];
-  const at = (row: Row, set: boolean) =>
-    new Set(fleet.unnamed.filter((_, i) => hasBit(row, fleet.catalog.bits + i) === set));
+interface Cpu {
+  readonly id: string;
+  readonly kind: Kind;
+  readonly fleet: Fleet;
+}
+
+function compareOne(host: Fleet, cpu: Cpu, fits: Fits, asker: number): Comparison['cpus'][number] {
+  const fit = fits.fit(asker, 0);
+  const { features, startsPoorer, own } = fits.need(asker, 0);
+  const extra = extraOf(host, cpu, features);
   return {
-    member,
-    facts: fleet.classes[member.class]!,
-    has: fleet.narrow(has),
-    known: fleet.narrow(known),
-    unnamed: at(has, true),
-    unnamedUnknown: at(known, false),
+    cpu: cpu.id,
+    verdict: verdictOf(fit, extra),
+    missing: fit.lacking,
+    extra,
+    unknown: fit.open,
+    reasons: reasonsOf(fit, startsPoorer, own),
   };
 }
 
-function compareOne(fleet: Fleet, host: Side, cpu: Side): Comparison['cpus'][number] {
-  const { catalog } = fleet;
-  // What no answer counts; nested virtualization is asked for when the CPU has it.
-  const { never } = outside(catalog, host.facts.vendor, true);
-  const policies = policyRows(fleet, cpu.member);
-  const needs = minus(minus(cpu.has, never), policies.optional);
-  const lacking = minus(needs, host.has);
-  const open = minus(lacking, host.known);
-  const forbidden = meet(policies.forbid, host.has);
-  const missing = [
-    ...catalog.names(minus(lacking, open)),
-    ...[...cpu.unnamed].filter((n) => !host.unnamed.has(n) && !host.unnamedUnknown.has(n)),
-  ].sort(byBytes);
-  const unknown = [
-    ...catalog.names(open),
-    ...[...cpu.unnamed].filter((n) => host.unnamedUnknown.has(n)),
-  ].sort(byBytes);
-  const extra = [
-    ...catalog.names(minus(minus(host.has, never), join(cpu.has, policies.optional))),
-    ...[...host.unnamed].filter((n) => !cpu.unnamed.has(n)),
-  ].sort(byBytes);
-
-  const reasons: string[] = [];
-  if (cpu.facts.arch !== host.facts.arch)
-    reasons.push(`its architecture is ${cpu.facts.arch}, the host's ${host.facts.arch}`);
-  if (
-    cpu.facts.vendor !== null &&
-    host.facts.vendor !== null &&
-    cpu.facts.vendor !== host.facts.vendor
-  )
-    reasons.push(`its vendor is ${cpu.facts.vendor}, the host's ${host.facts.vendor}`);
-  if (missing.length > 0) reasons.push(`the host lacks ${missing.join(', ')}`);
-  if (unknown.length > 0)
-    reasons.push(`it is not known whether the host has ${unknown.join(', ')}`);
-  if (size(forbidden) > 0)
-    reasons.push(`the host has ${catalog.names(forbidden).join(', ')}, which it forbids`);
-  const bits = cpu.facts.view === 'guest' ? cpu.facts.physBits : null;
-  if (bits !== null && host.facts.physBits !== null && bits > host.facts.physBits)
-    reasons.push(`it has ${bits} physical address bits, the host ${host.facts.physBits}`);
-  const otherName = nameDifference(host, cpu);
-  if (otherName) reasons.push(otherName);
-  const layout = xsaveDifference(fleet, host, cpu, needs);
-  if (layout) reasons.push(layout);
-  if (reasons.length === 0 && cpu.member.element?.match === 'strict' && extra.length > 0)
-    reasons.push(`it must match strictly, and the host also has ${extra.join(', ')}`);
-  const verdict = reasons.length > 0 ? 'incompatible' : extra.length > 0 ? 'superset' : 'identical';
-  return { cpu: cpu.member.id, verdict, missing, extra, unknown, reasons };
+function verdictOf({ verdict }: Fit, extra: readonly string[]): Verdict {
+  if (verdict === 'no') return 'incompatible';
+  if (verdict !== 'runs') return verdict;
+  return extra.length > 0 ? 'superset' : 'identical';
 }
 
-/** Features by the policies of a guest's definition that are not simply asked for. */
-function policyRows({ catalog }: Fleet, { element }: Member): { optional: Row; forbid: Row } {
-  const named = (policy: string) =>
-    (element?.features ?? []).flatMap((f) =>
-      f.policy === policy ? (catalog.findLibvirt(f.name)?.name ?? []) : [],
-    );
-  return { optional: catalog.row(named('optional')), forbid: catalog.row(named('forbid')) };
+/** What the host has beside what the CPU asks for or has. */
+function extraOf(host: Fleet, { kind, fleet }: Cpu, asked: Row): string[] {
+  const { catalog } = host;
+  const never = catalog.rowWhere((f) => f.merge === 'never' || f.merge === 'equal');
+  const has = host.has(0);
+  const unnamed = (of: Fleet, row: Row) =>
+    of.unnamed.filter((_, i) => hasBit(row, of.catalog.bits + i));
+  const index = fleet.classOfKind[fleet.kinds.indexOf(kind)]!;
+  const own = new Set(unnamed(fleet, fleet.has(index)));
+  return [
+    ...catalog.names(minus(minus(host.narrow(has), never), join(asked, kind.has))),
+    ...unnamed(host, has).filter((name) => !own.has(name)),
+  ].sort(byBytes);
 }
 
-/** Beside x86 the catalog knows no features, so CPUs of two names may differ in any of them. */
-function nameDifference(host: Side, cpu: Side): string | null {
-  if (X86.has(host.facts.arch)) return null;
-  const [there, here] = [host, cpu].map(({ member }) => member.model?.name ?? 'of no named model');
-  return there === here
-    ? null
-    : `it is ${here}, the host ${there}, and features of ${host.facts.arch} are known by such names alone`;
-}
-
-function xsaveDifference({ catalog }: Fleet, host: Side, cpu: Side, needs: Row): string | null {
-  for (const id of bitsOf(needs))
-    for (const component of catalog.features[id]!.xsave) {
-      const [a, b] = [host, cpu].map((s) => s.facts.xsave?.find((x) => x.component === component));
-      if (a && b && (a.offset !== b.offset || a.size !== b.size))
-        return `XSAVE component ${component} lies at ${b.offset} there and at ${a.offset} on the host`;
-    }
-  return null;
+/** All that stands in the way first, then what is not known. */
+function reasonsOf(fit: Fit, startsPoorer: boolean, own: string | null): string[] {
+  const { lacking, open, no, unknown } = fit;
+  const poorer = startsPoorer && no.length === 0;
+  return [
+    ...no.map((reason) => reason.message),
+    ...(lacking.length > 0
+      ? [
+          poorer
+            ? `it starts, without ${lacking.join(', ')}`
+            : `the host lacks ${lacking.join(', ')}`,
+        ]
+      : []),
+    ...(open.length > 0 ? [`it is not known whether the host has ${open.join(', ')}`] : []),
+    ...unknown.map((reason) => reason.message),
+    ...(fit.verdict === 'own-cpu' && own !== null ? [own] : []),
+  ];
 }

@@ -1,36 +1,36 @@
 // What a change of machine type, model version or software does to guests: whether each still runs where it did, and
 // whether it finds the same CPU. The two are different questions, and are answered apart.
 
-import {
-  emptyRow,
-  hasBit,
-  isCovered,
-  isEmpty,
-  isEqual,
-  join,
-  minus,
-  type Row,
-  Rows,
-  rowOf,
-} from '../core/rows.ts';
+import { emptyRow, hasBit, isEmpty, isEqual, join, meet, minus, type Row } from '../core/rows.ts';
 import { tcgRow } from '../cpu/accelerators.ts';
+import { isOfHost, newestSoftware, startOfAsked } from '../cpu/asked.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
-import type { Expansion } from '../cpu/expand.ts';
-import type { Guest } from '../cpu/guest.ts';
+import { type Expansion, expandItems } from '../cpu/expand.ts';
+import type { Asked } from '../cpu/guest.ts';
+import type { Software } from '../cpu/need.ts';
 import { byBytes } from '../cpu/order.ts';
-import { withSwitches } from '../cpu/qemu-string.ts';
+import { parseCpuString, withSwitches } from '../cpu/qemu-string.ts';
 import { expandCpu } from '../cpu/start.ts';
 import type { Fleet, HostList, Skipped } from '../fleet/fleet.ts';
-import type { Kind } from '../fleet/kind.ts';
 import type { Severity } from './answer.ts';
+import { asker, type GivenSoftware, softwareOf } from './asker.ts';
 import { guestProperties, type PropertyChange, propertyChanges } from './changes.ts';
+import { type Asker, Fits, type FitVerdict } from './fit.ts';
 
 /** A guest before the change and after it. */
 export interface Move {
   readonly guest: string;
-  readonly from: Guest & { readonly qemu: string };
-  readonly to: Guest & { readonly qemu: string };
+  readonly from: Asked;
+  readonly to: Asked;
+}
+
+export interface DriftOptions {
+  /** The software before the change and after it; what hosts tell, else the newest, where it is not said. */
+  readonly from?: GivenSoftware | undefined;
+  readonly to?: GivenSoftware | undefined;
+  /** Go on without guests whose CPU cannot be known. */
+  readonly skipUnreadable?: boolean | undefined;
 }
 
 /** What the change means to some guests, as a fact. */
@@ -53,10 +53,16 @@ export interface GuestDrift {
   readonly added: readonly string[];
   readonly removed: readonly string[];
   readonly properties: readonly PropertyChange[];
-  /** On how many hosts it runs for certain; absent without hosts. */
+  /** On how many hosts it starts for certain; absent without hosts. */
   readonly runnable?: { readonly before: number; readonly after: number; readonly of: number };
-  /** Hosts on which it ran, or may have run, and does not run for certain afterwards. */
+  /** Hosts on which it ran and does not run afterwards. */
   readonly stranded?: HostList;
+  /** Hosts of which it is not known whether the change strands it there. */
+  readonly unknown?: HostList;
+  /** Why the software after the change does not start it on any host. */
+  readonly refused?: string;
+  /** Why it has the CPU of its host, where it has: then what it has beside is compared alone. */
+  readonly own?: string;
   /** The -cpu argument for the change without what strands; null where nothing does. */
   readonly keep: string | null;
   /** The -cpu argument for the new features alone, without the change; null where there are none, or no flag brings them. */
@@ -80,39 +86,39 @@ export interface Drift {
 interface Change {
   readonly cpu: string;
   readonly toCpu: string;
+  readonly from: Asker;
+  readonly to: Asker;
   readonly before: Expansion;
-  readonly after: Expansion;
+  /** null where it is refused. */
+  readonly after: Expansion | null;
+  readonly toMachine: string;
   readonly added: Row;
   readonly removed: Row;
   readonly properties: readonly PropertyChange[];
+  readonly refused: string | null;
+  readonly own: string | null;
 }
 
 /**
  * Answers for every guest; the fleet, where there is one, says where each runs.
- * @throws QueryError naming the guest whose CPU QEMU would refuse before or after.
+ * @throws QueryError naming the guest whose CPU is refused before the change, or cannot be known.
  */
 export function drift(
   catalog: Catalog,
   asked: readonly Move[],
   fleet: Fleet | null,
-  skipUnreadable = false,
+  options: DriftOptions = {},
 ): Drift {
+  const [from, to] = [options.from, options.to ?? options.from].map((given) =>
+    shown(catalog, fleet, given),
+  ) as [Software, Software];
   const changes = new Map<string, Change | QueryError>();
   const moves: Move[] = [];
   const of: Change[] = [];
   const skipped: Skipped[] = [];
   for (const move of asked) {
-    const { from, to } = move;
-    const key = JSON.stringify([
-      from.cpu,
-      from.machine,
-      from.qemu,
-      from.accelerator,
-      to.cpu,
-      to.machine,
-      to.qemu,
-    ]);
-    const change = changes.get(key) ?? changeOf(catalog, move);
+    const key = JSON.stringify([move.from, move.to]);
+    const change = changes.get(key) ?? changeOf(catalog, move, from, to);
     changes.set(key, change);
     if (change instanceof QueryError) skipped.push({ input: move.guest, reason: change.message });
     else {
@@ -120,9 +126,9 @@ export function drift(
       of.push(change);
     }
   }
-  if (skipped.length > 0 && !(skipUnreadable && moves.length > 0))
+  if (skipped.length > 0 && !(options.skipUnreadable && moves.length > 0))
     throw new QueryError(skipped.map((s) => `guest ${s.input}: ${s.reason}`).join('\n'));
-  const hosts = fleet && new Hosts(catalog, fleet, [...new Set(of)]);
+  const hosts = fleet && new Hosts(fleet, [...new Set(of)], options);
   const answers = new Map<Change, Omit<GuestDrift, 'guest'>>();
   const guests = moves.map(({ guest }, i): GuestDrift => {
     const change = of[i]!;
@@ -133,147 +139,155 @@ export function drift(
     }
     return { guest, ...answer };
   });
+  hosts?.free();
   return {
     schema: 'plimsoll.drift/1',
     machine: common(guests.map((g) => g.machine)),
     toMachine: common(guests.map((g) => g.toMachine)),
-    qemu: moves[0]?.from.qemu ?? '',
-    toQemu: moves[0]?.to.qemu ?? '',
-    ...(fleet ? { hosts: fleet.members.length } : {}),
+    qemu: from.qemu,
+    toQemu: to.qemu,
+    ...(fleet ? { hosts: fleet.hosts } : {}),
     guests: guests.sort((a, b) => byBytes(a.guest, b.guest)),
     findings: findingsOf(catalog, moves, of),
     ...(skipped.length > 0 ? { skipped } : {}),
   };
 }
 
+/** The software that the change is shown by: what was said, else what all hosts tell alike, else the newest. */
+function shown(catalog: Catalog, fleet: Fleet | null, given: GivenSoftware = {}): Software {
+  const told = new Set((fleet?.kinds ?? []).map(softwareOf(catalog, given)));
+  const newest = newestSoftware(catalog);
+  if (told.size === 1) return [...told][0]!;
+  const machine = given.machine ?? newest.machine;
+  const { qemu = newest.qemu, libvirt = newest.libvirt } = given;
+  return { qemu, libvirt, machine, ...(given.qemu === undefined ? {} : { isGiven: true }) };
+}
+
+/** Whether any guest would stop running on a host where it ran, or that cannot be known: no beats what is not known. */
+export const driftVerdict = (answer: Drift): FitVerdict => {
+  const any = (is: (g: GuestDrift) => boolean) => answer.guests.some(is);
+  if (any((g) => g.refused !== undefined || (g.stranded?.count ?? 0) > 0)) return 'no';
+  return any((g) => (g.unknown?.count ?? 0) > 0) ? 'unknown' : 'runs';
+};
+
 /** Whether any guest would stop running on a host where it ran. */
-export const strands = (answer: Drift): boolean =>
-  answer.guests.some((g) => (g.stranded?.count ?? 0) > 0);
+export const strands = (answer: Drift): boolean => driftVerdict(answer) === 'no';
 
 const common = (values: readonly string[]): string | null =>
   new Set(values).size === 1 ? values[0]! : null;
 
-/** The change of one guest, or why QEMU would refuse it on one side. */
-function changeOf(catalog: Catalog, { from, to }: Move): Change | QueryError {
-  let before: Expansion;
-  let after: Expansion;
+/** The change of one guest, or why it cannot be told. */
+function changeOf(
+  catalog: Catalog,
+  { from, to }: Move,
+  fromSoftware: Software,
+  toSoftware: Software,
+): Change | QueryError {
+  const asks = { from: asker(catalog, from), to: asker(catalog, to) };
+  const now = asks.from.need(fromSoftware);
+  const then = asks.to.need(toSoftware);
+  const why = now.unsettled ?? now.refused ?? then.unsettled;
+  if (why !== null) return new QueryError(why);
+  const before = expansionOf(catalog, from, fromSoftware);
+  if (before instanceof QueryError) return before;
+  const after = expansionOf(catalog, to, toSoftware);
+  const none = emptyRow(catalog.bits);
+  const head = { ...asks, cpu: before.cpu, before: before.expansion, own: now.own };
+  if (after instanceof QueryError)
+    return {
+      ...head,
+      toCpu: before.cpu,
+      after: null,
+      toMachine: to.machine ?? toSoftware.machine,
+      added: none,
+      removed: none,
+      properties: [],
+      refused: after.message,
+    };
+  const [a, b] = [before.expansion, after.expansion];
+  return {
+    ...head,
+    toCpu: after.cpu,
+    after: b,
+    toMachine: b.machine,
+    added: minus(b.features, a.features),
+    removed: minus(a.features, b.features),
+    properties: propertyChanges(guestProperties(catalog, a), guestProperties(catalog, b)),
+    refused: then.refused,
+  };
+}
+
+/** The CPU that QEMU makes of a definition; of one that is the host's, what is said of it. */
+function expansionOf(
+  catalog: Catalog,
+  asked: Asked,
+  software: Software,
+): { readonly cpu: string; readonly expansion: Expansion } | QueryError {
   try {
-    before = expandCpu(catalog, from.cpu, from);
-    after = expandCpu(catalog, to.cpu, to);
+    const { cpu, ...where } = startOfAsked(catalog, asked, software);
+    if (!isOfHost(asked)) return { cpu, expansion: expandCpu(catalog, cpu, where) };
+    const string = parseCpuString(cpu);
+    return { cpu, expansion: expandItems(catalog, string, where, [], { hostless: true }) };
   } catch (error) {
     if (error instanceof QueryError) return error;
     throw error;
   }
-  return {
-    cpu: from.cpu,
-    toCpu: to.cpu,
-    before,
-    after,
-    added: minus(after.features, before.features),
-    removed: minus(before.features, after.features),
-    properties: propertyChanges(guestProperties(catalog, before), guestProperties(catalog, after)),
-  };
 }
 
-/** Where guests run: every distinct need is held against every class in one crossing of the border. */
+/** Where guests run before and after, as the one rule has it. */
 class Hosts {
-  readonly #catalog: Catalog;
   readonly #fleet: Fleet;
-  readonly #needs = new Map<string, number>();
-  readonly #certain: readonly Uint32Array[];
-  readonly #possible: readonly Uint32Array[];
-  readonly #ignored: Row;
+  readonly #before: Fits;
+  readonly #after: Fits;
+  readonly #number: ReadonlyMap<Change, number>;
 
-  constructor(catalog: Catalog, fleet: Fleet, changes: readonly Change[]) {
-    this.#catalog = catalog;
+  constructor(fleet: Fleet, changes: readonly Change[], { from, to }: DriftOptions) {
+    const { catalog } = fleet;
     this.#fleet = fleet;
-    // Topology, the operating system and the hypervisor decide these, not the host's processor.
-    const ignored = catalog.features.filter((f) => f.merge === 'never' || f.merge === 'equal');
-    this.#ignored = rowOf(
-      catalog.bits,
-      ignored.map((f) => f.id),
-    );
-    const needs = new Rows(catalog.bits);
-    for (const { before, after, added } of changes)
-      for (const row of [wholeNeed(before), wholeNeed(after), added]) {
-        const need = minus(row, this.#ignored);
-        const key = need.join();
-        if (!this.#needs.has(key)) this.#needs.set(key, needs.push(need));
-      }
-    const cover = (rows: readonly Row[]): Uint32Array[] => {
-      const table = new Rows(catalog.bits);
-      for (const row of rows) table.push(row);
-      const covered = table.coversEach(needs).map((c) => c.bitmap);
-      table.free();
-      return covered;
-    };
-    const classes = [...fleet.classes.keys()];
-    const has = classes.map((i) => fleet.narrow(fleet.has(i)));
-    const all = emptyRow(catalog.bits).fill(0xffffffff);
-    this.#certain = cover(has);
-    this.#possible = cover(
-      has.map((row, i) => join(row, minus(all, fleet.narrow(fleet.known(i))))),
-    );
-    needs.free();
+    this.#number = new Map(changes.map((change, i) => [change, i]));
+    const fits = (side: 'from' | 'to', given: GivenSoftware = {}) =>
+      new Fits(
+        fleet,
+        changes.map((c) => c[side]),
+        softwareOf(catalog, given),
+      );
+    this.#before = fits('from', from);
+    this.#after = fits('to', to ?? from);
   }
 
-  #covering(bitmaps: readonly Uint32Array[], need: Row): number[] {
-    const bitmap = bitmaps[this.#needs.get(minus(need, this.#ignored).join())!]!;
-    return [...this.#fleet.classes.keys()].filter((i) => hasBit(bitmap, i));
-  }
-
-  /**
-   * Whether hosts say themselves that they can run a CPU on its machine type; null where they do not say. One that
-   * says no is believed whatever its features.
-   */
-  #says(e: Expansion, { machine, models, notes }: Kind): boolean | null {
-    const list = models.qemu ?? models.libvirt;
-    const isTold = machine === e.machine && !notes.some((n) => n.code === 'emulated');
-    const blockers = isTold ? list?.get(e.model) : undefined;
-    if (blockers === undefined) return null;
-    if (blockers === null || blockers.some((name) => this.#asksFor(e, name))) return false;
-    // The list is of the plain name; with more said of it the features decide.
-    return blockers.length === 0 && e.string.items.length === 0 ? true : null;
-  }
-
-  #asksFor(e: Expansion, name: string): boolean {
-    const feature = this.#catalog.findQemu(name);
-    return feature === undefined || hasBit(wholeNeed(e), feature.id);
-  }
-
-  /** Kinds of hosts on which a CPU runs for certain, or may run. Under tcg no host has a say. */
-  #running(e: Expansion, bitmaps: readonly Uint32Array[]): number[] {
-    const need = wholeNeed(e);
-    const kinds = [...this.#fleet.kinds.keys()];
-    if (e.accelerator === 'kvm') return this.#allow(e, this.#covering(bitmaps, need));
-    return isCovered(need, tcgRow(this.#catalog, e.qemu)) ? kinds : [];
-  }
-
-  /** The kinds that say that they run a CPU, and of those that say nothing the ones of these classes. */
-  #allow(e: Expansion, classes: readonly number[]): number[] {
-    const covering = new Set(classes);
-    const { kinds, classOfKind } = this.#fleet;
-    return [...kinds.keys()].filter(
-      (i) => this.#says(e, kinds[i]!) ?? covering.has(classOfKind[i]!),
-    );
+  free(): void {
+    this.#before.free();
+    this.#after.free();
   }
 
   get size(): number {
-    return this.#fleet.members.length;
+    return this.#fleet.hosts;
   }
 
-  count(e: Expansion): number {
-    return this.#running(e, this.#certain).reduce((n, i) => n + this.#fleet.kindWeights[i]!, 0);
+  /** By kind of hosts, whether it runs before the change and after it. */
+  compared(change: Change) {
+    const asker = this.#number.get(change)!;
+    const counts = { before: 0, after: 0 };
+    const stranded: number[] = [];
+    const unknown: number[] = [];
+    for (const [kind, weight] of this.#fleet.kindWeights.entries()) {
+      const [b, a] = [this.#before.unitOfKind[kind]!, this.#after.unitOfKind[kind]!];
+      const was = this.#before.verdict(asker, b);
+      const is = this.#after.verdict(asker, a);
+      if (starts(was)) counts.before += weight;
+      if (starts(is)) counts.after += weight;
+      if (was === 'no' || starts(is)) continue;
+      if (starts(was) && is === 'no') stranded.push(kind);
+      else if (starts(was) || is === 'no' || this.#asksMore(asker, b, a)) unknown.push(kind);
+    }
+    return { counts, stranded, unknown };
   }
 
-  /** Kinds of hosts where a guest ran, or may have run, and that are not known to have what is new. */
-  stranded({ before, after, added }: Change): number[] {
-    const fits = new Set(
-      after.accelerator === 'kvm'
-        ? this.#allow(after, this.#covering(this.#certain, added))
-        : this.#running(after, this.#certain),
-    );
-    return this.#running(before, this.#possible).filter((i) => !fits.has(i));
+  /** Whether more is not known after the change than before it. */
+  #asksMore(asker: number, before: number, after: number): boolean {
+    const [was, is] = [this.#before.fit(asker, before), this.#after.fit(asker, after)];
+    const known = new Set([...was.open, ...was.unknown.map((r) => r.message)]);
+    return [...is.open, ...is.unknown.map((r) => r.message)].some((what) => !known.has(what));
   }
 
   list(kinds: readonly number[]): HostList {
@@ -283,22 +297,25 @@ class Hosts {
 
   /** Of the new features those that some of these kinds are not known to have. */
   missing(kinds: readonly number[], { after, added }: Change): Row {
-    const need = minus(added, this.#ignored);
-    const classes = new Set(kinds.map((i) => this.#fleet.classOfKind[i]!));
+    const { catalog, classOfKind } = this.#fleet;
+    const none = emptyRow(catalog.bits);
+    if (after === null) return none;
+    const counted = catalog.rowWhere((f) => f.merge !== 'never');
+    const need = meet(added, counted);
+    const classes = new Set(kinds.map((i) => classOfKind[i]!));
     const lacking = [...classes].map((i) =>
       minus(
         need,
         after.accelerator === 'kvm'
           ? this.#fleet.narrow(this.#fleet.has(i))
-          : tcgRow(this.#catalog, after.qemu),
+          : tcgRow(catalog, after.qemu),
       ),
     );
-    return lacking.reduce(join, emptyRow(this.#catalog.bits));
+    return lacking.reduce(join, none);
   }
 }
 
-/** What must be there for nothing to be filtered: what was asked for in vain is never there. */
-const wholeNeed = (e: Expansion): Row => join(e.features, e.orphaned);
+const starts = (verdict: FitVerdict): boolean => verdict === 'runs' || verdict === 'own-cpu';
 
 /** The argument that brings what is new on the old side, where any can: not every feature is one that a flag brings. */
 function takeOf(catalog: Catalog, { cpu, before, added }: Change): string | null {
@@ -316,27 +333,27 @@ function answerOf(
   change: Change,
   hosts: Hosts | null,
 ): Omit<GuestDrift, 'guest'> {
-  const { before, after, added, removed, properties } = change;
-  const stranded = hosts?.stranded(change) ?? [];
-  const unwanted = hosts ? hosts.missing(stranded, change) : added;
+  const { before, after, added, removed, properties, refused, own } = change;
+  const compared = hosts?.compared(change) ?? null;
+  const unwanted =
+    hosts && compared ? hosts.missing([...compared.stranded, ...compared.unknown], change) : added;
   return {
     cpu: change.cpu,
     machine: before.machine,
-    toMachine: after.machine,
-    abiEqual: isEmpty(added) && isEmpty(removed) && properties.length === 0,
+    toMachine: change.toMachine,
+    abiEqual: after !== null && isEmpty(added) && isEmpty(removed) && properties.length === 0,
     added: catalog.names(added),
     removed: catalog.names(removed),
     properties,
-    ...(hosts
+    ...(hosts && compared
       ? {
-          runnable: {
-            before: hosts.count(before),
-            after: hosts.count(after),
-            of: hosts.size,
-          },
-          stranded: hosts.list(stranded),
+          runnable: { ...compared.counts, of: hosts.size },
+          stranded: hosts.list(compared.stranded),
+          ...(compared.unknown.length > 0 ? { unknown: hosts.list(compared.unknown) } : {}),
         }
       : {}),
+    ...(refused === null ? {} : { refused }),
+    ...(own === null ? {} : { own }),
     keep: isEmpty(unwanted) ? null : withSwitches(change.toCpu, catalog.names(unwanted), false),
     take: takeOf(catalog, change),
   };

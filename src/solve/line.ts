@@ -2,8 +2,9 @@
 import type { Row } from '../core/rows.ts';
 import type { Vendor } from '../cpu/catalog.ts';
 import type { Stack } from '../cpu/stack.ts';
+import type { ModelList } from '../cpu/usable.ts';
 import type { ClassFacts, Fleet } from '../fleet/fleet.ts';
-import { type Namer, type Naming, namerOf } from './name.ts';
+import { type Listed, type Namer, type Naming, namerOf } from './name.ts';
 import { type Drawn, draw, type Outside, outside } from './safe.ts';
 import { stackOf } from './stack.ts';
 import { Tally } from './tally.ts';
@@ -50,12 +51,16 @@ export function drawLine(fleet: Fleet, options: BaselineOptions = {}): Line {
   return { fleet, stack, vendor, namer, naming, outside: out, tally, drawn };
 }
 
-/** The model lists of these classes. */
-export const modelLists = (classes: readonly ClassFacts[]) => [
-  ...new Set(
-    classes.flatMap((c) => [c.models.libvirt, c.models.qemu].filter((l) => l !== undefined)),
-  ),
-];
+/** The distinct model lists of these classes. */
+export function modelLists(classes: readonly ClassFacts[]): Listed[] {
+  const lists = new Map<ModelList, Listed>();
+  for (const c of classes)
+    for (const product of ['libvirt', 'qemu'] as const) {
+      const models = c.models[product];
+      if (models) lists.set(models, { product, models });
+    }
+  return [...lists.values()];
+}
 
 /** The name of a CPU, in QEMU's words where they can say it. */
 export function nameOf(namer: Namer, features: Row, naming: Naming): string | null {

@@ -22,7 +22,7 @@ import {
   toSwitchOff,
 } from '../cpu/qemu.ts';
 import { type Stack, stackNames } from '../cpu/stack.ts';
-import type { ModelList } from '../fleet/fleet.ts';
+import { blockersOf, type ModelList } from '../cpu/usable.ts';
 import { cost, ModelName } from './model-name.ts';
 
 const MAX_DEFINED = 4096;
@@ -32,7 +32,13 @@ export interface Naming {
   /** Choose only among these names; all where absent. */
   readonly models?: readonly string[];
   /** The lists of the hosts that have one; a name must be usable on each. */
-  readonly lists: readonly ModelList[];
+  readonly lists: readonly Listed[];
+}
+
+/** A host's list of models, and whose names it holds. */
+export interface Listed {
+  readonly product: Product;
+  readonly models: ModelList;
 }
 
 /** The names that a product of the stack can be given, with their meanings over every version of it in the stack. */
@@ -229,24 +235,20 @@ export class Namer {
     };
   }
 
-  #isUsable(name: ModelName, disable: Row, list: ModelList): boolean {
-    const blockers = this.#listed(name, list);
-    if (!blockers) return false;
-    return blockers.every((blocker) => {
-      const feature = this.#catalog.find(blocker);
-      return (
-        feature !== undefined && (hasBit(disable, feature.id) || hasBit(this.#ignored, feature.id))
-      );
-    });
-  }
-
-  /** The blockers that a list gives the name, under one of its fixed other names where it lacks this one. */
-  #listed(name: ModelName, list: ModelList): readonly string[] | null | undefined {
-    const own = list.get(name.name);
-    if (own !== undefined || name.product === 'libvirt') return own;
-    for (const model of this.#catalog.qemuModels.values())
-      if (model.of === name.name && list.has(model.name)) return list.get(model.name);
-    return name.version === 1 ? list.get(name.base) : undefined;
+  /** Whether every blocker that a host's list gives the name is off in the definition. */
+  #isUsable(name: ModelName, disable: Row, list: Listed): boolean {
+    const blockers = blockersOf(this.#catalog, list.product, list.models, name.name);
+    if (blockers === null) return true;
+    return (
+      blockers !== 'unlisted' &&
+      blockers.every((blocker) => {
+        const feature = this.#catalog.find(blocker);
+        return (
+          feature !== undefined &&
+          (hasBit(disable, feature.id) || hasBit(this.#ignored, feature.id))
+        );
+      })
+    );
   }
 
   #visible(row: Row): Row {

@@ -1,15 +1,24 @@
 // plimsoll place: which guest runs on which hosts, and who has nowhere to go when some of them are gone.
-import { bitsOf, emptyRow, hasBit, join, minus, type Row, Rows, setBit } from '../core/rows.ts';
+import { meet } from '../core/rows.ts';
+import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
+import type { Description } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
+import { readSaved } from '../cpu/saved.ts';
 import { didYouMean } from '../cpu/suggest.ts';
-import type { Fleet, Skipped } from '../fleet/fleet.ts';
+import { candidate, type Fleet, type HostList, type Kind, type Skipped } from '../fleet/fleet.ts';
 import { Lister } from '../fleet/lister.ts';
-import type { Need } from '../fleet/need.ts';
 import type { Finding } from './answer.ts';
 import type { Missing, PlacedGuest, Placement, PowerCycle } from './answer-plan.ts';
+import { askerOf, type GivenSoftware, keyOfAsker, softwareNames, softwareOf } from './asker.ts';
 import { sideFindings, sidesOf } from './board.ts';
-import { readSaved } from './check.ts';
+import { type Asker, Fits, type FitVerdict } from './fit.ts';
+
+/** A guest by its name, and what it needs. */
+export interface Guest {
+  readonly id: string;
+  readonly asks: Asker;
+}
 
 export interface PlaceOptions {
   /** Hosts that are to be emptied, by id. */
@@ -18,6 +27,8 @@ export interface PlaceOptions {
   readonly lose?: number | undefined;
   /** A saved baseline (its JSON, parsed) that guests are to be moved to, and its name. */
   readonly baseline?: { readonly document: unknown; readonly name: string } | undefined;
+  /** The software that starts the guests; what the hosts tell, else the newest, where it is not said. */
+  readonly software?: GivenSoftware | undefined;
   /** Guests that could not be read. */
   readonly skipped?: readonly Skipped[] | undefined;
 }
@@ -27,76 +38,111 @@ const LISTED = 20;
 /** What all guests that need the same are told. */
 type Answer = Omit<PlacedGuest, 'guest'>;
 
+/** Guests as they were read, those that ask the same sharing one asker. */
+export function guestsOf(
+  catalog: Catalog,
+  read: readonly { readonly id: string; readonly description: Description }[],
+): Guest[] {
+  const askers = new Map<string, Asker>();
+  const known = new Map<Description, Asker>();
+  return read.map(({ id, description }) => {
+    let asks = known.get(description);
+    if (!asks) {
+      const kind: Kind = candidate(catalog, id, description);
+      const key = keyOfAsker(kind);
+      asks = askers.get(key) ?? askerOf(catalog, kind);
+      askers.set(key, asks);
+      known.set(description, asks);
+    }
+    return { id, asks };
+  });
+}
+
 /**
  * Places every guest on every host.
  * @throws QueryError for a drained host that is not there, or a number of lost hosts that is none.
  */
-export function place(fleet: Fleet, needs: readonly Need[], options: PlaceOptions = {}): Placement {
+export function place(
+  fleet: Fleet,
+  guests: readonly Guest[],
+  options: PlaceOptions = {},
+): Placement {
   const { lose = 0, drain = [] } = options;
   if (!(Number.isInteger(lose) && lose >= 0))
     throw new QueryError(`the number of lost hosts is ${lose}; it takes a whole number from 0 on`);
   const drained = drainedHosts(fleet, drain);
-  const distinct = new Map<string, Need>();
-  const keys = needs.map((need) => {
-    const key = keyOf(need);
-    distinct.set(key, need);
-    return key;
-  });
-  const ground = new Ground(fleet, [...distinct.values()], drained, drain.length > 0);
-  const answers = new Map([...distinct.keys()].map((key, i) => [key, ground.place(i)]));
-  const guests = needs
-    .map((need, i): PlacedGuest => ({ guest: need.id, ...answers.get(keys[i]!)! }))
+  const askers = [...new Set(guests.map((g) => g.asks))];
+  const ground = new Ground(fleet, askers, drained, options);
+  const answers = new Map(askers.map((asks, i) => [asks, ground.place(i)]));
+  const placed = guests
+    .map(({ id, asks }): PlacedGuest => ({ guest: id, ...answers.get(asks)! }))
     .sort((a, b) => byBytes(a.guest, b.guest));
-  const left = (g: PlacedGuest) => g.left ?? g.runsOn;
-  const fewest = Math.min(...guests.map((g) => g.runsOn));
-  const rarest = guests.filter((g) => g.runsOn === fewest).map((g) => g.guest);
+  const fewest = Math.min(...placed.map((g) => g.runsOn));
+  const rarest = placed.filter((g) => g.runsOn === fewest).map((g) => g.guest);
   const skipped = [...fleet.skipped, ...(options.skipped ?? [])];
-  return {
+  const isLosing = drain.length > 0 || lose > 0;
+  const kept = placed.map((g) => ({ guest: g.guest, keeps: keeps(g, lose, isLosing) }));
+  const named = (what: Keeps) => kept.filter((g) => g.keeps === what).map((g) => g.guest);
+  const answer: Placement = {
     schema: 'plimsoll.place/1',
-    guests,
-    stranded: guests.filter((g) => g.runsOn > 0 && left(g) <= lose).map((g) => g.guest),
-    nowhere: guests.filter((g) => g.runsOn === 0).map((g) => g.guest),
+    stack: softwareNames(ground.fits.software),
+    guests: placed,
+    stranded: named('stranded'),
+    nowhere: named('nowhere'),
+    unknown: named('unknown'),
+    ownCpu: placed.filter((g) => g.verdict === 'own-cpu').map((g) => g.guest),
     fewest:
-      guests.length === 0
+      placed.length === 0
         ? null
         : { runsOn: fewest, count: rarest.length, guests: rarest.slice(0, LISTED) },
     ...(drain.length > 0 ? { drained: [...new Set(drain)].sort(byBytes) } : {}),
     ...(lose > 0 ? { lose } : {}),
-    ...(options.baseline ? { powerCycle: powerCycles(fleet, needs, options.baseline) } : {}),
-    findings: [
-      ...ground.findings(needs, keys, [...distinct.keys()]),
-      ...sideFindings(sidesOf(fleet)),
-    ],
+    ...(options.baseline
+      ? { powerCycle: powerCycles(fleet, guests, ground.fits, options.baseline) }
+      : {}),
+    findings: [...ground.findings(guests), ...sideFindings(sidesOf(fleet))],
     ...(skipped.length > 0 ? { skipped } : {}),
   };
+  ground.free();
+  return answer;
 }
 
-/** Whether every guest has a place, and keeps one. */
-export const isPlaced = (answer: Placement): boolean =>
-  answer.stranded.length === 0 && answer.nowhere.length === 0;
+/** Whether every guest has a place and keeps one: no beats what is not known, and that beats yes. */
+export const placeVerdict = (answer: Placement): FitVerdict =>
+  answer.stranded.length + answer.nowhere.length > 0
+    ? 'no'
+    : answer.unknown.length > 0
+      ? 'unknown'
+      : 'runs';
 
-const keyOf = (n: Need): string =>
-  [
-    n.features.join(),
-    [...n.unnamed].sort().join('\0'),
-    n.arch,
-    n.vendor,
-    n.physBits,
-    n.refused,
-  ].join('\n');
+/** Whether every guest has a place for certain, and keeps one. */
+export const isPlaced = (answer: Placement): boolean => placeVerdict(answer) === 'runs';
 
-/** How many hosts of each class are to be emptied. */
-function drainedHosts(fleet: Fleet, drain: readonly string[]): Uint32Array {
+type Keeps = 'keeps' | 'stranded' | 'nowhere' | 'unknown';
+
+/** What becomes of a guest. One with its host's CPU moves among equals alone, so it is no pass for a drain. */
+function keeps(g: PlacedGuest, lose: number, isLosing: boolean): Keeps {
+  if (g.verdict === 'none') return 'nowhere';
+  if (g.verdict === 'unknown') return 'unknown';
+  const left = g.left ?? g.runsOn;
+  const open = g.unknown.reduce((n, u) => n + (u.certainlyNot ? 0 : u.count), 0);
+  if (!isLosing) return 'keeps';
+  if (left <= lose) return left + open <= lose ? 'stranded' : 'unknown';
+  return g.verdict === 'own-cpu' ? 'unknown' : 'keeps';
+}
+
+/** How many hosts of each kind are to be emptied. */
+function drainedHosts(fleet: Fleet, drain: readonly string[]): Float64Array {
   const gone = new Set(drain);
-  const byClass = new Uint32Array(fleet.classes.length);
-  if (gone.size === 0) return byClass;
+  const byKind = new Float64Array(fleet.kinds.length);
+  if (gone.size === 0) return byKind;
   const found = new Set<string>();
   for (const { id, kind } of fleet.ids())
     if (gone.has(id)) {
       found.add(id);
-      byClass[fleet.classOfKind[kind]!]!++;
+      byKind[kind]!++;
     }
-  if (found.size === gone.size) return byClass;
+  if (found.size === gone.size) return byKind;
   const ids = Array.from(fleet.ids(), ({ id }) => id);
   const problems = [...gone]
     .filter((id) => !found.has(id))
@@ -107,166 +153,172 @@ function drainedHosts(fleet: Fleet, drain: readonly string[]): Uint32Array {
   throw new QueryError(problems.join('\n'));
 }
 
-/** All distinct needs against all classes: each question crosses the border once. */
+/** All askers against all hosts. */
 class Ground {
+  readonly fits: Fits;
   readonly #fleet: Fleet;
-  readonly #needs: readonly Need[];
-  readonly #rows: readonly Row[];
-  /** Unknown names that no host has either. */
-  readonly #absent: readonly (readonly string[])[];
-  readonly #runs: readonly Uint32Array[];
-  readonly #mayRun: readonly Uint32Array[];
-  readonly #drained: Uint32Array;
+  readonly #drained: Float64Array;
   readonly #isDrained: boolean;
   readonly #lister: Lister;
-  /** Names of features in byte order, and the place of each feature in it: sorted once, not once a list. */
-  readonly #names: readonly string[];
-  readonly #rank: Uint32Array;
+  /** By asker the units of which it is not known whether it runs there. */
+  readonly #open = new Map<number, readonly number[]>();
 
-  constructor(fleet: Fleet, needs: readonly Need[], drained: Uint32Array, isDrained: boolean) {
-    const { catalog } = fleet;
+  constructor(
+    fleet: Fleet,
+    askers: readonly Asker[],
+    drained: Float64Array,
+    options: PlaceOptions,
+  ) {
     this.#fleet = fleet;
-    this.#needs = needs;
-    this.#drained = drained;
-    this.#isDrained = isDrained;
-    this.#lister = new Lister(fleet);
-    const ids = Array.from({ length: catalog.bits + fleet.unnamed.length }, (_, id) => id).sort(
-      (a, b) => byBytes(fleet.featureName(a), fleet.featureName(b)),
-    );
-    this.#names = ids.map((id) => fleet.featureName(id));
-    this.#rank = new Uint32Array(fleet.bits);
-    for (const [rank, id] of ids.entries()) this.#rank[id] = rank;
-    // Topology, the operating system and the hypervisor decide these, not the processor.
-    const ignored = catalog.rowWhere((f) => f.merge === 'never' || f.merge === 'equal');
-    const position = new Map(fleet.unnamed.map((name, i) => [name, catalog.bits + i]));
-    this.#rows = needs.map(({ features, unnamed }) => {
-      const row = emptyRow(fleet.bits);
-      row.set(minus(features, ignored));
-      for (const name of unnamed) if (position.has(name)) setBit(row, position.get(name)!);
-      return fleet.needs(row);
-    });
-    this.#absent = needs.map(({ unnamed }) => unnamed.filter((name) => !position.has(name)));
-    const asked = new Rows(2 * fleet.bits);
-    asked.reserve(needs.length);
-    for (const row of this.#rows) asked.push(row);
-    const possible = new Rows(2 * fleet.bits);
-    possible.reserve(fleet.classes.length);
-    for (const index of fleet.classes.keys()) {
-      const known = fleet.known(index);
-      possible.push(
-        fleet.needs(
-          join(
-            fleet.has(index),
-            known.map((word) => ~word),
-          ),
-        ),
-      );
-    }
-    this.#runs = fleet.rows.coversEach(asked).map((c) => c.bitmap);
-    this.#mayRun = possible.coversEach(asked).map((c) => c.bitmap);
-    asked.free();
-    possible.free();
+    this.fits = new Fits(fleet, askers, softwareOf(fleet.catalog, options.software));
+    this.#isDrained = (options.drain?.length ?? 0) > 0;
+    this.#drained = new Float64Array(this.fits.units);
+    for (const [kind, n] of drained.entries()) this.#drained[this.fits.unitOfKind[kind]!]! += n;
+    this.#lister = new Lister(fleet, this.fits);
   }
 
-  place(i: number): Answer {
-    const { weights, hosts: of } = this.#fleet;
-    const bitmap = this.#runs[i]!;
-    const homes: number[] = [];
-    const others: number[] = [];
-    const reasons = this.#reasons(i);
-    const isPossible = this.#absent[i]!.length === 0;
-    for (const index of weights.keys())
-      if (isPossible && hasBit(bitmap, index) && reasons[index] === '') homes.push(index);
-      else others.push(index);
+  free(): void {
+    this.fits.free();
+  }
+
+  place(asker: number): Answer {
+    const { fits } = this;
+    const byVerdict: Record<FitVerdict, number[]> = {
+      runs: [],
+      'own-cpu': [],
+      unknown: [],
+      no: [],
+    };
+    for (let unit = 0; unit < fits.units; unit++) byVerdict[fits.verdict(asker, unit)].push(unit);
+    this.#open.set(asker, byVerdict.unknown);
+    const homes = [...byVerdict.runs, ...byVerdict['own-cpu']];
     const { count, hosts } = this.#lister.list(homes);
-    const gone = homes.reduce((sum, index) => sum + this.#drained[index]!, 0);
-    const missing = others.length > 0 ? this.#missing(i, others, reasons) : [];
+    const gone = homes.reduce((sum, unit) => sum + this.#drained[unit]!, 0);
+    const lacks = fits.lacksOf(asker);
+    const missing = this.#missing(asker, byVerdict.no, lacks);
+    const unknown = [
+      ...this.#unknown(asker, byVerdict.unknown, lacks, false),
+      ...this.#unknown(asker, byVerdict.no, lacks, true),
+    ];
+    lacks.free();
     return {
+      verdict: verdictOf(byVerdict),
       runsOn: count,
-      of,
+      of: this.#fleet.hosts,
       hosts,
-      first: firstOf(missing.some((m) => !m.reasons) ? missing.filter((m) => !m.reasons) : missing),
+      first: firstOf(missing.some(isOfFeatures) ? missing.filter(isOfFeatures) : missing),
       missing,
+      unknown,
+      ...(byVerdict['own-cpu'].length > 0
+        ? { own: fits.need(asker, byVerdict['own-cpu'][0]!).own! }
+        : {}),
       ...(this.#isDrained ? { left: count - gone } : {}),
     };
   }
 
   /** Guests that may run on more hosts than is certain. */
-  findings(
-    needs: readonly Need[],
-    keys: readonly string[],
-    distinct: readonly string[],
-  ): Finding[] {
-    const open = new Set<number>();
-    const guests: string[] = [];
-    const unsure = new Set(
-      distinct.filter((_, i) => {
-        const [certain, possible] = [this.#runs[i]!, this.#mayRun[i]!];
-        if (this.#absent[i]!.length > 0) return false;
-        const reasons = this.#reasons(i);
-        const more = [...this.#fleet.classes.keys()].filter(
-          (index) => hasBit(possible, index) && !hasBit(certain, index) && reasons[index] === '',
-        );
-        for (const index of more) open.add(index);
-        return more.length > 0;
-      }),
-    );
-    for (const [i, key] of keys.entries()) if (unsure.has(key)) guests.push(needs[i]!.id);
+  findings(guests: readonly Guest[]): Finding[] {
+    const numbers = numbersOf(guests);
+    const open = new Set([...this.#open.values()].flat());
     if (open.size === 0) return [];
     const { count, hosts } = this.#lister.list([...open]);
+    const who = guests.filter((g) => this.#open.get(numbers.get(g.asks)!)!.length > 0).length;
     return [
       {
         code: 'unknown',
         severity: 'warning',
         count,
         hosts,
-        message: `${guests.length === 1 ? '1 guest' : `${guests.length} guests`} may run on more hosts than counted here: ${count === 1 ? '1 host leaves' : `${count} hosts leave`} open whether all that is asked for is there (virsh domcapabilities would settle it)`,
+        message: `${who === 1 ? '1 guest' : `${who} guests`} may run on more hosts than counted here: of ${count === 1 ? '1 host' : `${count} hosts`} it is not known whether all that is asked for is there (virsh domcapabilities would settle it)`,
       },
     ];
   }
 
-  #namesOf(row: Row, more: readonly string[]): string[] {
-    const ranks = Uint32Array.from(bitsOf(row), (id) => this.#rank[id]!).sort();
-    const names = Array.from(ranks, (rank) => this.#names[rank]!);
-    return more.length === 0 ? names : [...names, ...more].sort(byBytes);
+  /** Hosts on which it does not run, by what they lack and why beside. */
+  #missing(asker: number, units: readonly number[], lacks: Lacks): Missing[] {
+    const groups = grouped(units, (unit) => [
+      lacks.lacking(unit),
+      ...this.#reasons(asker, unit, 'no'),
+    ]);
+    return groups
+      .map(({ units: of, key: [lacking, ...reasons] }): Missing => {
+        const features = lacks.names(lacking as number);
+        const poorer = this.fits.need(asker, of[0]!).startsPoorer && reasons.length === 0;
+        const all = poorer ? [`starts, without ${features.join(', ')}`] : (reasons as string[]);
+        return {
+          features,
+          ...(all.length > 0 ? { reasons: all } : {}),
+          ...this.#lister.list(of),
+        };
+      })
+      .sort(byCount);
   }
 
-  /** By class what stands in the way beside features; empty where nothing does. */
-  #reasons(i: number): readonly string[] {
-    const { arch, vendor, physBits, refused } = this.#needs[i]!;
-    return this.#fleet.classes.map((c) => {
-      if (refused !== null) return refused;
-      if (c.arch !== arch) return `it is ${arch}, the host ${c.arch}`;
-      if (vendor !== null && c.vendor !== null && vendor !== c.vendor)
-        return `its CPU is of ${vendor}, the host's of ${c.vendor}`;
-      if (physBits !== null && c.physBits !== null && physBits > c.physBits)
-        return `it has ${physBits} physical address bits, the host ${c.physBits}`;
-      return '';
-    });
-  }
-
-  #missing(i: number, classes: readonly number[], reasons: readonly string[]): Missing[] {
-    const lacking = this.#fleet.rows.missing(this.#rows[i]!);
-    const { classOf, first } = lacking.intern();
-    const groups = new Map<string, number[]>();
-    for (const index of classes) {
-      const key = `${classOf[index]} ${reasons[index]}`;
-      const group = groups.get(key);
-      if (group) group.push(index);
-      else groups.set(key, [index]);
-    }
-    const out = [...groups.values()].map((of): Missing => {
-      const row = lacking.at(first[classOf[of[0]!]!]!).slice(0, this.#fleet.bits >> 5);
-      const reason = reasons[of[0]!]!;
-      return {
-        features: this.#namesOf(row, this.#absent[i]!),
-        ...(reason === '' ? {} : { reasons: [reason] }),
+  /** Hosts of which something is not known, whether or not it runs there for another reason. */
+  #unknown(
+    asker: number,
+    units: readonly number[],
+    lacks: Lacks,
+    certainlyNot: boolean,
+  ): PlacedGuest['unknown'][number][] {
+    const groups = grouped(units, (unit) => [
+      lacks.open(unit),
+      ...this.#reasons(asker, unit, 'unknown'),
+    ]);
+    return groups
+      .map(({ units: of, key: [open, ...reasons] }) => ({
+        features: [...lacks.openNames(open as number), ...this.#mayAsk(asker, of[0]!)].sort(
+          byBytes,
+        ),
+        ...(reasons.length > 0 ? { reasons: reasons as string[] } : {}),
+        ...(certainlyNot ? { certainlyNot: true as const } : {}),
         ...this.#lister.list(of),
-      };
-    });
-    lacking.free();
-    return out.sort((a, b) => b.count - a.count || byBytes(a.hosts[0] ?? '', b.hosts[0] ?? ''));
+      }))
+      .filter(({ features, reasons }) => features.length > 0 || reasons)
+      .sort(byCount);
   }
+
+  #reasons(asker: number, unit: number, what: 'no' | 'unknown'): string[] {
+    return this.fits.beside(asker, unit)[what].map((reason) => reason.message);
+  }
+
+  /** What the guest may ask for, as far as its description tells, and the host does not offer. */
+  #mayAsk(asker: number, unit: number): readonly string[] {
+    return this.fits.mayAsk(asker, unit);
+  }
+}
+
+/** Askers by number, as Fits counts them. */
+const numbersOf = (guests: readonly Guest[]): ReadonlyMap<Asker, number> =>
+  new Map([...new Set(guests.map((g) => g.asks))].map((asks, i) => [asks, i]));
+
+type Lacks = ReturnType<Fits['lacksOf']>;
+
+const isOfFeatures = ({ features }: Missing): boolean => features.length > 0;
+
+const byCount = (a: HostList, b: HostList): number =>
+  b.count - a.count || byBytes(a.hosts[0] ?? '', b.hosts[0] ?? '');
+
+function verdictOf(units: Readonly<Record<FitVerdict, readonly number[]>>): PlacedGuest['verdict'] {
+  if (units.runs.length > 0) return 'runs';
+  if (units['own-cpu'].length > 0) return 'own-cpu';
+  return units.unknown.length > 0 ? 'unknown' : 'none';
+}
+
+/** Units by equal keys, in the order of their first. */
+function grouped(
+  units: readonly number[],
+  keyOf: (unit: number) => readonly (number | string)[],
+): { readonly units: number[]; readonly key: readonly (number | string)[] }[] {
+  const groups = new Map<string, { units: number[]; key: readonly (number | string)[] }>();
+  for (const unit of units) {
+    const key = keyOf(unit);
+    const text = key.join('\n');
+    const group = groups.get(text);
+    if (group) group.units.push(unit);
+    else groups.set(text, { units: [unit], key });
+  }
+  return [...groups.values()];
 }
 
 /** The feature that the most of these hosts lack. */
@@ -280,18 +332,19 @@ function firstOf(missing: readonly Missing[]): string | null {
 /** A running guest keeps the CPU that it booted with: those whose CPU is another one than the baseline's. */
 function powerCycles(
   { catalog }: Fleet,
-  needs: readonly Need[],
+  guests: readonly Guest[],
+  fits: Fits,
   { document, name }: NonNullable<PlaceOptions['baseline']>,
 ): PowerCycle[] {
   const saved = new Set(readSaved(document, name).features);
-  const counted = new Set(
-    catalog.features.filter((f) => f.merge !== 'never' && f.merge !== 'equal').map((f) => f.name),
-  );
-  return needs
-    .map((need) => {
-      const own = [...catalog.names(need.features).filter((f) => counted.has(f)), ...need.unnamed];
+  const counted = catalog.rowWhere((f) => f.merge !== 'never' && f.merge !== 'equal');
+  const numbers = numbersOf(guests);
+  return guests
+    .map(({ id, asks }) => {
+      const { features, unnamed } = fits.need(numbers.get(asks)!, 0);
+      const own = [...catalog.names(meet(features, counted)), ...unnamed];
       return {
-        guest: need.id,
+        guest: id,
         gains: [...saved].filter((f) => !own.includes(f)).sort(byBytes),
         loses: own.filter((f) => !saved.has(f)).sort(byBytes),
       };

@@ -5,9 +5,10 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { meet } from '../../src/core/rows.ts';
 import { tcgRow } from '../../src/cpu/accelerators.ts';
+import { newestSoftware, startOfAsked } from '../../src/cpu/asked.ts';
 import { loadCatalog } from '../../src/cpu/catalog.ts';
 import { machinesOf } from '../../src/cpu/machine.ts';
-import { readGuests } from '../../src/dialects/guests.ts';
+import { readDescriptions } from '../../src/dialects/read.ts';
 import { drift, type Move } from '../../src/solve/drift.ts';
 import { Libvirt, virshVersion } from '../support/libvirtd.ts';
 import { qemuVersion, readCpu } from '../support/qemu.ts';
@@ -44,13 +45,15 @@ if (version === null || !catalog.versions.qemu.includes(version)) {
     catalog.names(meet(catalog.row(names), tcgRow(catalog, qemu)));
   const move = (cpu: string, from: string, to: string, toCpu = cpu): Move => ({
     guest: cpu,
-    from: { id: cpu, cpu, machine: from, qemu, accelerator: 'tcg' },
-    to: { id: cpu, cpu: toCpu, machine: to, qemu, accelerator: 'tcg' },
+    from: { by: 'qemu', cpu, machine: from, accelerator: 'tcg' },
+    to: { by: 'qemu', cpu: toCpu, machine: to, accelerator: 'tcg' },
   });
 
   test(`EPYC,+svm from pc-q35-3.1 to ${newest}: what is said to change changes, and keep undoes it`, async () => {
     const cpu = 'EPYC,+svm';
-    const [said] = drift(catalog, [move(cpu, 'pc-q35-3.1', newest)], null).guests;
+    const [said] = drift(catalog, [move(cpu, 'pc-q35-3.1', newest)], null, {
+      from: { qemu },
+    }).guests;
     assert.equal(said!.added, ['npt', 'nrip-save']);
     const [before, after] = [await live('pc-q35-3.1', cpu), await live(newest, cpu)];
     // tcg has no nrip-save to give: of what is new the guest finds npt.
@@ -78,7 +81,7 @@ if (version === null || !catalog.versions.qemu.includes(version)) {
     for (let i = 0; i < 60; i++) {
       const cpu = `${pick(next, models).name}${pick(next, ['', ',+svm', ',+vmx', ',+xsave,+avx'])}`;
       const [from, to] = [pick(next, machines), pick(next, machines)];
-      const [said] = drift(catalog, [move(cpu, from, to)], null).guests;
+      const [said] = drift(catalog, [move(cpu, from, to)], null, { from: { qemu } }).guests;
       const [before, after] = [await live(from, cpu), await live(to, cpu)];
       assert.equal(
         [...after].filter((f) => !before.has(f)).sort(),
@@ -135,8 +138,10 @@ else
     const sorted = (cpu: string) => [cpu.split(',')[0], ...cpu.split(',').slice(1).sort()];
     for (const [i, xml] of domains.entries()) {
       const input = { name: 'vm.xml', bytes: new TextEncoder().encode(xml) };
-      const [guest] = await readGuests(input, catalog, '9.0');
-      assert.equal(sorted(guest!.cpu), sorted(native[i]!), xml);
+      const { read } = await readDescriptions(catalog, [input], { takes: 'guests' });
+      const software = { ...newestSoftware(catalog), libvirt: '9.0' };
+      const { cpu } = startOfAsked(catalog, read[0]!.description.asked!, software);
+      assert.equal(sorted(cpu), sorted(native[i]!), xml);
     }
   });
 

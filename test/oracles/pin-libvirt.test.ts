@@ -2,9 +2,9 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { tcgRow } from '../../src/cpu/accelerators.ts';
+import { findFeature } from '../../src/cpu/asked.ts';
 import { loadCatalog } from '../../src/cpu/catalog.ts';
 import { parseStack } from '../../src/cpu/stack.ts';
-import { findFeature } from '../../src/dialects/libvirt-expand.ts';
 import { writeFullCpu } from '../../src/dialects/pinned.ts';
 import { pin, pinForLibvirt } from '../../src/solve/pin.ts';
 import { Libvirt, virshVersion } from '../support/libvirtd.ts';

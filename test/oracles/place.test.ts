@@ -2,10 +2,11 @@
 // QEMU has all that it asks for (unavailable-features) and exposes no more than the host has.
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { join } from '../../src/core/rows.ts';
+import { join, minus } from '../../src/core/rows.ts';
 import { loadCatalog } from '../../src/cpu/catalog.ts';
+import { needing } from '../../src/cpu/need.ts';
 import { expandCpu } from '../../src/cpu/start.ts';
-import type { Need } from '../../src/fleet/need.ts';
+import { asking } from '../../src/solve/fit.ts';
 import { place } from '../../src/solve/place.ts';
 import { fleetOf } from '../support/hosts.ts';
 import { qemuVersion, readCpu } from '../support/qemu.ts';
@@ -68,16 +69,9 @@ else
         qemu: version,
         accelerator: 'tcg',
       });
-      const need: Need = {
-        id: cpu,
-        features: join(asked.features, asked.orphaned),
-        unnamed: [],
-        arch: 'x86_64',
-        vendor: null,
-        physBits: null,
-        refused: null,
-      };
-      const [placed] = place(fleet, [need]).guests;
+      const features = minus(join(asked.features, asked.orphaned), catalog.row([...uncounted]));
+      const need = needing(catalog.row([]), { arch: 'x86_64', features });
+      const [placed] = place(fleet, [{ id: cpu, asks: asking(need) }]).guests;
       for (const host of hosts) {
         pairs++;
         const counted = (set: ReadonlySet<string>) => [...set].filter((f) => !uncounted.has(f));

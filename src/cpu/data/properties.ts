@@ -117,6 +117,10 @@ export default {
  },
  "laterDependencies": {"7.2": ["sgx"]},
  "tcgRefuses": {"7.2": ["hv-vpindex"]},
+ "writtenSwitches": {
+  "7.2": { "taken": ["hypervisor", "topoext", "kvm-hint-dedicated"], "refused": ["ht", "kvm-mmu", "kvm-msi-ext-dest-id"] },
+  "10.0": { "taken": ["hypervisor", "topoext", "kvm-hint-dedicated", "ht"], "refused": ["kvm-mmu", "kvm-msi-ext-dest-id"] }
+ },
  "kvmKeeps": [
   { "qemu": "7.2", "upTo": "pc-i440fx-2.1", "feature": "svm", "why": "left as the model has it" },
   { "qemu": "7.2", "upTo": "pc-i440fx-1.7", "feature": "x2apic", "why": "not switched on" }

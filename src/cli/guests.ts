@@ -1,0 +1,87 @@
+// Guests as commands are given them, and the software that starts them.
+import type { Command } from 'commander';
+import type { Catalog } from '../cpu/catalog.ts';
+import { QueryError } from '../cpu/errors.ts';
+import { parseStack } from '../cpu/stack.ts';
+import { askedOfQemu } from '../dialects/asked.ts';
+import { type Read, readDescriptions } from '../dialects/read.ts';
+import type { Skipped } from '../fleet/fleet.ts';
+import type { GivenSoftware } from '../solve/asker.ts';
+import type { FitVerdict } from '../solve/fit.ts';
+import { readInputs } from './inputs.ts';
+import type { Answer, Io } from './io.ts';
+import type { StackOptions } from './options.ts';
+import { progressOn } from './progress.ts';
+import { qemuVersion } from './qemu-options.ts';
+
+export interface SoftwareOptions extends StackOptions {
+  readonly machine?: string;
+  readonly qemu?: string;
+}
+
+/** What starts guests, where hosts and guests do not tell. */
+export const softwareOptions = (command: Command): Command =>
+  command
+    .option('--machine <type>', 'machine type of guests that do not say theirs')
+    .option(
+      '--qemu <version>',
+      'the QEMU that runs them (default: what hosts tell, else the newest)',
+    );
+
+/** The software that the options name. */
+export function softwareFrom(catalog: Catalog, options: SoftwareOptions): GivenSoftware {
+  const stack = options.stack === undefined ? [] : parseStack(catalog, options.stack.join(','));
+  const named = (product: string) => stack.find((entry) => entry.product === product)?.version;
+  return {
+    qemu: options.qemu === undefined ? named('qemu') : qemuVersion(catalog, options.qemu),
+    libvirt: named('libvirt'),
+    machine: options.machine,
+  };
+}
+
+export interface GuestOptions {
+  readonly guests?: readonly string[];
+  readonly cpu?: readonly string[];
+  readonly from?: string;
+  readonly skipUnreadable?: true;
+  readonly quiet?: true;
+}
+
+/**
+ * The guests of --guests and --cpu.
+ * @throws QueryError where none are asked for, and for two of one name.
+ */
+export async function readGuests(
+  catalog: Catalog,
+  io: Io,
+  { guests = [], cpu = [], quiet, skipUnreadable }: GuestOptions,
+): Promise<{ read: Read[]; skipped: Skipped[] }> {
+  const typed = [...new Set(cpu)].map((text): Read => {
+    const place = { dialect: 'qemu', line: null, where: '--cpu' };
+    return { id: text, input: '--cpu', description: askedOfQemu(catalog, text, place) };
+  });
+  if (guests.length === 0) return { read: typed, skipped: [] };
+  const inputs = readInputs(guests, io, progressOn(io.stderr, quiet ?? false));
+  const { read, skipped } = await readDescriptions(catalog, inputs, {
+    takes: 'guests',
+    ...(skipUnreadable ? { skipUnreadable } : {}),
+  });
+  refuseTwice(read);
+  return { read: [...read, ...typed], skipped };
+}
+
+function refuseTwice(read: readonly Read[]): void {
+  const inputOf = new Map<string, string>();
+  for (const { id, input } of read) {
+    const before = inputOf.get(id);
+    if (before !== undefined)
+      throw new QueryError(
+        `guest ${id} is there twice, ${before === input ? `both times in ${input}` : `in ${before} and in ${input}`}; which of the two is meant?`,
+      );
+    inputOf.set(id, input);
+  }
+}
+
+/** The exit code of a gate: 1 where something is a no, else 2 where something is not known. */
+export const exitOf = (verdict: FitVerdict | boolean | null): Answer =>
+  verdict === 'no' || verdict === false ? 1 : verdict === 'unknown' || verdict === null ? 2 : 0;

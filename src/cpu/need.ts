@@ -1,0 +1,85 @@
+// What a CPU needs of a host, whatever it was written in: what the one rule (solve/fit.ts) holds against a class.
+import type { Row } from '../core/rows.ts';
+import type { Product, Vendor } from './catalog.ts';
+import type { XsaveComponent } from './host.ts';
+
+/** The versions of the catalog that start a guest. */
+export interface Software {
+  readonly qemu: string;
+  readonly libvirt: string;
+  /** Whether it was said which QEMU that is: then one that it does not have is refused. */
+  readonly isGiven?: boolean;
+  /** The machine type of guests that do not say theirs. */
+  readonly machine: string;
+}
+
+/** A model that is asked for by name, so that a host which lists its models must list it. */
+export interface NamedModel {
+  readonly name: string;
+  /** In whose words; the product chooses hosts by the name alone where `alone` is set, so nothing may block it. */
+  readonly product: Product;
+  readonly alone: boolean;
+}
+
+/** Rows are as wide as the catalog. */
+export interface Need {
+  readonly arch: string;
+  /** null where its CPU takes whatever vendor the host has. */
+  readonly vendor: Vendor | null;
+  /** The model, where features of the architecture are known by models alone. */
+  readonly model: string | null;
+  /** Features that it asks for. */
+  readonly features: Row;
+  /** Features that it may ask for: its description cannot tell. */
+  readonly open: Row;
+  /** Features that it asks for and the catalog does not know. */
+  readonly unnamed: readonly string[];
+  /** Physical address bits that it must be given; null where the host's do. */
+  readonly physBits: number | null;
+  /**
+   * Where the state of its components lies: only what is told can differ. 'lost' where its layout was not kept, so that
+   * it is one of those which the hosts have.
+   */
+  readonly xsave: readonly XsaveComponent[] | 'lost';
+  /** The frequency of its time stamp counter in Hz, where it is fixed. */
+  readonly tscHz: number | null;
+  readonly models: readonly NamedModel[];
+  /** Features that the host's processor must not have. */
+  readonly forbid: Row;
+  /** All that it takes, where nothing of the host's may be left over; null where it may. */
+  readonly whole: Row | null;
+  /** Plain emulation gives it all that it asks for: no host's processor has a say. */
+  readonly emulated: boolean;
+  /** Why it takes the CPU of the host on which it starts, and can move to equals alone; null where it has its own. */
+  readonly own: string | null;
+  /** Whether it starts where something lacks, without that. */
+  readonly startsPoorer: boolean;
+  /** What it goes without wherever it starts, as a sentence; null where that depends on the host. */
+  readonly poorer: string | null;
+  /** Why nothing starts it, whatever the host; null where that depends on the host. */
+  readonly refused: string | null;
+  /** Why nobody knows what it asks for; null where that is known. */
+  readonly unsettled: string | null;
+}
+
+/** A need of nothing, to be filled in. */
+export const needing = (empty: Row, rest: Partial<Need> & Pick<Need, 'arch'>): Need => ({
+  vendor: null,
+  model: null,
+  features: empty,
+  open: empty,
+  unnamed: [],
+  physBits: null,
+  xsave: [],
+  tscHz: null,
+  models: [],
+  forbid: empty,
+  whole: null,
+  emulated: false,
+  own: null,
+  startsPoorer: false,
+  poorer: null,
+  refused: null,
+  unsettled: null,
+  ...rest,
+});

@@ -1,0 +1,112 @@
+// Guests, and hosts taken as CPUs, as what the one rule holds against hosts; and which software starts them there.
+import { emptyRow, minus } from '../core/rows.ts';
+import { needOfAsked, newestSoftware } from '../cpu/asked.ts';
+import type { Catalog } from '../cpu/catalog.ts';
+import type { Asked } from '../cpu/guest.ts';
+import { type Need, needing, type Software } from '../cpu/need.ts';
+import { needOfSaved } from '../cpu/saved.ts';
+import type { Kind } from '../fleet/fleet.ts';
+import type { Asker } from './fit.ts';
+import { toldBy } from './stack.ts';
+
+const X86: ReadonlySet<string> = new Set(['x86_64', 'i686']);
+
+/** What was said of the software that starts guests; a version that is not said is what a host tells, else the newest. */
+export interface GivenSoftware {
+  readonly qemu?: string | undefined;
+  readonly libvirt?: string | undefined;
+  /** The machine type of guests that do not say theirs; the newest where absent. */
+  readonly machine?: string | undefined;
+}
+
+/** Which software starts guests on hosts of a kind. */
+export function softwareOf(catalog: Catalog, given: GivenSoftware = {}): (kind: Kind) => Software {
+  const newest = newestSoftware(catalog);
+  const made = new Map<string, Software>();
+  return (kind) => {
+    const qemu = given.qemu ?? toldBy(catalog, 'qemu', kind) ?? newest.qemu;
+    const libvirt = given.libvirt ?? toldBy(catalog, 'libvirt', kind) ?? newest.libvirt;
+    const key = `${qemu} ${libvirt}`;
+    const known = made.get(key) ?? {
+      qemu,
+      libvirt,
+      machine: given.machine ?? newest.machine,
+      ...(given.qemu === undefined ? {} : { isGiven: true }),
+    };
+    made.set(key, known);
+    return known;
+  };
+}
+
+/** How software is called in answers: libvirt@12.8, qemu@10.0. */
+export const softwareNames = (software: readonly Software[]): string[] =>
+  [
+    ...new Set(software.flatMap(({ qemu, libvirt }) => [`libvirt@${libvirt}`, `qemu@${qemu}`])),
+  ].sort();
+
+/** A definition as an asker: what it needs is worked out once for each software. */
+export function asker(catalog: Catalog, asked: Asked): Asker {
+  const known = new Map<string, Need>();
+  return {
+    need: (software) => {
+      const key = `${software.qemu} ${software.libvirt} ${software.machine} ${software.isGiven}`;
+      const need = known.get(key) ?? needOfAsked(catalog, asked, software);
+      known.set(key, need);
+      return need;
+    },
+  };
+}
+
+/** A CPU by its description: a guest as its software starts it, a saved answer, or all that a host offers. */
+export function askerOf(catalog: Catalog, kind: Kind): Asker {
+  if (kind.view === 'guest' && kind.asked !== null) return asker(catalog, kind.asked);
+  const need = kind.saved ? needOfSaved(catalog, kind.saved) : needOfRows(catalog, kind);
+  return { need: () => need };
+}
+
+/** What tells askers apart: those with equal keys ask the same. */
+export const keyOfAsker = (kind: Kind): string =>
+  kind.view === 'guest' && kind.asked !== null
+    ? JSON.stringify(
+        kind.asked.by === 'qemu'
+          ? kind.asked
+          : { ...kind.asked, element: { ...kind.asked.element, line: 0 } },
+      )
+    : JSON.stringify(
+        kind.saved ?? [
+          kind.view,
+          kind.arch,
+          kind.vendor,
+          kind.has.join(),
+          kind.known.join(),
+          kind.unnamed,
+          kind.unnamedUnknown,
+          kind.physBits,
+          kind.xsave,
+          kind.model,
+          kind.notes,
+        ],
+      );
+
+/** The need of a CPU that is known by its features alone. */
+function needOfRows(catalog: Catalog, kind: Kind): Need {
+  const isGuest = kind.view === 'guest';
+  // What hosts differ in and no guest can hide is asked for by nobody but a guest that lists it.
+  const left = catalog.rowWhere((f) => f.merge === 'never' || (!isGuest && f.merge === 'equal'));
+  const none = emptyRow(catalog.bits);
+  const all = catalog.rowWhere((f) => f.merge !== 'never' && !f.isKvm);
+  const own = kind.notes.find((note) => note.code === 'host-cpu');
+  const unknown = kind.notes.find((note) => note.code === 'unknown-model');
+  return needing(none, {
+    arch: kind.arch,
+    vendor: kind.vendor,
+    model: X86.has(kind.arch) ? null : (kind.model?.name ?? null),
+    features: minus(kind.has, left),
+    open: isGuest && !unknown ? minus(minus(all, kind.known), left) : none,
+    unnamed: kind.unnamed,
+    physBits: isGuest ? kind.physBits : null,
+    xsave: kind.xsave ?? [],
+    own: isGuest && own ? own.message : null,
+    unsettled: isGuest && unknown ? unknown.message : null,
+  });
+}

@@ -1,0 +1,589 @@
+// The one rule "does it run here": a need held against a class of hosts. It runs, it does not, because; or that cannot be
+// known, because. Every question asks it. What can be asked of millions at once (features) is set work of the core;
+// the rest is looked at once for all classes that share the facts.
+import {
+  bitsOf,
+  emptyRow,
+  hasBit,
+  isEmpty,
+  join,
+  meet,
+  minus,
+  type Row,
+  Rows,
+  setBit,
+} from '../core/rows.ts';
+import type { Catalog, Product } from '../cpu/catalog.ts';
+import type { Tsc, XsaveComponent } from '../cpu/host.ts';
+import type { NamedModel, Need, Software } from '../cpu/need.ts';
+import { byBytes } from '../cpu/order.ts';
+import { blockersOf, type ModelList } from '../cpu/usable.ts';
+import type { ClassFacts, Fleet, Kind } from '../fleet/fleet.ts';
+
+/** From best to worst: a no beats what is not known, and that beats a yes. */
+export const FITS = ['runs', 'own-cpu', 'unknown', 'no'] as const;
+export type FitVerdict = (typeof FITS)[number];
+
+/** The worst of several. */
+export const worstOf = (verdicts: Iterable<FitVerdict>): FitVerdict => {
+  let worst = 0;
+  for (const verdict of verdicts) worst = Math.max(worst, FITS.indexOf(verdict));
+  return FITS[worst]!;
+};
+
+/** What stands in the way beside features, as data; `message` is a sentence about the guest ("it") and the host. */
+export interface Reason {
+  readonly code:
+    | 'refused'
+    | 'poorer'
+    | 'unsettled'
+    | 'arch'
+    | 'vendor'
+    | 'model'
+    | 'phys-bits'
+    | 'xsave-layout'
+    | 'tsc'
+    | 'forbidden'
+    | 'left-over';
+  readonly message: string;
+}
+
+/** The rule's answer for one need on one class. What is not known stands apart from what lacks. */
+export interface Fit {
+  readonly verdict: FitVerdict;
+  /** Features that the host is known to lack, and those of which that is not known; in byte order. */
+  readonly lacking: readonly string[];
+  readonly open: readonly string[];
+  readonly no: readonly Reason[];
+  readonly unknown: readonly Reason[];
+}
+
+/** Whoever needs something: what that is may depend on the software of the host. */
+export interface Asker {
+  need(software: Software): Need;
+}
+
+/** An asker that needs the same everywhere. */
+export const asking = (need: Need): Asker => ({ need: () => need });
+
+/** Hosts that are one to the rule: of one class and one software and, where somebody asks, of one clock. */
+interface Unit {
+  readonly class: number;
+  readonly software: number;
+  readonly tsc: Tsc | null;
+  /** Of architectures whose features the catalog does not know, the model. */
+  readonly model: string | null;
+}
+
+/** What stands in the way beside features. */
+interface Beside {
+  readonly no: readonly Reason[];
+  readonly unknown: readonly Reason[];
+}
+
+const NOTHING: Beside = { no: [], unknown: [] };
+/** A frequency this near to the host's own is the host's own (KVM, tsc_tolerance_ppm). */
+const TSC_TOLERANCE = 250e-6;
+const X86: ReadonlySet<string> = new Set(['x86_64', 'i686']);
+const NO_SOFTWARE: Software = { qemu: '', libvirt: '', machine: '' };
+
+/** Every asker on every host of a fleet; the features of all of them cross the core's border once. */
+export class Fits {
+  readonly fleet: Fleet;
+  /** How many units there are, and how many hosts each has. */
+  readonly units: number;
+  readonly weights: Float64Array;
+  readonly unitOfKind: Uint32Array;
+  /** The software that some host was taken to have. */
+  readonly software: readonly Software[];
+  readonly #units: readonly Unit[];
+  /** By asker, then by software: the number of its need. */
+  readonly #needOf: readonly (readonly number[])[];
+  readonly #needs: readonly Need[];
+  readonly #rows: readonly Row[];
+  /** Unknown names that no host of the fleet has either. */
+  readonly #absent: readonly (readonly string[])[];
+  readonly #runs: readonly Uint32Array[];
+  /** Every class with all that it may have, and where the needs may run: made when something is not certain. */
+  #possible: Rows | undefined;
+  #mayRun: readonly Uint32Array[] | undefined;
+  readonly #beside: Map<ClassFacts, Beside>[] = [];
+  readonly #contested: ReadonlySet<number>;
+
+  constructor(
+    fleet: Fleet,
+    askers: readonly Asker[],
+    softwareOf: (kind: Kind) => Software = () => NO_SOFTWARE,
+  ) {
+    this.fleet = fleet;
+    const { software, softwareOfKind } = softwares(fleet, softwareOf);
+    this.software = software;
+    const numbers = new Map<Need, number>();
+    this.#needOf = askers.map((asker) =>
+      software.map((s) => {
+        const need = asker.need(s);
+        const number = numbers.get(need) ?? numbers.size;
+        numbers.set(need, number);
+        return number;
+      }),
+    );
+    this.#needs = [...numbers.keys()];
+    const asksClock = this.#needs.some((n) => n.tscHz !== null);
+    const { units, unitOfKind } = unitsOf(fleet, softwareOfKind, asksClock);
+    this.#units = units;
+    this.units = units.length;
+    this.unitOfKind = unitOfKind;
+    this.weights = new Float64Array(units.length);
+    for (const [kind, unit] of unitOfKind.entries())
+      this.weights[unit]! += fleet.kindWeights[kind]!;
+    this.#contested = contested(fleet);
+
+    const position = new Map(fleet.unnamed.map((name, i) => [name, fleet.catalog.bits + i]));
+    this.#rows = this.#needs.map(({ features, unnamed }) => {
+      const row = emptyRow(fleet.bits);
+      row.set(features);
+      for (const name of unnamed) if (position.has(name)) setBit(row, position.get(name)!);
+      return fleet.needs(row);
+    });
+    this.#absent = this.#needs.map(({ unnamed }) => unnamed.filter((name) => !position.has(name)));
+    this.#runs = this.#covering(fleet.rows);
+  }
+
+  /** Gives the core's memory back; nothing may be asked afterwards. */
+  free(): void {
+    this.#possible?.free();
+  }
+
+  #covering(rows: Rows): Uint32Array[] {
+    const asked = new Rows(2 * this.fleet.bits);
+    asked.reserve(this.#rows.length);
+    for (const row of this.#rows) asked.push(row);
+    const bitmaps = rows.coversEach(asked).map((c) => c.bitmap);
+    asked.free();
+    return bitmaps;
+  }
+
+  #possibly(): Rows {
+    this.#possible ??= possibleRows(this.fleet);
+    return this.#possible;
+  }
+
+  /** Whether a class may have all that is asked for. */
+  #mayHave(n: number, index: number): boolean {
+    this.#mayRun ??= this.#covering(this.#possibly());
+    return hasBit(this.#mayRun[n]!, index);
+  }
+
+  /** What an asker needs on a unit. */
+  need(asker: number, unit: number): Need {
+    return this.#needs[this.#number(asker, unit)]!;
+  }
+
+  /** The class of a unit. */
+  classOf(unit: number): number {
+    return this.#units[unit]!.class;
+  }
+
+  verdict(asker: number, unit: number): FitVerdict {
+    const n = this.#number(asker, unit);
+    const need = this.#needs[n]!;
+    const beside = this.beside(asker, unit);
+    const index = this.#units[unit]!.class;
+    if (beside.no.length > 0) return 'no';
+    const open = !need.emulated && !hasBit(this.#runs[n]!, index);
+    const lacks = this.#absent[n]!.length > 0 || (open && !this.#mayHave(n, index));
+    if (lacks && !need.emulated) return 'no';
+    if (
+      beside.unknown.length > 0 ||
+      (open && this.#isOpen(n, index)) ||
+      this.#asksMore(need, index)
+    )
+      return 'unknown';
+    return need.own === null ? 'runs' : 'own-cpu';
+  }
+
+  fit(asker: number, unit: number): Fit {
+    const { fleet } = this;
+    const n = this.#number(asker, unit);
+    const index = this.#units[unit]!.class;
+    const { lacking, open } = this.#lacks(n, index);
+    const { no, unknown } = this.beside(asker, unit);
+    return {
+      verdict: this.verdict(asker, unit),
+      lacking: [...fleet.names(lacking), ...this.#absent[n]!].sort(byBytes),
+      open: [...fleet.names(open), ...this.mayAsk(asker, unit)].sort(byBytes),
+      no,
+      unknown,
+    };
+  }
+
+  /** What a need may ask for and a unit does not offer; in byte order. */
+  mayAsk(asker: number, unit: number): readonly string[] {
+    const { open } = this.#needs[this.#number(asker, unit)]!;
+    if (isEmpty(open)) return [];
+    const has = this.fleet.narrow(this.fleet.has(this.#units[unit]!.class));
+    return this.fleet.catalog.names(minus(open, has));
+  }
+
+  /**
+   * Units by what they lack of the same need, what they leave open of it, and why beside: rows are as wide as the
+   * fleet's, and equal ones have equal numbers.
+   */
+  lacksOf(asker: number): {
+    readonly lacking: (unit: number) => number;
+    readonly open: (unit: number) => number;
+    readonly names: (lacking: number) => readonly string[];
+    readonly openNames: (open: number) => readonly string[];
+    readonly free: () => void;
+  } {
+    // Each software has a need of its own: most fleets have one.
+    const tables = this.software.map((_, s) => this.#lackTable(this.#needOf[asker]![s]!));
+    const at = (unit: number) => {
+      const { software, class: index } = this.#units[unit]!;
+      return { table: tables[software]!, index, software };
+    };
+    const number = (class_: number, software: number) => class_ * tables.length + software;
+    const tableOf = (key: number) => tables[key % tables.length]!;
+    return {
+      lacking: (unit) => {
+        const { table, index, software } = at(unit);
+        return number(table.lacking.classOf[index]!, software);
+      },
+      open: (unit) => {
+        const { table, index, software } = at(unit);
+        return number(table.open.classOf[index]!, software);
+      },
+      names: (key) => tableOf(key).names('lacking', Math.floor(key / tables.length)),
+      openNames: (key) => tableOf(key).names('open', Math.floor(key / tables.length)),
+      free: () => {
+        for (const table of tables) table.free();
+      },
+    };
+  }
+
+  /** What stands in the way on a unit beside features. */
+  beside(asker: number, unit: number): Beside {
+    const n = this.#number(asker, unit);
+    const need = this.#needs[n]!;
+    const { class: index, tsc, model } = this.#units[unit]!;
+    const facts = this.fleet.classes[index]!;
+    const byFacts = this.#beside[n] ?? new Map<ClassFacts, Beside>();
+    this.#beside[n] = byFacts;
+    const known =
+      byFacts.get(facts) ?? besideFacts(this.fleet.catalog, need, facts, this.#contested);
+    byFacts.set(facts, known);
+    const more = this.#besideUnit(need, index, tsc, model);
+    return more === NOTHING
+      ? known
+      : { no: [...known.no, ...more.no], unknown: [...known.unknown, ...more.unknown] };
+  }
+
+  /** What depends on more than the facts that classes share. */
+  #besideUnit(need: Need, index: number, tsc: Tsc | null, model: string | null): Beside {
+    const facts = this.fleet.classes[index]!;
+    const isPlain =
+      need.tscHz === null && need.whole === null && isEmpty(need.forbid) && X86.has(facts.arch);
+    if (isPlain || need.refused !== null || need.unsettled !== null) return NOTHING;
+    const no: Reason[] = [];
+    const unknown: Reason[] = [];
+    if (!X86.has(facts.arch) && need.arch === facts.arch && need.own === null) {
+      const names = [need.model ?? 'of no named model', model ?? 'of no named model'];
+      if (names[0] !== names[1])
+        no.push({
+          code: 'model',
+          message: `it is ${names[0]}, the host ${names[1]}, and features of ${facts.arch} are known by such names alone`,
+        });
+    }
+    if (need.tscHz !== null) clock(need.tscHz, tsc, no, unknown);
+    this.#forbidden(need, index, no, unknown);
+    this.#leftOver(need, index, no, unknown);
+    return { no, unknown };
+  }
+
+  /** A forbidden feature must not be in the processor, which only a view of the hardware tells. */
+  #forbidden(need: Need, index: number, no: Reason[], unknown: Reason[]): void {
+    if (isEmpty(need.forbid)) return;
+    const { fleet } = this;
+    const { catalog } = fleet;
+    const [has, known] = [fleet.narrow(fleet.has(index)), fleet.narrow(fleet.known(index))];
+    const there = catalog.names(meet(need.forbid, has));
+    const tells = fleet.classes[index]!.view !== 'hypervisor';
+    const open = catalog.names(
+      minus(minus(need.forbid, has), tells ? known : emptyRow(catalog.bits)),
+    );
+    if (there.length > 0)
+      no.push({ code: 'forbidden', message: `the host has ${there.join(', ')}, which it forbids` });
+    if (open.length > 0)
+      unknown.push({
+        code: 'forbidden',
+        message: `it forbids ${open.join(', ')}, and it is not known whether the host's processor has that`,
+      });
+  }
+
+  #leftOver(need: Need, index: number, no: Reason[], unknown: Reason[]): void {
+    if (need.whole === null) return;
+    const { fleet } = this;
+    const { catalog } = fleet;
+    const counted = catalog.rowWhere((f) => f.merge !== 'never' && f.libvirt !== null);
+    const [has, known] = [fleet.narrow(fleet.has(index)), fleet.narrow(fleet.known(index))];
+    const more = catalog.names(minus(meet(has, counted), need.whole));
+    const open = catalog.names(minus(minus(counted, known), need.whole));
+    if (more.length > 0)
+      no.push({
+        code: 'left-over',
+        message: `it must match strictly, and the host also has ${more.join(', ')}`,
+      });
+    else if (open.length > 0)
+      unknown.push({
+        code: 'left-over',
+        message: `it must match strictly, and it is not known whether the host also has ${open.join(', ')}`,
+      });
+  }
+
+  #number(asker: number, unit: number): number {
+    return this.#needOf[asker]![this.#units[unit]!.software]!;
+  }
+
+  /** Of the features that a class does not offer, whether one that it is not known to lack keeps the answer open. */
+  #isOpen(n: number, index: number): boolean {
+    const { own } = this.#needs[n]!;
+    if (own === null) return true;
+    const { open } = this.#lacks(n, index);
+    return !isEmpty(open);
+  }
+
+  /** Whether the need may ask for what the class does not offer. */
+  #asksMore(need: Need, index: number): boolean {
+    return (
+      !isEmpty(need.open) && !isEmpty(minus(need.open, this.fleet.narrow(this.fleet.has(index))))
+    );
+  }
+
+  /** What a class lacks of a need, and what it leaves open. */
+  #lacks(n: number, index: number): { lacking: Row; open: Row } {
+    const { fleet } = this;
+    const need = this.#needs[n]!;
+    if (need.emulated) return { lacking: emptyRow(fleet.bits), open: emptyRow(fleet.bits) };
+    const missing = minus(this.#rows[n]!.subarray(0, fleet.bits >> 5), fleet.has(index));
+    const known = fleet.known(index);
+    return { lacking: meet(missing, known), open: this.#settled(need, minus(missing, known)) };
+  }
+
+  /** Whoever cannot move anyway may well start where a view cannot tell of invtsc, for it tells of what can move. */
+  #settled(need: Need, open: Row): Row {
+    if (need.own === null || isEmpty(open)) return open;
+    const left = open.slice();
+    const { id } = this.fleet.catalog.feature('invtsc');
+    left[id >> 5]! &= ~(1 << (id & 31));
+    return left;
+  }
+
+  /** Every class by what it lacks of a need and by what it leaves open. */
+  #lackTable(n: number) {
+    const { fleet } = this;
+    const row = this.#rows[n]!;
+    const empty = this.#needs[n]!.emulated ? emptyRow(row.length * 32) : row;
+    const certain = this.#possibly().missing(empty);
+    const all = fleet.rows.missing(empty);
+    const tables = { lacking: certain.intern(), open: all.intern() };
+    const words = fleet.bits >> 5;
+    return {
+      ...tables,
+      names: (what: 'lacking' | 'open', key: number): string[] => {
+        const at = tables[what].first[key]!;
+        const missing = (what === 'lacking' ? certain : all).at(at).slice(0, words);
+        if (what === 'lacking') return [...fleet.names(missing), ...this.#absent[n]!].sort(byBytes);
+        const open = this.#settled(
+          this.#needs[n]!,
+          minus(missing, certain.at(at).subarray(0, words)),
+        );
+        return fleet.names(open);
+      },
+      free: () => {
+        certain.free();
+        all.free();
+      },
+    };
+  }
+}
+
+/** Every class with all that it has, and all that it may have. */
+function possibleRows(fleet: Fleet): Rows {
+  const rows = new Rows(2 * fleet.bits);
+  rows.reserve(fleet.classes.length);
+  for (const index of fleet.classes.keys()) {
+    const unknown = fleet.known(index).map((word) => ~word);
+    rows.push(fleet.needs(join(fleet.has(index), unknown)));
+  }
+  return rows;
+}
+
+/** The software of each kind by number. */
+function softwares(fleet: Fleet, softwareOf: (kind: Kind) => Software) {
+  const software: Software[] = [];
+  const numbers = new Map<string, number>();
+  const softwareOfKind = new Uint32Array(fleet.kinds.length);
+  for (const [i, kind] of fleet.kinds.entries()) {
+    const s = softwareOf(kind);
+    const key = `${s.qemu} ${s.libvirt} ${s.machine} ${s.isGiven}`;
+    let number = numbers.get(key);
+    if (number === undefined) {
+      number = software.push(s) - 1;
+      numbers.set(key, number);
+    }
+    softwareOfKind[i] = number;
+  }
+  return { software, softwareOfKind };
+}
+
+function unitsOf(fleet: Fleet, softwareOfKind: Uint32Array, asksClock: boolean) {
+  const units: Unit[] = [];
+  const numbers = new Map<string, number>();
+  const unitOfKind = new Uint32Array(fleet.kinds.length);
+  for (const [i, kind] of fleet.kinds.entries()) {
+    const index = fleet.classOfKind[i]!;
+    const tsc = asksClock ? kind.tsc : null;
+    const model = X86.has(kind.arch) ? null : (kind.model?.name ?? null);
+    const key = `${index} ${softwareOfKind[i]} ${tsc && `${tsc.hz} ${tsc.scaling}`} ${model}`;
+    let number = numbers.get(key);
+    if (number === undefined) {
+      number = units.push({ class: index, software: softwareOfKind[i]!, tsc, model }) - 1;
+      numbers.set(key, number);
+    }
+    unitOfKind[i] = number;
+  }
+  return { units, unitOfKind };
+}
+
+/** The XSAVE components that hosts of the fleet are told to lay out differently. */
+function contested(fleet: Fleet): ReadonlySet<number> {
+  const places = new Map<number, string>();
+  const found = new Set<number>();
+  for (const { xsave } of new Set(fleet.classes))
+    for (const { component, size, offset } of xsave ?? []) {
+      const place = `${size}@${offset}`;
+      const before = places.get(component) ?? place;
+      places.set(component, before);
+      if (before !== place) found.add(component);
+    }
+  return found;
+}
+
+/** What the facts of a class put in the way of a need. */
+function besideFacts(
+  catalog: Catalog,
+  need: Need,
+  facts: ClassFacts,
+  contested: ReadonlySet<number>,
+): Beside {
+  const no: Reason[] = [];
+  const unknown: Reason[] = [];
+  if (need.refused !== null) return { no: [{ code: 'refused', message: need.refused }], unknown };
+  if (need.poorer !== null) no.push({ code: 'poorer', message: need.poorer });
+  if (facts.arch !== need.arch)
+    no.push({
+      code: 'arch',
+      message: `of another architecture: it is ${need.arch}, the host ${facts.arch}`,
+    });
+  if (need.vendor !== null && facts.vendor !== null && need.vendor !== facts.vendor)
+    no.push({
+      code: 'vendor',
+      message: `of another vendor: its CPU is of ${need.vendor}, the host's of ${facts.vendor}`,
+    });
+  if (need.unsettled !== null) unknown.push({ code: 'unsettled', message: need.unsettled });
+  if (need.physBits !== null && facts.physBits === null)
+    unknown.push({
+      code: 'phys-bits',
+      message: `it has ${need.physBits} physical address bits, and the host's are not known`,
+    });
+  else if (need.physBits !== null && need.physBits > facts.physBits!)
+    no.push({
+      code: 'phys-bits',
+      message: `it has ${need.physBits} physical address bits, the host ${facts.physBits}`,
+    });
+  layout(catalog, need, facts.xsave, contested, { no, unknown });
+  if (no.length === 0) no.push(...models(catalog, need, facts));
+  return no.length + unknown.length === 0 ? NOTHING : { no, unknown };
+}
+
+/** The state of what is exposed must lie where it lies in the need. */
+function layout(
+  catalog: Catalog,
+  need: Need,
+  host: readonly XsaveComponent[] | null,
+  contested: ReadonlySet<number>,
+  { no, unknown }: { no: Reason[]; unknown: Reason[] },
+): void {
+  if (host === null || need.xsave.length === 0) return;
+  const seen = new Set<number>();
+  for (const id of bitsOf(need.features))
+    for (const component of catalog.features[id]!.xsave) {
+      const there = host.find((x) => x.component === component);
+      if (there === undefined || seen.has(component)) continue;
+      seen.add(component);
+      if (need.xsave === 'lost') {
+        if (contested.has(component))
+          unknown.push({
+            code: 'xsave-layout',
+            message: `the hosts lay XSAVE component ${component} out differently, and which layout it has was not saved; save it anew`,
+          });
+        continue;
+      }
+      const own = need.xsave.find((x) => x.component === component);
+      if (own && (own.offset !== there.offset || own.size !== there.size))
+        no.push({
+          code: 'xsave-layout',
+          message: `XSAVE component ${component} lies at ${own.offset} (${own.size} bytes) in it and at ${there.offset} (${there.size} bytes) on the host`,
+        });
+    }
+}
+
+/** A model that is asked for by name must be one that the host lists, where it lists any, and nothing may block it. */
+function models(catalog: Catalog, need: Need, facts: ClassFacts): Reason[] {
+  const reasons = new Map<string, Reason>();
+  for (const named of need.models)
+    for (const product of ['libvirt', 'qemu'] as const) {
+      const list = facts.models[product];
+      const message = list && unusable(catalog, need, product, list, named);
+      if (message) reasons.set(message, { code: 'model', message });
+    }
+  return [...reasons.values()];
+}
+
+function unusable(
+  catalog: Catalog,
+  need: Need,
+  product: Product,
+  list: ModelList,
+  { name, alone }: NamedModel,
+): string | null {
+  const blockers = blockersOf(catalog, product, list, name);
+  if (blockers === null) return null;
+  if (blockers === 'unlisted')
+    return `the host does not list ${name} among the models that run there`;
+  const inTheWay = blockers.filter((blocker) => {
+    const feature = catalog.find(blocker);
+    return alone || feature === undefined || hasBit(need.features, feature.id);
+  });
+  return inTheWay.length === 0
+    ? null
+    : `the host lists ${name} as a model that does not run there, for want of ${inTheWay.join(', ')}`;
+}
+
+/** A fixed frequency needs a host that has it, or one that can give guests another than its own. */
+function clock(hz: number, host: Tsc | null, no: Reason[], unknown: Reason[]): void {
+  const open = (what: string) =>
+    unknown.push({
+      code: 'tsc',
+      message: `its time stamp counter runs at ${hz} Hz, and ${what}`,
+    });
+  if (host === null) open("the frequency of the host's is not known");
+  else if (Math.abs(host.hz - hz) <= host.hz * TSC_TOLERANCE || host.scaling === true) return;
+  else if (host.scaling === null)
+    open(`whether the host's (${host.hz} Hz) can be scaled is not known`);
+  else
+    no.push({
+      code: 'tsc',
+      message: `its time stamp counter runs at ${hz} Hz, the host's at ${host.hz} Hz, which cannot be scaled`,
+    });
+}
