@@ -169,7 +169,7 @@ async function readPlainly(from: Input): Promise<LibvirtCpu[]> {
 /** Text and numbers of the host's own do not count, nor does the space around what is said. */
 const plain = (element: XmlElement): unknown => {
   const { name, attributes, children, text, line } = element;
-  const isOwn = ['uuid', 'memory', 'pages', 'counter'].includes(name);
+  const isOwn = ['uuid', 'memory', 'pages'].includes(name);
   return {
     name,
     line,

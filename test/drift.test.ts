@@ -45,7 +45,12 @@ const drift = (_: typeof catalog, moves: readonly Change[], fleet: Fleet | null,
 const old: Where = { machine: 'pc-q35-3.1', qemu: '10.0', accelerator: 'kvm' };
 const bytes = (text: string) => new TextEncoder().encode(text);
 const fleetOf = (
-  hosts: readonly { host: string; features: readonly string[]; unknown?: readonly string[] }[],
+  hosts: readonly {
+    host: string;
+    features: readonly string[];
+    unknown?: readonly string[];
+    vendor?: string | undefined;
+  }[],
 ) =>
   readFleet(catalog, [
     {
@@ -298,6 +303,7 @@ test('100,000 guests on 1,000 hosts, in seconds', async () => {
   const fleet = await fleetOf(
     Array.from({ length: 1000 }, (_, i) => ({
       host: `h${i}`,
+      vendor: undefined,
       features: names.filter(() => next() > 0.002),
     })),
   );

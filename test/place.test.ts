@@ -6,7 +6,7 @@ import { loadCatalog } from '../src/cpu/catalog.ts';
 import { type Need, needing } from '../src/cpu/need.ts';
 import { readDescriptions } from '../src/dialects/read.ts';
 import type { Fleet } from '../src/fleet/fleet.ts';
-import { asking } from '../src/solve/fit.ts';
+import { type Asker, asking } from '../src/solve/fit.ts';
 import { guestsOf, isPlaced, type PlaceOptions, place as placeGuests } from '../src/solve/place.ts';
 import { fleetOf, type Made } from './support/hosts.ts';
 import { madeFleet } from './support/made.ts';
@@ -25,12 +25,17 @@ const need = (id: string, features: readonly string[], rest: Partial<Need> = {})
   id,
 });
 
-const place = (fleet: Fleet, needs: readonly Named[], options: PlaceOptions = {}) =>
-  placeGuests(
-    fleet,
-    needs.map((n) => ({ id: n.id, asks: asking(n) })),
-    options,
-  );
+/** Guests that need the same share an asker, as they do when they are read. */
+const place = (fleet: Fleet, needs: readonly Named[], options: PlaceOptions = {}) => {
+  const askers = new Map<string, Asker>();
+  const guests = needs.map(({ id, ...n }) => {
+    const key = JSON.stringify({ ...n, features: n.features.join() });
+    const asks = askers.get(key) ?? asking(n);
+    askers.set(key, asks);
+    return { id, asks };
+  });
+  return placeGuests(fleet, guests, options);
+};
 
 const uncounted = new Set(catalog.features.filter((f) => f.merge === 'never').map((f) => f.name));
 

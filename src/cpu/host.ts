@@ -1,32 +1,16 @@
 // What one document says about one CPU, before anything is concluded from it.
 import type { Row } from '../core/rows.ts';
 import type { Vendor } from './catalog.ts';
+import type { Signature, Tsc, XsaveComponent } from './facts.ts';
 import type { Asked } from './guest.ts';
 import type { LibvirtCpu } from './libvirt.ts';
 import type { Saved } from './saved.ts';
 import type { Words } from './words.ts';
 
+export type { Signature, Tsc, XsaveComponent } from './facts.ts';
+
 /** What a description speaks for: CPUID, the kernel's flags, what a hypervisor hands out, or a virtual machine. */
 export type View = 'hardware' | 'kernel' | 'hypervisor' | 'guest';
-
-export interface Signature {
-  readonly family: number;
-  readonly model: number;
-  readonly stepping: number;
-}
-
-/** Where an XSAVE component lies in the standard-format area, in bytes. */
-export interface XsaveComponent {
-  readonly component: number;
-  readonly size: number;
-  readonly offset: number;
-}
-
-/** A time stamp counter: its frequency in Hz, and whether guests can be given another one (null: not told). */
-export interface Tsc {
-  readonly hz: number;
-  readonly scaling: boolean | null;
-}
 
 /** Something that a person should know about this description; codes are listed in solve/findings.ts. */
 export interface Note {

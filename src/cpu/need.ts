@@ -1,7 +1,7 @@
 // What a CPU needs of a host, whatever it was written in: what the one rule (solve/fit.ts) holds against a class.
 import type { Row } from '../core/rows.ts';
 import type { Product, Vendor } from './catalog.ts';
-import type { XsaveComponent } from './host.ts';
+import type { XsaveComponent } from './facts.ts';
 
 /** The versions of the catalog that start a guest. */
 export interface Software {

@@ -36,7 +36,9 @@ const EMULATED = ['umip', 'tsc-adjust', 'arch-capabilities'];
 
 /** What guests on the described host can have (rules of the views: README, "What a description proves"). */
 export function offer(catalog: Catalog, d: Description): Offer {
-  if (d.view === 'hypervisor' || d.view === 'guest')
+  if (d.view === 'guest')
+    return { ...withDefaults(catalog, d.has.slice(), d.known.slice()), assumed: [] };
+  if (d.view === 'hypervisor')
     return { ...offerKvm(catalog, d.has.slice(), d.known.slice()), assumed: [] };
 
   const has = meet(d.has, handedOn(catalog, d.vendor));
@@ -53,6 +55,14 @@ export function offer(catalog: Catalog, d: Description): Offer {
     setBit(known, id);
   }
   return { ...heldToPrerequisites(catalog, offerKvm(catalog, has, known)), assumed };
+}
+
+/** What QEMU gives every guest under KVM unasked, where its description lists none of KVM's own features. */
+function withDefaults(catalog: Catalog, has: Row, known: Row): { has: Row; known: Row } {
+  const word = kvmWord(catalog);
+  if (size(meet(known, word)) > 0) return { has, known };
+  const given = meet(catalog.accelerators.kvm.on, word);
+  return { has: join(has, given), known: join(known, given) };
 }
 
 /** KVM gives its own features to every guest, and most descriptions do not list that word. */

@@ -2,7 +2,7 @@
 import type { Catalog } from './catalog.ts';
 import type { Definitions } from './definition.ts';
 import { QueryError } from './errors.ts';
-import type { XsaveComponent } from './host.ts';
+import type { XsaveComponent } from './facts.ts';
 import { type NamedModel, type Need, needing } from './need.ts';
 
 /** What a question needs of a saved answer. */

@@ -8,7 +8,7 @@ import { endsOfLines, Tags } from './tags.ts';
 import { isUtf8, type XmlElement } from './xml.ts';
 
 /** Tags with numbers that are the host's own: no reader takes notice of more than that they are numbers. */
-const OWN = ['uuid', 'memory', 'pages', 'counter'];
+const OWN = ['uuid', 'memory', 'pages'];
 /** What is shorter, all in all, is left to the library: as fast, and there are no tables to set up. */
 const FEW = 1 << 14;
 const LESS = 0x3c;

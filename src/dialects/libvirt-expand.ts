@@ -12,7 +12,7 @@ import {
   rowOf,
   setBit,
 } from '../core/rows.ts';
-import { findFeature } from '../cpu/asked.ts';
+import { findFeature } from '../cpu/asked-libvirt.ts';
 import type { Catalog, LibvirtModel } from '../cpu/catalog.ts';
 import { settleDependents } from '../cpu/cpuid.ts';
 import type { LibvirtCpu } from '../cpu/libvirt.ts';

@@ -1,6 +1,7 @@
 // Guests by libvirt's <cpu>, as descriptions: what the software that starts them makes of it.
 import { clearBit } from '../core/rows.ts';
-import { findFeature, type Meaning, meaningOfAsked } from '../cpu/asked.ts';
+import { type Meaning, meaningOfAsked } from '../cpu/asked.ts';
+import { findFeature } from '../cpu/asked-libvirt.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import type { AskedOfLibvirt } from '../cpu/guest.ts';
 import type { Description } from '../cpu/host.ts';

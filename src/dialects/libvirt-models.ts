@@ -1,6 +1,6 @@
 // The models that domain capabilities list, and what keeps guests from having those that are not usable as they are.
 import { bitsOf, hasBit, join, minus, type Row, rowOf } from '../core/rows.ts';
-import { findFeature } from '../cpu/asked.ts';
+import { findFeature } from '../cpu/asked-libvirt.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import type { Description } from '../cpu/host.ts';
 import { type Accelerator, closeDependencies, qemuMeanings } from '../cpu/qemu.ts';

@@ -1,5 +1,6 @@
 // Guests, and hosts taken as CPUs, as what the one rule holds against hosts; and which software starts them there.
-import { emptyRow, minus } from '../core/rows.ts';
+import { emptyRow, join, meet, minus } from '../core/rows.ts';
+import { kvmWord } from '../cpu/accelerators.ts';
 import { needOfAsked, newestSoftware } from '../cpu/asked.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import type { Asked } from '../cpu/guest.ts';
@@ -92,7 +93,11 @@ export const keyOfAsker = (kind: Kind): string =>
 function needOfRows(catalog: Catalog, kind: Kind): Need {
   const isGuest = kind.view === 'guest';
   // What hosts differ in and no guest can hide is asked for by nobody but a guest that lists it.
-  const left = catalog.rowWhere((f) => f.merge === 'never' || (!isGuest && f.merge === 'equal'));
+  const outside = catalog.rowWhere((f) => f.merge === 'never' || (!isGuest && f.merge === 'equal'));
+  // What QEMU gives every guest under KVM is there without being asked for.
+  const left = isGuest
+    ? join(outside, meet(catalog.accelerators.kvm.on, kvmWord(catalog)))
+    : outside;
   const none = emptyRow(catalog.bits);
   const all = catalog.rowWhere((f) => f.merge !== 'never' && !f.isKvm);
   const own = kind.notes.find((note) => note.code === 'host-cpu');

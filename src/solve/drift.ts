@@ -3,7 +3,8 @@
 
 import { emptyRow, hasBit, isEmpty, isEqual, join, meet, minus, type Row } from '../core/rows.ts';
 import { tcgRow } from '../cpu/accelerators.ts';
-import { isOfHost, newestSoftware, startOfAsked } from '../cpu/asked.ts';
+import { newestSoftware, startOfAsked } from '../cpu/asked.ts';
+import { isOfHost } from '../cpu/asked-qemu.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { type Expansion, expandItems } from '../cpu/expand.ts';

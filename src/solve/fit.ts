@@ -2,7 +2,6 @@
 // known, because. Every question asks it. What can be asked of millions at once (features) is set work of the core;
 // the rest is looked at once for all classes that share the facts.
 import {
-  bitsOf,
   emptyRow,
   hasBit,
   isEmpty,
@@ -13,12 +12,13 @@ import {
   Rows,
   setBit,
 } from '../core/rows.ts';
-import type { Catalog, Product } from '../cpu/catalog.ts';
-import type { Tsc, XsaveComponent } from '../cpu/host.ts';
-import type { NamedModel, Need, Software } from '../cpu/need.ts';
+import type { Tsc } from '../cpu/host.ts';
+import type { Need, Software } from '../cpu/need.ts';
 import { byBytes } from '../cpu/order.ts';
-import { blockersOf, type ModelList } from '../cpu/usable.ts';
 import type { ClassFacts, Fleet, Kind } from '../fleet/fleet.ts';
+import { type Beside, besideFacts, besideUnit, contested, NOTHING, type Reason } from './beside.ts';
+
+export type { Reason } from './beside.ts';
 
 /** From best to worst: a no beats what is not known, and that beats a yes. */
 export const FITS = ['runs', 'own-cpu', 'unknown', 'no'] as const;
@@ -30,23 +30,6 @@ export const worstOf = (verdicts: Iterable<FitVerdict>): FitVerdict => {
   for (const verdict of verdicts) worst = Math.max(worst, FITS.indexOf(verdict));
   return FITS[worst]!;
 };
-
-/** What stands in the way beside features, as data; `message` is a sentence about the guest ("it") and the host. */
-export interface Reason {
-  readonly code:
-    | 'refused'
-    | 'poorer'
-    | 'unsettled'
-    | 'arch'
-    | 'vendor'
-    | 'model'
-    | 'phys-bits'
-    | 'xsave-layout'
-    | 'tsc'
-    | 'forbidden'
-    | 'left-over';
-  readonly message: string;
-}
 
 /** The rule's answer for one need on one class. What is not known stands apart from what lacks. */
 export interface Fit {
@@ -75,15 +58,6 @@ interface Unit {
   readonly model: string | null;
 }
 
-/** What stands in the way beside features. */
-interface Beside {
-  readonly no: readonly Reason[];
-  readonly unknown: readonly Reason[];
-}
-
-const NOTHING: Beside = { no: [], unknown: [] };
-/** A frequency this near to the host's own is the host's own (KVM, tsc_tolerance_ppm). */
-const TSC_TOLERANCE = 250e-6;
 const X86: ReadonlySet<string> = new Set(['x86_64', 'i686']);
 const NO_SOFTWARE: Software = { qemu: '', libvirt: '', machine: '' };
 
@@ -272,72 +246,10 @@ export class Fits {
     const known =
       byFacts.get(facts) ?? besideFacts(this.fleet.catalog, need, facts, this.#contested);
     byFacts.set(facts, known);
-    const more = this.#besideUnit(need, index, tsc, model);
+    const more = besideUnit(this.fleet, need, { index, tsc, model });
     return more === NOTHING
       ? known
       : { no: [...known.no, ...more.no], unknown: [...known.unknown, ...more.unknown] };
-  }
-
-  /** What depends on more than the facts that classes share. */
-  #besideUnit(need: Need, index: number, tsc: Tsc | null, model: string | null): Beside {
-    const facts = this.fleet.classes[index]!;
-    const isPlain =
-      need.tscHz === null && need.whole === null && isEmpty(need.forbid) && X86.has(facts.arch);
-    if (isPlain || need.refused !== null || need.unsettled !== null) return NOTHING;
-    const no: Reason[] = [];
-    const unknown: Reason[] = [];
-    if (!X86.has(facts.arch) && need.arch === facts.arch && need.own === null) {
-      const names = [need.model ?? 'of no named model', model ?? 'of no named model'];
-      if (names[0] !== names[1])
-        no.push({
-          code: 'model',
-          message: `it is ${names[0]}, the host ${names[1]}, and features of ${facts.arch} are known by such names alone`,
-        });
-    }
-    if (need.tscHz !== null) clock(need.tscHz, tsc, no, unknown);
-    this.#forbidden(need, index, no, unknown);
-    this.#leftOver(need, index, no, unknown);
-    return { no, unknown };
-  }
-
-  /** A forbidden feature must not be in the processor, which only a view of the hardware tells. */
-  #forbidden(need: Need, index: number, no: Reason[], unknown: Reason[]): void {
-    if (isEmpty(need.forbid)) return;
-    const { fleet } = this;
-    const { catalog } = fleet;
-    const [has, known] = [fleet.narrow(fleet.has(index)), fleet.narrow(fleet.known(index))];
-    const there = catalog.names(meet(need.forbid, has));
-    const tells = fleet.classes[index]!.view !== 'hypervisor';
-    const open = catalog.names(
-      minus(minus(need.forbid, has), tells ? known : emptyRow(catalog.bits)),
-    );
-    if (there.length > 0)
-      no.push({ code: 'forbidden', message: `the host has ${there.join(', ')}, which it forbids` });
-    if (open.length > 0)
-      unknown.push({
-        code: 'forbidden',
-        message: `it forbids ${open.join(', ')}, and it is not known whether the host's processor has that`,
-      });
-  }
-
-  #leftOver(need: Need, index: number, no: Reason[], unknown: Reason[]): void {
-    if (need.whole === null) return;
-    const { fleet } = this;
-    const { catalog } = fleet;
-    const counted = catalog.rowWhere((f) => f.merge !== 'never' && f.libvirt !== null);
-    const [has, known] = [fleet.narrow(fleet.has(index)), fleet.narrow(fleet.known(index))];
-    const more = catalog.names(minus(meet(has, counted), need.whole));
-    const open = catalog.names(minus(minus(counted, known), need.whole));
-    if (more.length > 0)
-      no.push({
-        code: 'left-over',
-        message: `it must match strictly, and the host also has ${more.join(', ')}`,
-      });
-    else if (open.length > 0)
-      unknown.push({
-        code: 'left-over',
-        message: `it must match strictly, and it is not known whether the host also has ${open.join(', ')}`,
-      });
   }
 
   #number(asker: number, unit: number): number {
@@ -453,137 +365,4 @@ function unitsOf(fleet: Fleet, softwareOfKind: Uint32Array, asksClock: boolean) 
     unitOfKind[i] = number;
   }
   return { units, unitOfKind };
-}
-
-/** The XSAVE components that hosts of the fleet are told to lay out differently. */
-function contested(fleet: Fleet): ReadonlySet<number> {
-  const places = new Map<number, string>();
-  const found = new Set<number>();
-  for (const { xsave } of new Set(fleet.classes))
-    for (const { component, size, offset } of xsave ?? []) {
-      const place = `${size}@${offset}`;
-      const before = places.get(component) ?? place;
-      places.set(component, before);
-      if (before !== place) found.add(component);
-    }
-  return found;
-}
-
-/** What the facts of a class put in the way of a need. */
-function besideFacts(
-  catalog: Catalog,
-  need: Need,
-  facts: ClassFacts,
-  contested: ReadonlySet<number>,
-): Beside {
-  const no: Reason[] = [];
-  const unknown: Reason[] = [];
-  if (need.refused !== null) return { no: [{ code: 'refused', message: need.refused }], unknown };
-  if (need.poorer !== null) no.push({ code: 'poorer', message: need.poorer });
-  if (facts.arch !== need.arch)
-    no.push({
-      code: 'arch',
-      message: `of another architecture: it is ${need.arch}, the host ${facts.arch}`,
-    });
-  if (need.vendor !== null && facts.vendor !== null && need.vendor !== facts.vendor)
-    no.push({
-      code: 'vendor',
-      message: `of another vendor: its CPU is of ${need.vendor}, the host's of ${facts.vendor}`,
-    });
-  if (need.unsettled !== null) unknown.push({ code: 'unsettled', message: need.unsettled });
-  if (need.physBits !== null && facts.physBits === null)
-    unknown.push({
-      code: 'phys-bits',
-      message: `it has ${need.physBits} physical address bits, and the host's are not known`,
-    });
-  else if (need.physBits !== null && need.physBits > facts.physBits!)
-    no.push({
-      code: 'phys-bits',
-      message: `it has ${need.physBits} physical address bits, the host ${facts.physBits}`,
-    });
-  layout(catalog, need, facts.xsave, contested, { no, unknown });
-  if (no.length === 0) no.push(...models(catalog, need, facts));
-  return no.length + unknown.length === 0 ? NOTHING : { no, unknown };
-}
-
-/** The state of what is exposed must lie where it lies in the need. */
-function layout(
-  catalog: Catalog,
-  need: Need,
-  host: readonly XsaveComponent[] | null,
-  contested: ReadonlySet<number>,
-  { no, unknown }: { no: Reason[]; unknown: Reason[] },
-): void {
-  if (host === null || need.xsave.length === 0) return;
-  const seen = new Set<number>();
-  for (const id of bitsOf(need.features))
-    for (const component of catalog.features[id]!.xsave) {
-      const there = host.find((x) => x.component === component);
-      if (there === undefined || seen.has(component)) continue;
-      seen.add(component);
-      if (need.xsave === 'lost') {
-        if (contested.has(component))
-          unknown.push({
-            code: 'xsave-layout',
-            message: `the hosts lay XSAVE component ${component} out differently, and which layout it has was not saved; save it anew`,
-          });
-        continue;
-      }
-      const own = need.xsave.find((x) => x.component === component);
-      if (own && (own.offset !== there.offset || own.size !== there.size))
-        no.push({
-          code: 'xsave-layout',
-          message: `XSAVE component ${component} lies at ${own.offset} (${own.size} bytes) in it and at ${there.offset} (${there.size} bytes) on the host`,
-        });
-    }
-}
-
-/** A model that is asked for by name must be one that the host lists, where it lists any, and nothing may block it. */
-function models(catalog: Catalog, need: Need, facts: ClassFacts): Reason[] {
-  const reasons = new Map<string, Reason>();
-  for (const named of need.models)
-    for (const product of ['libvirt', 'qemu'] as const) {
-      const list = facts.models[product];
-      const message = list && unusable(catalog, need, product, list, named);
-      if (message) reasons.set(message, { code: 'model', message });
-    }
-  return [...reasons.values()];
-}
-
-function unusable(
-  catalog: Catalog,
-  need: Need,
-  product: Product,
-  list: ModelList,
-  { name, alone }: NamedModel,
-): string | null {
-  const blockers = blockersOf(catalog, product, list, name);
-  if (blockers === null) return null;
-  if (blockers === 'unlisted')
-    return `the host does not list ${name} among the models that run there`;
-  const inTheWay = blockers.filter((blocker) => {
-    const feature = catalog.find(blocker);
-    return alone || feature === undefined || hasBit(need.features, feature.id);
-  });
-  return inTheWay.length === 0
-    ? null
-    : `the host lists ${name} as a model that does not run there, for want of ${inTheWay.join(', ')}`;
-}
-
-/** A fixed frequency needs a host that has it, or one that can give guests another than its own. */
-function clock(hz: number, host: Tsc | null, no: Reason[], unknown: Reason[]): void {
-  const open = (what: string) =>
-    unknown.push({
-      code: 'tsc',
-      message: `its time stamp counter runs at ${hz} Hz, and ${what}`,
-    });
-  if (host === null) open("the frequency of the host's is not known");
-  else if (Math.abs(host.hz - hz) <= host.hz * TSC_TOLERANCE || host.scaling === true) return;
-  else if (host.scaling === null)
-    open(`whether the host's (${host.hz} Hz) can be scaled is not known`);
-  else
-    no.push({
-      code: 'tsc',
-      message: `its time stamp counter runs at ${hz} Hz, the host's at ${host.hz} Hz, which cannot be scaled`,
-    });
 }

@@ -2,7 +2,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { tcgRow } from '../../src/cpu/accelerators.ts';
-import { findFeature } from '../../src/cpu/asked.ts';
+import { findFeature } from '../../src/cpu/asked-libvirt.ts';
 import { loadCatalog } from '../../src/cpu/catalog.ts';
 import { parseStack } from '../../src/cpu/stack.ts';
 import { writeFullCpu } from '../../src/dialects/pinned.ts';

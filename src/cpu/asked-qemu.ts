@@ -1,0 +1,204 @@
+// What QEMU makes of a -cpu argument where it starts a guest: the CPU, what it asks of the host, what QEMU refuses.
+
+import { clearBit, emptyRow, hasBit, isEmpty, isEqual, minus, type Row } from '../core/rows.ts';
+import { tcgRow } from './accelerators.ts';
+import type { Catalog, Feature } from './catalog.ts';
+import { QueryError } from './errors.ts';
+import { type Expansion, expandItems, type Surroundings } from './expand.ts';
+import type { Asked, AskedOfQemu } from './guest.ts';
+import { findMachine, machinesOf } from './machine.ts';
+import { type Need, needing, type Software } from './need.ts';
+import { writtenSwitches } from './properties.ts';
+import { parseCpuString } from './qemu-string.ts';
+import { expandCpu } from './start.ts';
+import { didYouMean } from './suggest.ts';
+
+/** Models of QEMU that are whatever the host has. */
+const OF_THE_HOST: ReadonlySet<string> = new Set(['host', 'max']);
+
+/** The software that starts a guest does not do so, whatever the host. */
+export class Refused extends Error {}
+/** What the definition means is not known here. */
+export class Unsettled extends Error {}
+
+/** A need, and the CPU that QEMU makes of its definition: null where there is none, or none without a host. */
+export interface Resolved {
+  readonly need: Need;
+  readonly expansion: Expansion | null;
+}
+
+/** Where a guest starts; a machine type that is a distribution's own is foreign to every QEMU of the catalog. */
+export interface Where extends Surroundings {
+  readonly foreign?: string;
+}
+
+/** The machine type and the QEMU that has it; the newest machine type of the software's QEMU where none is named. */
+export function placeOf(
+  catalog: Catalog,
+  { machine, accelerator }: Asked,
+  software: Software,
+): Where {
+  // Proxmox VE counts revisions of its own behind upstream's name.
+  const name = (machine ?? software.machine).replace(/\+pve\d+$/, '');
+  const has = (qemu: string): boolean => {
+    try {
+      return findMachine(catalog, name, qemu) !== undefined;
+    } catch (error) {
+      if (error instanceof QueryError) return false;
+      throw error;
+    }
+  };
+  if (has(software.qemu)) return { machine: name, qemu: software.qemu, accelerator };
+  const other = catalog.versions.qemu.toReversed().find(has);
+  if (other === undefined)
+    return { machine: software.machine, qemu: software.qemu, accelerator, foreign: name };
+  if (software.isGiven)
+    throw new Refused(`QEMU ${software.qemu} has no machine type "${name}", so it does not start`);
+  return { machine: name, qemu: other, accelerator };
+}
+
+/** What a CPU is on a machine type that is not known here, is known where it is the same on all that are. */
+function checkForeign(catalog: Catalog, cpu: string, like: Expansion, foreign: string): void {
+  const { qemu, accelerator } = like;
+  for (const { name: machine } of machinesOf(catalog, qemu)) {
+    if (!machine.startsWith('pc-')) continue;
+    const other = expandCpu(catalog, cpu, { machine, qemu, accelerator });
+    if (isEqual(other.features, like.features) && isEqual(other.orphaned, like.orphaned)) continue;
+    throw new Unsettled(
+      `its machine type "${foreign}" is of no QEMU that is known here, and "${cpu}" is not the same CPU on all machine types`,
+    );
+  }
+}
+
+function parsed(cpu: string): ReturnType<typeof parseCpuString> {
+  try {
+    return parseCpuString(cpu);
+  } catch (error) {
+    if (error instanceof QueryError) throw new Refused(error.message);
+    throw error;
+  }
+}
+
+/** A model that no software of the catalog knows may be newer than all of it. */
+export function checkModel(catalog: Catalog, model: string): void {
+  if (catalog.qemuModels.has(model) || OF_THE_HOST.has(model)) return;
+  throw new Unsettled(
+    `no QEMU that is known here has a CPU model "${model}"${didYouMean(model, [...catalog.qemuModels.keys()])}; if there is one, it is newer than ${catalog.versions.qemu.at(-1)}`,
+  );
+}
+
+export function expanded(catalog: Catalog, cpu: string, { foreign, ...where }: Where): Expansion {
+  try {
+    const expansion = expandCpu(catalog, cpu, where);
+    if (foreign !== undefined) checkForeign(catalog, cpu, expansion, foreign);
+    return expansion;
+  } catch (error) {
+    if (error instanceof QueryError) throw new Refused(error.message);
+    throw error;
+  }
+}
+
+/** The need of a CPU that QEMU makes of a definition. */
+export function ofExpansion(catalog: Catalog, e: Expansion, more: Partial<Need> = {}): Need {
+  const { vendor: named, 'phys-bits': bits, 'tsc-frequency': hz } = e.properties;
+  const model = catalog.qemuModels.get(e.resolved)!;
+  const isEmulated = e.accelerator === 'tcg';
+  const enforced = e.properties.enforce === true;
+  const poorer = poorerReason(catalog, e);
+  if (poorer !== null && enforced)
+    throw new Refused(
+      `${poorer.replace(/^starts, without/, `QEMU ${e.qemu} with enforce refuses`)}`,
+    );
+  const features = isEmulated ? emptyRow(catalog.bits) : ofTheProcessor(catalog, e);
+  const invtsc = catalog.feature('invtsc').id;
+  const isFixed = typeof hz === 'number' && hz > 0;
+  const ownsVendor = model.vendor !== null || e.named.has('vendor');
+  return needing(emptyRow(catalog.bits), {
+    arch: 'x86_64',
+    vendor: isEmulated || !ownsVendor ? null : catalog.vendor(String(named)),
+    features,
+    physBits:
+      isEmulated || e.properties['host-phys-bits'] === true || !(Number(bits) > 0)
+        ? null
+        : Number(bits),
+    tscHz: isEmulated || !isFixed ? null : (hz as number),
+    emulated: isEmulated,
+    own:
+      hasBit(features, invtsc) && !isFixed
+        ? 'it has invtsc without a fixed tsc-frequency: it starts where invtsc is there, and QEMU does not let it move'
+        : null,
+    models: isEmulated ? [] : [{ name: e.model, product: 'qemu', alone: false }],
+    startsPoorer: !enforced,
+    poorer,
+    ...more,
+  });
+}
+
+/** What QEMU leaves out of a CPU, whatever the host; null where it leaves nothing out. */
+function poorerReason(catalog: Catalog, e: Expansion): string | null {
+  if (!isEmpty(e.orphaned))
+    return `starts, without ${catalog.names(e.orphaned).join(', ')}, because a feature that it needs is off`;
+  if (e.accelerator === 'tcg') {
+    const lacking = catalog.names(minus(e.features, tcgRow(catalog, e.qemu)));
+    return lacking.length === 0
+      ? null
+      : `starts, without ${lacking.join(', ')}, which plain emulation (tcg) lacks`;
+  }
+  const { refused } = writtenSwitches(catalog, e.qemu);
+  const off = writtenOn(catalog, e).filter((f) => refused.includes(f.name));
+  return off.length === 0
+    ? null
+    : `starts, without ${off.map((f) => f.name).join(', ')}, which QEMU ${e.qemu} gives no guest that asks for it`;
+}
+
+/**
+ * What it asks of the host's processor. What the topology, the operating system or QEMU itself sets is asked of no
+ * host, but for a switch that is written on: QEMU takes it, refuses it, or asks the host for it.
+ */
+function ofTheProcessor(catalog: Catalog, e: Expansion): Row {
+  const never = catalog.rowWhere((f) => f.merge === 'never');
+  if (e.accelerator !== 'kvm') return minus(e.features, never);
+  const { taken, refused } = writtenSwitches(catalog, e.qemu);
+  for (const f of writtenOn(catalog, e))
+    if (!taken.includes(f.name) && !refused.includes(f.name)) clearBit(never, f.id);
+  return minus(e.features, never);
+}
+
+/** Switches that are no matter of the processor and are written on all the same. */
+const writtenOn = (catalog: Catalog, e: Expansion): Feature[] =>
+  e.string.items
+    .flatMap(({ name }) => catalog.findQemu(name) ?? [])
+    .filter((f) => f.merge === 'never' && hasBit(e.features, f.id));
+
+/** Whether a guest has the CPU of the host on which it starts. */
+export const isOfHost = (asked: Asked): boolean =>
+  asked.by === 'qemu'
+    ? OF_THE_HOST.has(asked.cpu.split(',')[0]!) && asked.accelerator === 'kvm'
+    : asked.element.mode !== 'custom';
+
+export function ofQemu(catalog: Catalog, asked: AskedOfQemu, software: Software): Resolved {
+  const where = placeOf(catalog, asked, software);
+  const { model } = parsed(asked.cpu);
+  checkModel(catalog, model);
+  if (isOfHost(asked)) return { need: ofTheHost(catalog, asked.cpu, where), expansion: null };
+  const expansion = expanded(catalog, asked.cpu, where);
+  return { need: ofExpansion(catalog, expansion), expansion };
+}
+
+function ofTheHost(catalog: Catalog, cpu: string, where: Where): Need {
+  const { model, items } = parsed(cpu);
+  let e: Expansion;
+  try {
+    e = expandItems(catalog, { model, items }, where, [], { hostless: true });
+  } catch (error) {
+    if (error instanceof QueryError) throw new Refused(`-cpu "${cpu}": ${error.message}`);
+    throw error;
+  }
+  const row = ofTheProcessor(catalog, e);
+  return needing(emptyRow(catalog.bits), {
+    arch: 'x86_64',
+    features: row,
+    own: `its CPU is ${model}: it takes that of the host on which it starts, and moves to equals alone`,
+    startsPoorer: e.properties.enforce !== true,
+  });
+}
