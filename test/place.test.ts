@@ -223,6 +223,7 @@ const readAll = async (name: string, text: string) =>
   (
     await readDescriptions(catalog, [{ name, bytes: new TextEncoder().encode(text) }], {
       takes: 'guests',
+      lines: true,
     })
   ).read;
 const read = async (name: string, text: string): Promise<Named[]> =>

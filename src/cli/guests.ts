@@ -64,6 +64,7 @@ export async function readGuests(
   const inputs = readInputs(guests, io, progressOn(io.stderr, quiet ?? false));
   const { read, skipped } = await readDescriptions(catalog, inputs, {
     takes: 'guests',
+    lines: true,
     ...(skipUnreadable ? { skipUnreadable } : {}),
   });
   refuseTwice(read);

@@ -32,10 +32,10 @@ export function ofLibvirt(catalog: Catalog, asked: AskedOfLibvirt, software: Sof
   const forbid = check === 'none' ? emptyRow(catalog.bits) : rowOfPolicy(catalog, cpu, 'forbid');
   if (cpu.mode !== 'custom')
     return { need: ofLibvirtHost(catalog, asked, forbid), expansion: null };
-  const where = placeOf(catalog, asked, software);
   const model = cpu.model ?? DEFAULT_MODEL;
-  checkModel(catalog, model);
   checkLibvirtModel(catalog, model, cpu, software.libvirt);
+  checkModel(catalog, model, software);
+  const where = placeOf(catalog, asked, software);
   const e = expanded(catalog, argumentOf(catalog, asked, software.libvirt), where);
   if (cpu.check === 'full') checkFull(catalog, asked, e, software.libvirt);
   const need = ofExpansion(catalog, e, {

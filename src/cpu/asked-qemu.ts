@@ -16,6 +16,9 @@ import { didYouMean } from './suggest.ts';
 /** Models of QEMU that are whatever the host has. */
 const OF_THE_HOST: ReadonlySet<string> = new Set(['host', 'max']);
 
+/** Machine types as QEMU itself names them; distributions add names of their own. */
+const UPSTREAM = /^pc-(?:q35|i440fx)-\d+\.\d+$/;
+
 /** The software that starts a guest does not do so, whatever the host. */
 export class Refused extends Error {}
 /** What the definition means is not known here. */
@@ -50,6 +53,8 @@ export function placeOf(
   };
   if (has(software.qemu)) return { machine: name, qemu: software.qemu, accelerator };
   const other = catalog.versions.qemu.toReversed().find(has);
+  if (other === undefined && software.isGiven && UPSTREAM.test(name))
+    throw new Refused(`QEMU ${software.qemu} has no machine type "${name}", so it does not start`);
   if (other === undefined)
     return { machine: software.machine, qemu: software.qemu, accelerator, foreign: name };
   if (software.isGiven)
@@ -80,8 +85,12 @@ function parsed(cpu: string): ReturnType<typeof parseCpuString> {
 }
 
 /** A model that no software of the catalog knows may be newer than all of it. */
-export function checkModel(catalog: Catalog, model: string): void {
+export function checkModel(catalog: Catalog, model: string, software: Software): void {
   if (catalog.qemuModels.has(model) || OF_THE_HOST.has(model)) return;
+  if (software.isGiven)
+    throw new Refused(
+      `QEMU ${software.qemu} has no CPU model "${model}"${didYouMean(model, [...catalog.qemuModels.keys()])}, so it does not start`,
+    );
   throw new Unsettled(
     `no QEMU that is known here has a CPU model "${model}"${didYouMean(model, [...catalog.qemuModels.keys()])}; if there is one, it is newer than ${catalog.versions.qemu.at(-1)}`,
   );
@@ -122,7 +131,6 @@ export function ofExpansion(catalog: Catalog, e: Expansion, more: Partial<Need> 
         ? null
         : Number(bits),
     tscHz: isEmulated || !isFixed ? null : (hz as number),
-    emulated: isEmulated,
     own:
       hasBit(features, invtsc) && !isFixed
         ? 'it has invtsc without a fixed tsc-frequency: it starts where invtsc is there, and QEMU does not let it move'
@@ -179,7 +187,7 @@ export const isOfHost = (asked: Asked): boolean =>
 export function ofQemu(catalog: Catalog, asked: AskedOfQemu, software: Software): Resolved {
   const where = placeOf(catalog, asked, software);
   const { model } = parsed(asked.cpu);
-  checkModel(catalog, model);
+  checkModel(catalog, model, software);
   if (isOfHost(asked)) return { need: ofTheHost(catalog, asked.cpu, where), expansion: null };
   const expansion = expanded(catalog, asked.cpu, where);
   return { need: ofExpansion(catalog, expansion), expansion };

@@ -7,7 +7,7 @@ import type { XsaveComponent } from './facts.ts';
 export interface Software {
   readonly qemu: string;
   readonly libvirt: string;
-  /** Whether it was said which QEMU that is: then one that it does not have is refused. */
+  /** Whether it is known that it is this QEMU and no other: then a machine type that it does not have is refused. */
   readonly isGiven?: boolean;
   /** The machine type of guests that do not say theirs. */
   readonly machine: string;
@@ -28,7 +28,7 @@ export interface Need {
   readonly vendor: Vendor | null;
   /** The model, where features of the architecture are known by models alone. */
   readonly model: string | null;
-  /** Features that it asks for. */
+  /** Features that it asks for of the host: none under plain emulation, which has what it has on every host. */
   readonly features: Row;
   /** Features that it may ask for: its description cannot tell. */
   readonly open: Row;
@@ -48,8 +48,6 @@ export interface Need {
   readonly forbid: Row;
   /** All that it takes, where nothing of the host's may be left over; null where it may. */
   readonly whole: Row | null;
-  /** Plain emulation gives it all that it asks for: no host's processor has a say. */
-  readonly emulated: boolean;
   /** Why it takes the CPU of the host on which it starts, and can move to equals alone; null where it has its own. */
   readonly own: string | null;
   /** Whether it starts where something lacks, without that. */
@@ -75,7 +73,6 @@ export const needing = (empty: Row, rest: Partial<Need> & Pick<Need, 'arch'>): N
   models: [],
   forbid: empty,
   whole: null,
-  emulated: false,
   own: null,
   startsPoorer: false,
   poorer: null,

@@ -37,6 +37,8 @@ export interface ReadOptions {
    * an answer; and a saved answer is a guest, but no host.
    */
   readonly takes?: 'hosts' | 'guests' | 'cpus';
+  /** What is in no dialect is a line a guest: all that stands after a -cpu. */
+  readonly lines?: boolean;
   /** A fleet without hosts is an answer, too. */
   readonly mayBeEmpty?: boolean;
 }
@@ -393,14 +395,13 @@ async function readInput(
   input: Input,
   dialect: Dialect | undefined,
   skip: Skip | undefined,
-  { takes = 'hosts' }: ReadOptions,
+  { takes = 'hosts', lines = false }: ReadOptions,
 ): Promise<Description[]> {
   const wanted = takes === 'guests' ? 'guests' : 'a host description';
   if (input.bytes.length === 0)
     throw new QueryError(`${input.name} is empty; give ${wanted} or leave the file out`);
   const known = dialect ?? recognised(input.bytes);
-  // Where guests are asked for, a line may be all that stands after a -cpu.
-  const reader = known ?? (takes === 'guests' ? dialectByName('qemu') : undefined);
+  const reader = known ?? (lines ? dialectByName('qemu') : undefined);
   if (!reader && input.bytes.subarray(0, HEAD).includes(0))
     throw new QueryError(
       `${input.name} holds zero bytes, so it is no text or UTF-16; give text in UTF-8`,

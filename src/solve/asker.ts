@@ -26,18 +26,24 @@ export function softwareOf(catalog: Catalog, given: GivenSoftware = {}): (kind: 
   const made = new Map<string, Software>();
   return (kind) => {
     const qemu = given.qemu ?? toldBy(catalog, 'qemu', kind) ?? newest.qemu;
+    // A release between two that are known is answered as the older, and may have more than that.
+    const isGiven = given.qemu !== undefined || isRelease(kind.qemu, qemu);
     const libvirt = given.libvirt ?? toldBy(catalog, 'libvirt', kind) ?? newest.libvirt;
-    const key = `${qemu} ${libvirt}`;
+    const key = `${qemu} ${libvirt} ${isGiven}`;
     const known = made.get(key) ?? {
       qemu,
       libvirt,
       machine: given.machine ?? newest.machine,
-      ...(given.qemu === undefined ? {} : { isGiven: true }),
+      ...(isGiven ? { isGiven } : {}),
     };
     made.set(key, known);
     return known;
   };
 }
+
+/** Whether a version as a host tells it is a patch level of one of the catalog. */
+const isRelease = (told: string | null, known: string): boolean =>
+  told === known || told?.startsWith(`${known}.`) === true;
 
 /** How software is called in answers: libvirt@12.8, qemu@10.0. */
 export const softwareNames = (software: readonly Software[]): string[] =>

@@ -1,11 +1,14 @@
 // plimsoll baseline --check: does a saved baseline still run on all of these hosts, and what could they have beside it.
 
+import { bitsOf } from '../core/rows.ts';
+import type { Need } from '../cpu/need.ts';
 import { byBytes } from '../cpu/order.ts';
 import { needOfSaved, readSaved } from '../cpu/saved.ts';
 import { parseStack } from '../cpu/stack.ts';
 import type { Fleet, HostList } from '../fleet/fleet.ts';
 import type { Check, Finding } from './answer.ts';
 import { baseline } from './baseline.ts';
+import { contested } from './beside.ts';
 import { asking, type Fit, Fits, worstOf } from './fit.ts';
 import type { BaselineOptions } from './line.ts';
 
@@ -42,7 +45,7 @@ export function check(
     findings: [
       ...reasons(each, 'no', 'baseline-broken', 'error', hostsOf),
       ...reasons(each, 'unknown', 'unknown', 'warning', hostsOf),
-      ...lostLayout(fleet, need.xsave),
+      ...layouts(fleet, need),
     ],
     ...(fleet.skipped.length > 0 ? { skipped: fleet.skipped } : {}),
   };
@@ -77,16 +80,30 @@ function reasons(
   });
 }
 
-/** A baseline that kept no layout holds where the hosts are alike in it, and that is said. */
-function lostLayout(fleet: Fleet, xsave: ReturnType<typeof needOfSaved>['xsave']): Finding[] {
-  if (xsave !== 'lost' || !fleet.classes.some((c) => c.xsave !== null)) return [];
-  return [
-    {
-      code: 'layout-not-saved',
-      severity: 'info',
-      ...fleet.list(fleet.hostsWhere(() => true)),
-      message:
-        'the baseline was saved without the XSAVE layout of its CPU, so hosts are only held against each other in that; save it anew',
-    },
-  ];
+/** A baseline that tells no layout holds where hosts are alike in it, and where they are not, guests cannot move. */
+function layouts(fleet: Fleet, { features, xsave }: Need): Finding[] {
+  const everyone = fleet.list(fleet.hostsWhere(() => true));
+  if (xsave === 'lost')
+    return fleet.classes.every((c) => c.xsave === null)
+      ? []
+      : [
+          {
+            code: 'layout-not-saved',
+            severity: 'info',
+            ...everyone,
+            message:
+              'the baseline was saved without the XSAVE layout of its CPU, so hosts are held against each other alone in that; save it anew',
+          },
+        ];
+  const told = new Set(xsave.map((x) => x.component));
+  const exposed = bitsOf(features).flatMap((id) => fleet.catalog.features[id]!.xsave);
+  const apart = contested(fleet);
+  return [...new Set(exposed)]
+    .filter((component) => apart.has(component) && !told.has(component))
+    .map((component) => ({
+      code: 'xsave-layout',
+      severity: 'warning' as const,
+      ...everyone,
+      message: `the hosts lay XSAVE component ${component} out differently, and the baseline does not tell which layout it has: a guest runs on each of them and cannot move between those that differ`,
+    }));
 }

@@ -164,9 +164,9 @@ export class Fits {
     const beside = this.beside(asker, unit);
     const index = this.#units[unit]!.class;
     if (beside.no.length > 0) return 'no';
-    const open = !need.emulated && !hasBit(this.#runs[n]!, index);
+    const open = !hasBit(this.#runs[n]!, index);
     const lacks = this.#absent[n]!.length > 0 || (open && !this.#mayHave(n, index));
-    if (lacks && !need.emulated) return 'no';
+    if (lacks) return 'no';
     if (
       beside.unknown.length > 0 ||
       (open && this.#isOpen(n, index)) ||
@@ -275,7 +275,6 @@ export class Fits {
   #lacks(n: number, index: number): { lacking: Row; open: Row } {
     const { fleet } = this;
     const need = this.#needs[n]!;
-    if (need.emulated) return { lacking: emptyRow(fleet.bits), open: emptyRow(fleet.bits) };
     const missing = minus(this.#rows[n]!.subarray(0, fleet.bits >> 5), fleet.has(index));
     const known = fleet.known(index);
     return { lacking: meet(missing, known), open: this.#settled(need, minus(missing, known)) };
@@ -294,9 +293,8 @@ export class Fits {
   #lackTable(n: number) {
     const { fleet } = this;
     const row = this.#rows[n]!;
-    const empty = this.#needs[n]!.emulated ? emptyRow(row.length * 32) : row;
-    const certain = this.#possibly().missing(empty);
-    const all = fleet.rows.missing(empty);
+    const certain = this.#possibly().missing(row);
+    const all = fleet.rows.missing(row);
     const tables = { lacking: certain.intern(), open: all.intern() };
     const words = fleet.bits >> 5;
     return {

@@ -1,0 +1,119 @@
+// For each reason that the rule knows, the rule without it must break a law: else nobody would miss the reason.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { build, type Plugin } from 'esbuild';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ROOT } from '../support/places.ts';
+
+const RULE = join(ROOT, 'src/solve/fit.ts');
+const BESIDE = join(ROOT, 'src/solve/beside.ts');
+const folder = mkdtempSync(join(tmpdir(), 'plimsoll-mutants-'));
+const test = suite('mutants of the rule');
+test.after(() => rmSync(folder, { recursive: true, force: true }));
+
+/** What the rule is changed by: one place of its text, which must be there. */
+interface Change {
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** The reasons beside features, as the rule's own text names them: of what is a no, and of what is not known. */
+const REASONS = ['no', 'unknown'].flatMap((what) => {
+  const text = readFileSync(BESIDE, 'utf8');
+  const pushed = new RegExp(`\\b${what}\\.push\\(\\{\\s*code: '([\\w-]+)'`, 'g');
+  return [...new Set([...text.matchAll(pushed)].map((m) => m[1]!))].map((code) => ({ what, code }));
+});
+
+/** Leaves one reason out, wherever it comes from. */
+const without = (what: string, code: string): Change => ({
+  file: RULE,
+  from: 'beside(asker: number, unit: number): Beside {',
+  to: `beside(asker: number, unit: number): Beside {
+    const all = this.all(asker, unit);
+    return { ...all, ${what}: all.${what}.filter((reason) => reason.code !== '${code}') };
+  }
+  all(asker: number, unit: number): Beside {`,
+});
+
+const CHANGES: Readonly<Record<string, Change>> = {
+  ...Object.fromEntries(
+    [...REASONS, { what: 'no', code: 'refused' }, { what: 'no', code: 'model' }].map(
+      ({ what, code }) => [`${what}: ${code}`, without(what, code)],
+    ),
+  ),
+  'no: features that lack': {
+    file: RULE,
+    from: "if (lacks) return 'no';",
+    to: "if (lacks) return 'unknown';",
+  },
+  'no: names that the catalog does not know': {
+    file: RULE,
+    from: 'const lacks = this.#absent[n]!.length > 0 || ',
+    to: 'const lacks = ',
+  },
+  'unknown: features that are left open': {
+    file: RULE,
+    from: 'return !isEmpty(open);',
+    to: 'return false;',
+  },
+  'unknown: features of an own CPU that are left open': {
+    file: RULE,
+    from: 'if (own === null) return true;',
+    to: 'return own === null;',
+  },
+  'unknown: what may be asked for': {
+    file: RULE,
+    from: 'this.#asksMore(need, index)',
+    to: 'false',
+  },
+  'own-cpu': { file: RULE, from: "need.own === null ? 'runs' : 'own-cpu'", to: "'runs'" },
+};
+
+const changed = ({ file, from, to }: Change): Plugin => ({
+  name: 'mutant',
+  setup(on) {
+    on.onLoad({ filter: /\.ts$/ }, ({ path }) => {
+      if (path !== file) return undefined;
+      const text = readFileSync(path, 'utf8');
+      assert.ok(text.includes(from), `the rule has no ${JSON.stringify(from)} to be changed`);
+      return { contents: text.replace(from, () => to), loader: 'ts' };
+    });
+  },
+});
+
+async function lawsUnder(name: string, change: Change | null) {
+  const outfile = join(folder, `${name.replace(/\W+/g, '-')}.mjs`);
+  await build({
+    entryPoints: [join(ROOT, 'test/support/laws-once.ts')],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'es2022',
+    loader: { '.wasm': 'binary' },
+    logLevel: 'warning',
+    banner: {
+      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+    },
+    plugins: change ? [changed(change)] : [],
+  });
+  return spawnSync(process.execPath, [outfile], {
+    encoding: 'utf8',
+    env: { ...process.env, PLIMSOLL_RUNS: '600' },
+  });
+}
+
+test('the reasons are seen', () => assert.ok(REASONS.length > 12, `${REASONS.length} reasons`));
+
+for (const [name, change] of Object.entries(CHANGES))
+  test(`without "${name}" a law breaks`, async () => {
+    const { status, stdout, stderr } = await lawsUnder(name, change);
+    assert.is(status, 1, `${name}: no law breaks: ${stderr}`);
+    assert.match(stdout, /^Got /, stdout + stderr);
+  });
+
+test.run();

@@ -1,0 +1,322 @@
+// The rule "does it run here" in the slowest words: names in sets, one host and one guest at a time. It knows nothing of
+// src/solve; what a definition asks for is taken from the expansion of the -cpu argument that stands for it.
+
+import { tcgRow } from '../../src/cpu/accelerators.ts';
+import { newestSoftware, startOfAsked } from '../../src/cpu/asked.ts';
+import type { Catalog } from '../../src/cpu/catalog.ts';
+import type { Expansion } from '../../src/cpu/expand.ts';
+import type { Description } from '../../src/cpu/host.ts';
+import type { Policy } from '../../src/cpu/libvirt.ts';
+import { expandCpu } from '../../src/cpu/start.ts';
+import type { Kind } from '../../src/fleet/fleet.ts';
+
+export type Slow = 'runs' | 'own-cpu' | 'unknown' | 'no';
+
+const SEVERE: readonly Slow[] = ['runs', 'own-cpu', 'unknown', 'no'];
+const worst = (all: readonly Slow[]): Slow =>
+  SEVERE[Math.max(0, ...all.map((v) => SEVERE.indexOf(v)))]!;
+
+interface Offers {
+  readonly has: ReadonlySet<string>;
+  readonly known: ReadonlySet<string>;
+}
+
+const offersOf = (catalog: Catalog, kind: Kind): Offers => ({
+  has: new Set([...catalog.names(kind.has), ...kind.unnamed]),
+  known: new Set(catalog.names(kind.known)),
+});
+
+/** Each feature that is asked for must be there; where that is not known, so is the answer. */
+const features = (catalog: Catalog, wanted: Iterable<string>, { has, known }: Offers): Slow[] =>
+  [...wanted].map((name) =>
+    has.has(name) ? 'runs' : known.has(name) || !catalog.find(name) ? 'no' : 'unknown',
+  );
+
+/** The answer for a guest by its description on a host, whose software is said. */
+export function slowRule(
+  catalog: Catalog,
+  d: Description,
+  host: Kind,
+  software: { readonly qemu: string; readonly libvirt: string; readonly isGiven?: boolean },
+): Slow {
+  if (host.arch !== d.arch) return 'no';
+  const offers = offersOf(catalog, host);
+  if (!d.asked) return ofRecord(catalog, d, host, offers);
+  const { asked } = d;
+  if (asked.by === 'libvirt') {
+    const { element } = asked;
+    const words = element.features.map((f) => f.name);
+    const isKnown = (name: string) => {
+      const since = catalog.findLibvirt(name)?.libvirt?.since;
+      return since !== undefined && catalog.isSince('libvirt', software.libvirt, since);
+    };
+    if (!words.every(isKnown)) return 'no';
+    if (element.mode !== 'custom') return ownElement(catalog, d, host, offers);
+    if (
+      catalog.libvirtModels.has(element.model!) &&
+      catalog.libvirtModel(element.model!, software.libvirt) === null
+    )
+      return 'no';
+  }
+  const isHost = asked.by === 'qemu' && /^host(,|$)/.test(asked.cpu) && asked.accelerator === 'kvm';
+  let e: Expansion;
+  try {
+    const { cpu, ...where } = startOfAsked(catalog, asked, {
+      ...newestSoftware(catalog),
+      ...software,
+    });
+    if (isHost) return ownLine(catalog, cpu, offers);
+    if (!catalog.qemuModels.has(cpu.split(',')[0]!)) return software.isGiven ? 'no' : 'unknown';
+    e = expandCpu(catalog, cpu, where);
+  } catch (error) {
+    const { message } = error as Error;
+    return !software.isGiven && /no QEMU that is known|"EPYC-Turin"/.test(message)
+      ? 'unknown'
+      : 'no';
+  }
+  if (isForeign(asked.machine) && !isSameEverywhere(catalog, e)) return 'unknown';
+  return ofExpansion(catalog, e, d, host, offers, software.libvirt);
+}
+
+const isForeign = (machine: string | null): boolean => machine?.includes('rhel') === true;
+
+function isSameEverywhere(catalog: Catalog, e: Expansion): boolean {
+  const cpu = [
+    e.string.model,
+    ...e.string.items.map(({ how, name, value }) =>
+      how === 'set' ? `${name}=${value}` : `${how === 'plus' ? '+' : '-'}${name}`,
+    ),
+  ].join(',');
+  const all = catalog.machines
+    .filter((m) => m.qemu.includes(e.qemu) && m.name.startsWith('pc-'))
+    .map((m) => {
+      const other = expandCpu(catalog, cpu, {
+        machine: m.name,
+        qemu: e.qemu,
+        accelerator: e.accelerator,
+      });
+      return `${catalog.names(other.features)} ${catalog.names(other.orphaned)}`;
+    });
+  return new Set([...all, `${catalog.names(e.features)} ${catalog.names(e.orphaned)}`]).size === 1;
+}
+
+const isNever = (catalog: Catalog, name: string): boolean => catalog.find(name)?.merge === 'never';
+
+function ownLine(catalog: Catalog, cpu: string, offers: Offers): Slow {
+  const items = cpu.split(',').slice(1);
+  if (items.includes('no-such=on')) return 'no';
+  const on = new Map<string, boolean>();
+  for (const item of items) {
+    const [name = '', value] = item.split('=');
+    const feature = catalog.findQemu(name);
+    if (feature) on.set(feature.name, value === 'on');
+  }
+  const wanted = [...on]
+    .filter(([name, is]) => is && !isNever(catalog, name))
+    .map(([name]) => name);
+  return worst([
+    'own-cpu',
+    ...features(catalog, wanted, offers).map((v, i) =>
+      v === 'unknown' && wanted[i] === 'invtsc' ? 'own-cpu' : v,
+    ),
+  ]);
+}
+
+function ownElement(catalog: Catalog, d: Description, host: Kind, offers: Offers): Slow {
+  const element = d.asked!.by === 'libvirt' ? d.asked!.element : null;
+  const of = policies(catalog, d);
+  const check = element!.check ?? (d.asked!.accelerator === 'tcg' ? 'none' : 'partial');
+  return worst([
+    'own-cpu',
+    ...features(
+      catalog,
+      of('require').filter((name) => !isNever(catalog, name)),
+      offers,
+    ).map((v): Slow => v),
+    ...(check === 'none' ? [] : forbidden(of('forbid'), host, offers)),
+    ...clock(d.asked!.by === 'libvirt' ? d.asked!.tscHz : null, host),
+  ]);
+}
+
+const policies = (catalog: Catalog, d: Description) => (wanted: Policy) =>
+  d.asked!.by === 'libvirt'
+    ? d
+        .asked!.element.features.filter((f) => (f.policy ?? 'require') === wanted)
+        .map((f) => catalog.findLibvirt(f.name)!.name)
+    : [];
+
+const forbidden = (names: readonly string[], host: Kind, { has, known }: Offers): Slow[] =>
+  names.map((name) =>
+    has.has(name) ? 'no' : host.view !== 'hypervisor' && known.has(name) ? 'runs' : 'unknown',
+  );
+
+function clock(hz: number | null, { tsc }: Kind): Slow[] {
+  if (hz === null) return [];
+  if (tsc === null) return ['unknown'];
+  if (Math.abs(hz - tsc.hz) / tsc.hz <= 0.00025 || tsc.scaling === true) return [];
+  return [tsc.scaling === null ? 'unknown' : 'no'];
+}
+
+const bits = (wanted: number | null, { physBits }: Kind): Slow[] =>
+  wanted === null ? [] : [physBits === null ? 'unknown' : wanted > physBits ? 'no' : 'runs'];
+
+const vendor = (wanted: string | null, host: Kind): Slow[] =>
+  wanted !== null && host.vendor !== null && wanted !== host.vendor ? ['no'] : [];
+
+/** The models that the host lists: one that it could list and does not is none, nor is one whose blockers are asked for. */
+function listed(catalog: Catalog, name: string, wanted: ReadonlySet<string>, host: Kind): Slow[] {
+  const lists = [host.models.libvirt, host.models.qemu].filter((l) => l !== undefined);
+  return lists.map((list): Slow => {
+    const model = catalog.qemuModels.get(name);
+    const names = [
+      name,
+      ...[...catalog.qemuModels.values()]
+        .filter((m) => (m.of !== null && m.of === name) || m.name === model?.of)
+        .map((m) => m.name),
+    ];
+    if (model?.version === 1) names.push(model.base);
+    const found = names.find((n) => list.has(n));
+    // Drawn lists hold no -vN, and only names that every version knows.
+    if (found === undefined)
+      return model?.kind === 'versioned' || model?.since !== '7.2' ? 'runs' : 'no';
+    const blockers = list.get(found);
+    return (blockers ?? []).some((b) => wanted.has(b)) ? 'no' : 'runs';
+  });
+}
+
+function ofExpansion(
+  catalog: Catalog,
+  e: Expansion,
+  d: Description,
+  host: Kind,
+  offers: Offers,
+  libvirt: string,
+): Slow {
+  const all: Slow[] = [];
+  const asked = d.asked!;
+  const of = policies(catalog, d);
+  const element = asked.by === 'libvirt' ? asked.element : null;
+  const check = element
+    ? (element.check ?? (asked.accelerator === 'tcg' ? 'none' : 'partial'))
+    : null;
+  if (catalog.names(e.orphaned).length > 0) all.push('no');
+  const names = catalog.names(e.features);
+  const ofModel = catalog.qemuModels.get(e.resolved)!.vendor;
+  const said = e.named.has('vendor') ? catalog.vendor(String(e.properties.vendor)) : ofModel;
+  if (element?.vendor && ofModel && element.vendor !== ofModel) return 'no';
+  if (check === 'full' && !isWhole(catalog, e, element!, libvirt)) return 'no';
+  if (asked.accelerator === 'tcg') {
+    const tcg = new Set(catalog.names(tcgRow(catalog, e.qemu)));
+    if (names.some((name) => !tcg.has(name))) all.push('no');
+    all.push(...vendor(element?.vendor ?? null, host));
+  } else {
+    const written = new Set(e.string.items.map((i) => catalog.findQemu(i.name)?.name));
+    if (e.qemu === '7.2' && written.has('ht') && names.includes('ht')) all.push('no');
+    const refused = ['kvm-mmu', 'kvm-msi-ext-dest-id'].filter(
+      (n) => written.has(n) && names.includes(n),
+    );
+    if (refused.length > 0) all.push('no');
+    const asksHost = (name: string) =>
+      !isNever(catalog, name) ||
+      (written.has(name) &&
+        ![
+          'hypervisor',
+          'topoext',
+          'kvm-hint-dedicated',
+          'ht',
+          'kvm-mmu',
+          'kvm-msi-ext-dest-id',
+        ].includes(name));
+    const excused = new Set([...of('optional'), ...(check === 'full' ? [] : of('force'))]);
+    const wanted = names.filter((name) => asksHost(name) && !excused.has(name));
+    const hz = Number(e.properties['tsc-frequency']);
+    const isStuck = names.includes('invtsc') && !(hz > 0);
+    all.push(
+      ...features(catalog, wanted, offers).map((v, i) =>
+        isStuck && v === 'unknown' && wanted[i] === 'invtsc' ? 'runs' : v,
+      ),
+    );
+    if (isStuck) all.push('own-cpu');
+    all.push(...vendor(element?.vendor ?? said, host));
+    all.push(
+      ...bits(
+        e.properties['host-phys-bits'] !== true && Number(e.properties['phys-bits']) > 0
+          ? Number(e.properties['phys-bits'])
+          : null,
+        host,
+      ),
+    );
+    all.push(...clock(hz > 0 ? hz : null, host));
+    if (!all.includes('no'))
+      all.push(...listed(catalog, element?.model ?? e.model, new Set(wanted), host));
+    if (element?.match === 'strict' && libvirt === '9.0')
+      all.push(...leftOver(catalog, [...wanted, ...excused], offers));
+  }
+  if (check !== null && check !== 'none') all.push(...forbidden(of('forbid'), host, offers));
+  if (asked.accelerator === 'tcg' && element?.match === 'strict' && libvirt === '9.0')
+    all.push(
+      ...leftOver(catalog, [...of('optional'), ...(check === 'full' ? [] : of('force'))], offers),
+    );
+  return worst(all);
+}
+
+function leftOver(catalog: Catalog, mine: readonly string[], { has, known }: Offers): Slow[] {
+  const own = new Set(mine);
+  return catalog.features
+    .filter((f) => f.merge !== 'never' && f.libvirt !== null && !own.has(f.name))
+    .map((f) => (has.has(f.name) ? 'no' : known.has(f.name) ? 'runs' : 'unknown'));
+}
+
+/** check='full': of the words that libvirt has, QEMU gives just those that the model and the element have. */
+function isWhole(
+  catalog: Catalog,
+  e: Expansion,
+  element: NonNullable<Extract<Description['asked'], { by: 'libvirt' }>['element']>,
+  libvirt: string,
+): boolean {
+  const given = new Set(catalog.names(e.features));
+  for (const name of [
+    'ht',
+    ...(catalog.qemuModels.get(e.resolved)!.vendor === 'AMD' ? ['cmp-legacy'] : []),
+  ])
+    given.delete(name);
+  const map = catalog.libvirtFeatures(element.model!, libvirt);
+  const written = new Set(catalog.names(map ?? e.features));
+  for (const { name, policy } of element.features) {
+    const feature = catalog.findLibvirt(name)!.name;
+    if (policy === 'optional') given.has(feature) ? written.add(feature) : written.delete(feature);
+    else if (policy === 'disable' || policy === 'forbid') written.delete(feature);
+    else written.add(feature);
+  }
+  return catalog.features.every(
+    (f) =>
+      !(f.libvirt && catalog.isSince('libvirt', libvirt, f.libvirt.since)) ||
+      given.has(f.name) === written.has(f.name),
+  );
+}
+
+function ofRecord(catalog: Catalog, d: Description, host: Kind, offers: Offers): Slow {
+  const kvm = new Set(catalog.names(catalog.accelerators.kvm.on));
+  const has = catalog.names(d.has);
+  const wanted = has.filter(
+    (name) => !isNever(catalog, name) && !(kvm.has(name) && catalog.find(name)!.isKvm),
+  );
+  const known = new Set(catalog.names(d.known));
+  const open = catalog.features
+    .filter((f) => f.merge !== 'never' && !f.isKvm && !known.has(f.name) && !offers.has.has(f.name))
+    .map((): Slow => 'unknown');
+  const layout = (d.xsave ?? []).flatMap((own): Slow[] => {
+    const exposed = wanted.some((name) => catalog.find(name)!.xsave.includes(own.component));
+    const there = host.xsave?.find((x) => x.component === own.component);
+    return exposed && there && (there.offset !== own.offset || there.size !== own.size)
+      ? ['no']
+      : [];
+  });
+  return worst([
+    ...features(catalog, [...wanted, ...d.unnamed], offers),
+    ...open,
+    ...vendor(d.vendor, host),
+    ...bits(d.limits.physBits, host),
+    ...layout,
+  ]);
+}
