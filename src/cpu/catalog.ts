@@ -79,6 +79,8 @@ export class Catalog {
   }[];
   /** The words of /proc/cpuinfo. */
   readonly linux: LinuxWords;
+  /** Features whose absence from what can migrate says nothing of the host. */
+  readonly migratableSilent: Row;
   /** What each accelerator switches on and off about every CPU. */
   readonly accelerators: Readonly<Record<'kvm' | 'tcg', { readonly on: Row; readonly off: Row }>>;
 
@@ -133,6 +135,7 @@ export class Catalog {
       if (libvirt) this.#byLibvirt.set(libvirt[0], f);
       if (f.xen) this.#byXen.set(f.xen, f);
     }
+    this.migratableSilent = this.row(features.migratableSilent);
     this.linux = new LinuxWords(features, this.features, (name) => this.feature(name));
 
     this.#libvirtRecords = new Map(libvirt.models.map((m) => [m.name, m]));

@@ -88,6 +88,7 @@ write(
     linuxVmx: curated.linuxVmx,
     linuxOnly: curated.linuxOnly,
     ...learnLinux(facts),
+    migratableSilent: curated.migratableSilent.features,
   },
   { features: records, dependencies },
 );

@@ -43,6 +43,8 @@ export interface FeaturesFile {
   linuxSilent: Record<string, string[]>;
   /** Features that a word proves beside its own. */
   linuxImplies: Record<string, string[]>;
+  /** Features whose absence from a migratable expansion proves nothing. */
+  migratableSilent: string[];
   features: FeatureRecord[];
   dependencies: { any: string[]; clears: string[] }[];
 }

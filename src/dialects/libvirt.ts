@@ -1,6 +1,6 @@
 // libvirt's XML: host and domain capabilities, domains, <cpu> alone, and the CPUID dumps of libvirt's own tools.
 // Each is read for what its author knew; nothing is concluded about guests (cpu/offer.ts does that).
-import { setBit } from '../core/rows.ts';
+import { minus, type Row, rowOf, setBit } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { decodeWords } from '../cpu/cpuid.ts';
 import type { GuestCpu } from '../cpu/definition.ts';
@@ -8,6 +8,7 @@ import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note } from '../cpu/host.ts';
 import type { LibvirtCpu, Policy } from '../cpu/libvirt.ts';
 import { byBytes } from '../cpu/order.ts';
+import { withUsable } from '../cpu/usable.ts';
 import { Words } from '../cpu/words.ts';
 import { untold } from './described.ts';
 import type { Dialect, Input } from './dialect.ts';
@@ -20,8 +21,8 @@ import {
   findCpus,
   parseCpu,
 } from './libvirt-element.ts';
-import { type ExpandOptions, expandCpu } from './libvirt-expand.ts';
-import { customMode, modelList } from './libvirt-models.ts';
+import { type ExpandOptions, expandCpu, findFeature } from './libvirt-expand.ts';
+import { customMode, modelList, usableModels } from './libvirt-models.ts';
 import { writeLibvirtCpu } from './libvirt-write.ts';
 import { readXml, type XmlElement } from './xml.ts';
 
@@ -129,24 +130,42 @@ function domainCapabilities(
         'its domain capabilities are of plain emulation (virttype qemu), not of KVM; virsh domcapabilities --virttype kvm gives those',
     });
   }
-  const models = modelList(catalog, custom, cpu && description.has, isEmulated ? 'tcg' : 'kvm');
+  const accelerator = isEmulated ? 'tcg' : 'kvm';
+  const denied = switchedOff(catalog, cpu);
+  const maxphysaddr = cpu?.maxphysaddr;
+  const told = withUsable(
+    catalog,
+    {
+      ...description,
+      // A host-model keeps to what can migrate.
+      known: minus(description.known, minus(catalog.migratableSilent, description.has)),
+      view: 'hypervisor',
+      line: element.line,
+      limits: { physBits: maxphysaddr?.limit ?? maxphysaddr?.bits ?? null },
+      models: usableModels(custom),
+      machine: childText(element, 'machine'),
+      notes,
+    },
+    { accelerator, denied },
+  );
+  const models = modelList(catalog, custom, told.has, accelerator);
   if (models === null && listed.size > 0 && X86.includes(arch))
     notes.push({
       code: 'usability-unknown',
       message:
         'its libvirt does not say which CPU models are usable on it, so a model may fail to start there',
     });
-  const maxphysaddr = cpu?.maxphysaddr;
-  return {
-    ...description,
-    view: 'hypervisor',
-    line: element.line,
-    limits: { physBits: maxphysaddr?.limit ?? maxphysaddr?.bits ?? null },
-    models,
-    machine: childText(element, 'machine'),
-    notes,
-  };
+  return { ...told, models };
 }
+
+/** What a <cpu> says by name to be off. */
+const switchedOff = (catalog: Catalog, cpu: LibvirtCpu | null): Row =>
+  rowOf(
+    catalog.bits,
+    (cpu?.features ?? []).flatMap(({ name, policy }) =>
+      policy === 'disable' || policy === 'forbid' ? (findFeature(catalog, name)?.id ?? []) : [],
+    ),
+  );
 
 /** A domain, live or not: what its guest has. */
 function domain(catalog: Catalog, element: XmlElement, cpu: LibvirtCpu | null): Description {

@@ -7,6 +7,7 @@ import type { Description, Note } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import { ovirtType } from '../cpu/products.ts';
 import { didYouMean } from '../cpu/suggest.ts';
+import { withUsable } from '../cpu/usable.ts';
 import { askedOfLibvirt, type Place } from './asked.ts';
 import { untold, vendorOf } from './described.ts';
 import { type Dialect, type Input, orSkip, type Skip } from './dialect.ts';
@@ -94,7 +95,7 @@ function describe(catalog: Catalog, caps: unknown, where: string, line: number):
     else unnamed.push(flag);
   }
   const host = at(caps, 'hostname') ?? at(caps, 'name');
-  return {
+  return withUsable(catalog, {
     ...untold(catalog, 'ovirt', line),
     host: typeof host === 'string' && host !== '' ? host : null,
     view: 'kernel',
@@ -103,7 +104,7 @@ function describe(catalog: Catalog, caps: unknown, where: string, line: number):
     known: join(told.known, offered),
     unnamed,
     models: usable.length === 0 ? null : new Map(usable.map((name) => [name, []])),
-  };
+  });
 }
 
 /** Hosts and clusters of the engine: a CPU type, which stands for what guests get there. */

@@ -514,11 +514,22 @@ test('a fingerprint is what its host gives microVMs, and a template is a guest',
 
 // Lists and levels ------------------------------------------------------------------------------------------------
 
-test('a list of usable models says nothing of single features', async () => {
+test('a list of usable models proves what these models have, and nothing else', async () => {
   const [d] = await read('cpu-models', 'qemu64\nNehalem\nEPYC-Milan\n');
   assert.equal(
-    [[...d!.models!.keys()], d!.notes.map((n) => n.code), state(d!, 'sse2')],
-    [['qemu64', 'Nehalem', 'EPYC-Milan'], ['names-only'], 'unknown'],
+    [[...d!.models!.keys()], d!.vendor, d!.notes.map((n) => n.code)],
+    [['qemu64', 'Nehalem', 'EPYC-Milan'], 'AMD', ['vendor-inferred', 'names-only']],
+  );
+  assert.equal(states(d!, 'sse2 avx2 sse4a avx512f svm npt monitor acpi vmx kvm-pv-eoi'), [
+    true,
+    true,
+    true,
+    ...Array.from({ length: 7 }, () => 'unknown'),
+  ]);
+  const [none] = await read('cpu-models', 'qemu64\nNoSuchModel\n'.replace('qemu64', 'Conroe'));
+  assert.equal(
+    [none!.vendor, state(none!, 'ssse3'), state(none!, 'sse4.1')],
+    [null, true, 'unknown'],
   );
 });
 

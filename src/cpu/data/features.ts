@@ -12,6 +12,7 @@ export default String.raw`{
 "linuxFlagsVmx": {"tpr_shadow":"vmx-flexpriority","ept":"vmx-ept","vpid":"vmx-vpid","vnmi":"vmx-vnmi","ept_ad":"vmx-eptad"},
 "linuxSilent": {"vmx":["AMD","Hygon"],"svm":["Intel"],"sgx":["AMD","Hygon"],"sgxlc":["AMD","Hygon"],"vmx-eptp-switching":[]},
 "linuxImplies": {"amx_tile":["xfd"],"sgx":["sgx1"],"flexpriority":["vmx-flexpriority","vmx-apicv-xapic"]},
+"migratableSilent": ["invtsc","ht","topoext","kvm-hint-dedicated"],
 "features": [
 {"name":"fpu","at":["cpuid.1.0.edx.0"],"qemu":"7.2","libvirt":["fpu","9.0"],"linux":["fpu"],"xen":"fpu","offered":["AMD","Hygon","Intel","Zhaoxin CentaurHauls"]},
 {"name":"vme","at":["cpuid.1.0.edx.1"],"qemu":"7.2","libvirt":["vme","9.0"],"linux":["vme"],"xen":"vme","offered":["AMD","Hygon","Intel","Zhaoxin CentaurHauls"]},
