@@ -24,9 +24,13 @@ import {
 import { type ExpandOptions, expandCpu, findFeature } from './libvirt-expand.ts';
 import { customMode, modelList, usableModels } from './libvirt-models.ts';
 import { writeLibvirtCpu } from './libvirt-write.ts';
+import { describeQemuCaps } from './qemu-caps.ts';
 import { readXml, type XmlElement } from './xml.ts';
 
 const X86 = ['x86_64', 'i686'];
+/** What libvirt calls the hypervisors that it speaks for. */
+const KVM = 'kvm';
+const EMULATION = 'qemu';
 
 export const libvirt: Dialect = {
   name: 'libvirt',
@@ -60,6 +64,8 @@ function describe(input: string, catalog: Catalog, found: Found): Description {
   switch (found.kind) {
     case 'cpudata':
       return cpudata(input, catalog, element);
+    case 'qemuCaps':
+      return describeQemuCaps(input, catalog, element);
     case 'capabilities': {
       if (!cpu)
         throw new QueryError(
@@ -103,7 +109,7 @@ function domainCapabilities(
 ): Description {
   const arch = childText(element, 'arch') ?? 'x86_64';
   const custom = customMode(element);
-  const isEmulated = childText(element, 'domain') === 'qemu';
+  const hypervisor = childText(element, 'domain') ?? KVM;
   const listed = new Set(children(custom, 'model').map((model) => model.text.trim()));
   const description = cpu
     ? relative(catalog, cpu, arch, { listed, derived: true })
@@ -121,16 +127,23 @@ function domainCapabilities(
       message:
         'its host-model is an approximation by an old libvirt or QEMU; a query-cpu-model-expansion would be exact',
     });
-  if (isEmulated) {
-    // An emulator hands out what it implements, whatever the processor, and nothing of KVM.
+  if (hypervisor !== KVM) {
+    // Whoever is not KVM hands out nothing of KVM's own.
     for (const { id } of catalog.kvmFeatures) setBit(description.known, id);
-    notes.push({
-      code: 'emulated',
-      message:
-        'its domain capabilities are of plain emulation (virttype qemu), not of KVM; virsh domcapabilities --virttype kvm gives those',
-    });
+    notes.push(
+      hypervisor === EMULATION
+        ? {
+            code: 'emulated',
+            message:
+              'its domain capabilities are of plain emulation (virttype qemu), not of KVM; virsh domcapabilities --virttype kvm gives those',
+          }
+        : {
+            code: 'other-hypervisor',
+            message: `its domain capabilities are of ${hypervisor}, not of KVM, so what KVM would give there is not known; virsh domcapabilities --virttype kvm would tell`,
+          },
+    );
   }
-  const accelerator = isEmulated ? 'tcg' : 'kvm';
+  const accelerator = hypervisor === KVM ? 'kvm' : 'tcg';
   const denied = switchedOff(catalog, cpu);
   const maxphysaddr = cpu?.maxphysaddr;
   const told = withUsable(

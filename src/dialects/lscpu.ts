@@ -19,8 +19,8 @@ export const lscpu: Dialect = {
   name: 'lscpu',
   recognises: (head) =>
     /^\s*\{\s*"lscpu"\s*:/.test(head) ||
-    (/^Architecture:\s+\S/m.test(head) &&
-      /^\s*(?:CPU\(s\)|Byte Order|CPU op-mode\(s\)):/m.test(head)),
+    (/^(?:Architecture|\s*(?:Vendor ID|Model name)):\s+\S/m.test(head) &&
+      /^\s*(?:CPU\(s\)|Byte Order|CPU op-mode\(s\)|Thread\(s\) per core|Flags):/m.test(head)),
   read: (input, catalog, skip) =>
     hostsOf(input).flatMap((host) => orSkip(skip, () => describe(input, catalog, host))),
 };

@@ -174,6 +174,7 @@ function guestPart(text: string) {
 
 function readEntries(input: Input, catalog: Catalog, text: string): Description[] {
   const guests: Description[] = [];
+  const others = new Map<string, number>();
   for (const [i, line] of shortLines(input.name, text).entries()) {
     const entries = line
       .replace(/^\s*ServerCPUList\s*[:=]\s*['"]?/, '')
@@ -187,7 +188,10 @@ function readEntries(input: Input, catalog: Catalog, text: string): Description[
           `${where}: ${quote(entry)} is no entry of ServerCPUList; write LEVEL:NAME:FLAGS:MODEL,+FEATURE,-FEATURE:ARCH`,
         );
       const [, , name, required, guest, arch] = match;
-      if (arch !== 'x86_64') continue;
+      if (arch !== 'x86_64') {
+        others.set(arch!, (others.get(arch!) ?? 0) + 1);
+        continue;
+      }
       const asked = askedOfLibvirt(catalog, guestPart(guest!), {
         dialect: 'ovirt',
         line: i + 1,
@@ -200,7 +204,27 @@ function readEntries(input: Input, catalog: Catalog, text: string): Description[
       });
     }
   }
-  return guests;
+  return withOthers(input, guests, others);
+}
+
+/** The guests, of which the first tells of entries for other architectures: they are left aside, and that is said. */
+function withOthers(
+  input: Input,
+  guests: readonly Description[],
+  others: ReadonlyMap<string, number>,
+): Description[] {
+  const [first, ...rest] = guests;
+  if (others.size === 0) return [...guests];
+  const left = [...others].map(([arch, count]) => `${count} of ${arch}`).join(', ');
+  if (!first)
+    throw new QueryError(
+      `${input.name} has entries of other architectures alone (${left}); of ServerCPUList those of x86_64 can be read`,
+    );
+  const note = {
+    code: 'entries-left-out',
+    message: `entries of ServerCPUList for other architectures are left aside (${left})`,
+  };
+  return [{ ...first, notes: [...first.notes, note] }, ...rest];
 }
 
 /** Required flags that no host can ever report. */

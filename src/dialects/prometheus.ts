@@ -42,6 +42,8 @@ const EXPORTER_PORT = ':9100';
 export const prometheus: Dialect = {
   name: 'prometheus',
   recognises: (head) =>
+    // A page of metrics is in the order of their names, and those of the CPU may come late.
+    /^# TYPE [\w:]+ (?:counter|gauge|histogram|summary|untyped)$/m.test(head) ||
     /^node_cpu_(?:flag_info|info|seconds_total)\{/m.test(head) ||
     /"resultType"\s*:\s*"(?:vector|matrix)"/.test(head) ||
     /^\s*\{\s*"status"\s*:\s*"(?:success|error)"/.test(head),

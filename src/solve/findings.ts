@@ -48,8 +48,12 @@ export function splitFindings(fleet: Fleet): Finding[] {
 
 const SEVERITIES: readonly Severity[] = ['error', 'warning', 'info'];
 
+/** What makes an answer one about something else than the hosts. */
+const FOREMOST: ReadonlySet<string> = new Set(['emulated']);
+
 /** What is serious comes first. */
 export const byWeight = (a: Finding, b: Finding): number =>
+  Number(FOREMOST.has(b.code)) - Number(FOREMOST.has(a.code)) ||
   SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity) ||
   byBytes(a.code, b.code) ||
   byBytes(a.message, b.message);
