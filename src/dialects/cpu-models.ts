@@ -13,6 +13,14 @@ export const cpuModels: Dialect = {
   name: 'cpu-models',
   recognises: (head) =>
     USUAL.test(head) && head.split(/\r?\n/).every((line) => /^\s*[\w.-]*\s*$/.test(line)),
+  proves: [
+    {
+      document: 'hypervisor-cpu-models',
+      view: 'hypervisor',
+      words: 'models',
+      unlisted: 'unknown',
+    },
+  ],
   read(input, catalog) {
     const names: string[] = [];
     for (const { number, text } of linesOf(input)) {

@@ -9,6 +9,7 @@ import { at, inOrder, readDocuments, textsOf } from './documents.ts';
 import { readFlags } from './flags.ts';
 import { inferVendor } from './infer.ts';
 import { isObject, type JsonObject } from './json.ts';
+import { kernelFlags } from './proves.ts';
 
 interface Host {
   readonly name: string | null;
@@ -20,6 +21,7 @@ export const ohai: Dialect = {
   name: 'ohai',
   recognises: (head) =>
     /^\s*\{/.test(head) && inOrder(head, '"cpu"', '"vendor_id"', '"flags"', '['),
+  proves: [kernelFlags('ohai cpu')],
   async read(input, catalog, skip) {
     const hosts = await hostsOf(input, (value) => isObject(at(value, 'cpu')), ['hostname', 'fqdn']);
     return hosts.flatMap((host) => orSkip(skip, () => ofOhai(catalog, input.name, host)));
@@ -29,6 +31,7 @@ export const ohai: Dialect = {
 export const salt: Dialect = {
   name: 'salt',
   recognises: (head) => /(?:^|[{,\s])"?cpu_flags"?\s*:/.test(head),
+  proves: [kernelFlags('grains.items')],
   async read(input, catalog, skip) {
     const isGrains = (value: unknown) => at(value, 'cpu_flags') !== undefined;
     const hosts = await hostsOf(input, isGrains, ['id', 'nodename', 'host']);

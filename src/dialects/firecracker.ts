@@ -27,6 +27,15 @@ export const firecracker: Dialect = {
   recognises: (head) =>
     /"guest_cpu_config"\s*:/.test(head) ||
     /"(?:cpuid_modifiers|msr_modifiers|reg_modifiers)"\s*:/.test(head),
+  proves: [
+    {
+      document: 'fingerprint',
+      view: 'hypervisor',
+      words: 'cpuid',
+      unlisted: 'absent',
+      leavesOut: 'bits of registers that it does not state',
+    },
+  ],
   read(input, catalog, skip) {
     return readJsonStream(input.name, decodeText(input)).flatMap(({ value, line }) =>
       orSkip(skip, () => describe(catalog, value, `${input.name}:${line}`, line)),

@@ -24,6 +24,7 @@ import { inferVendor } from './infer.ts';
 import { asText, isObject } from './json.ts';
 import { GUEST_KINDS, readKubevirt } from './kubevirt.ts';
 import { quote } from './lines.ts';
+import { MIGRATABLE } from './proves.ts';
 
 type Labels = ReadonlyMap<string, string>;
 type Keys = Record<string, string | number | boolean>;
@@ -42,6 +43,29 @@ export const kubernetes: Dialect = {
     /(?:^|[{,\s])"?kind"?\s*:\s*"?(?:Node|NodeList|NodeFeature|NodeFeatureList|List|VirtualMachine\w*|KubeVirt)"?\s*(?:[,}]|$)/m.test(
       head,
     ),
+  proves: [
+    {
+      document: "labels of KubeVirt's node-labeller",
+      view: 'hypervisor',
+      words: 'libvirt',
+      unlisted: 'absent',
+      leavesOut: `the features of minCPUModel where the labeller is of 0.53 or older; ${MIGRATABLE}`,
+    },
+    {
+      document: 'labels of Node Feature Discovery',
+      view: 'hardware',
+      words: 'nfd',
+      unlisted: 'absent',
+      leavesOut: 'its denylist, and words that not every version has',
+    },
+    {
+      document: 'NodeFeature',
+      view: 'hardware',
+      words: 'nfd',
+      unlisted: 'absent',
+      leavesOut: 'words that not every version has',
+    },
+  ],
   async read(input, catalog, skip) {
     const out: Description[] = [];
     for (const { value, line } of await readDocuments(input))

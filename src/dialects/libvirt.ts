@@ -24,6 +24,7 @@ import {
 import { type ExpandOptions, expandCpu, findFeature } from './libvirt-expand.ts';
 import { customMode, modelList, usableModels } from './libvirt-models.ts';
 import { writeLibvirtCpu } from './libvirt-write.ts';
+import { MIGRATABLE } from './proves.ts';
 import { describeQemuCaps } from './qemu-caps.ts';
 import { readXml, type XmlElement } from './xml.ts';
 
@@ -36,6 +37,25 @@ export const libvirt: Dialect = {
   name: 'libvirt',
   // A file in UTF-16 shows a zero or a replacement character beside each letter.
   recognises: (head) => /^<[a-z!?]/i.test(head.replace(/[\0\ufeff\ufffd]/g, '').trimStart()),
+  proves: [
+    {
+      document: 'capabilities',
+      view: 'hardware',
+      words: 'libvirt',
+      unlisted: 'absent',
+      leavesOut:
+        'registers of which nothing is shown, and words younger than the libvirt that can have written it',
+    },
+    {
+      document: 'domain capabilities',
+      view: 'hypervisor',
+      words: 'libvirt',
+      unlisted: 'absent',
+      leavesOut: `words younger than the libvirt that can have written it (vmx-* before 11); ${MIGRATABLE}`,
+    },
+    { document: 'cpudata', view: 'hardware', words: 'cpuid', unlisted: 'absent' },
+    { document: 'qemuCaps', view: 'hypervisor', words: 'qemu', unlisted: 'unknown' },
+  ],
   read,
   write,
   use: 'virsh edit DOMAIN, in place of its <cpu>, then start the domain anew',

@@ -15,6 +15,7 @@ import { at, decodeText, inOrder, readDocuments, shortLines, textOf } from './do
 import { readFlags } from './flags.ts';
 import { child, childText } from './libvirt-element.ts';
 import { quote } from './lines.ts';
+import { kernelFlags } from './proves.ts';
 import { definitionFor, libvirtSwitches, physBitsNote } from './written.ts';
 import { readXml, type XmlElement } from './xml.ts';
 
@@ -36,6 +37,15 @@ export const ovirt: Dialect = {
       /^\s*(?:ServerCPUList\s*[:=]\s*['"]?)?\d+:[^:;\n]+:[^:;\n]*model_[^:;\n]*:[^:;\n]+:\w+/m.test(
         head,
       )),
+  proves: [
+    kernelFlags('getCapabilities of VDSM'),
+    {
+      document: 'the CPU type of a host',
+      view: 'hypervisor',
+      words: 'models',
+      unlisted: 'unknown',
+    },
+  ],
   async read(input, catalog, skip) {
     const text = decodeText(input);
     if (/^\s*</.test(text)) return readApi(input, catalog, skip);

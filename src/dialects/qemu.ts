@@ -11,6 +11,7 @@ import { argumentsOf } from './shell.ts';
 export const qemu: Dialect = {
   name: 'qemu',
   use: 'on the command line of qemu-system-x86_64, with -accel kvm',
+  proves: [],
   read(input, catalog) {
     const guests: Description[] = [];
     for (const { number, text } of linesOf(input)) {

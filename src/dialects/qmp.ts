@@ -74,6 +74,21 @@ export const qmp: Dialect = {
     /\{\s*"(?:QMP|return|execute|error)"\s*:/.test(head) ||
     /^\s*\{\s*"model"\s*:\s*\{\s*"name"/.test(head) ||
     /^\s*\[\s*\{[^{}]*"typename"\s*:/.test(head),
+  // It says true or false of every feature that it knows.
+  proves: [
+    {
+      document: 'query-cpu-model-expansion of host or max',
+      view: 'hypervisor',
+      words: 'qemu',
+      unlisted: 'unknown',
+    },
+    {
+      document: 'query-cpu-definitions',
+      view: 'hypervisor',
+      words: 'models',
+      unlisted: 'unknown',
+    },
+  ],
   read: (input, catalog, skip) => {
     if (input.bytes.length > MAX_JSON)
       throw new QueryError(

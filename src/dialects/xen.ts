@@ -44,6 +44,22 @@ export const xen: Dialect = {
     /^\s*hw_caps\s*:\s*[0-9a-f]{8}:/im.test(head) ||
     /features_(?:hvm|pv)(?:_host)?\W+[0-9a-f]{8}-/i.test(head) ||
     /^\s*(?:Raw|Host|HVM(?: \w+)?)\s+[0-9a-f]{8}[:-][0-9a-f]{8}/im.test(head),
+  proves: [
+    {
+      document: 'featuresets of guests',
+      view: 'hypervisor',
+      words: 'cpuid',
+      unlisted: 'absent',
+      leavesOut: 'words of registers that it does not show, and what KVM gives by an option only',
+    },
+    {
+      document: 'featuresets of the host',
+      view: 'hardware',
+      words: 'cpuid',
+      unlisted: 'absent',
+      leavesOut: 'words of registers that it does not show',
+    },
+  ],
   read: (input, catalog, skip) =>
     readBlocks(input).flatMap((block) => orSkip(skip, () => describe(input, catalog, block))),
   use: 'a line of the xl.cfg of each guest; it holds where every host is at or above the line',
