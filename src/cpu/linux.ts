@@ -7,6 +7,8 @@ import type { FeaturesFile } from './schema.ts';
 const own = <T>(table: Readonly<Record<string, T>>, key: string): T | undefined =>
   Object.hasOwn(table, key) ? table[key] : undefined;
 
+const NONE: readonly never[] = [];
+
 type Data = Pick<
   FeaturesFile,
   | 'linuxVendor'
@@ -61,7 +63,7 @@ export class LinuxWords {
 
   /** What a word proves beside its own feature. */
   implied(flag: string): readonly Feature[] {
-    return (own(this.#data.linuxImplies, flag) ?? []).map(this.#named);
+    return own(this.#data.linuxImplies, flag)?.map(this.#named) ?? NONE;
   }
 
   /** Words of the flags line that tell a VMX feature where the processor's VMX is there. */

@@ -8,7 +8,7 @@ import { compareVersions } from './order.ts';
 import { type Accelerator, closeDependencies, startOf } from './qemu.ts';
 
 /** Where a list of models holds, as far as it says so. */
-export interface Where {
+interface Where {
   readonly qemu: string | null;
   readonly machine: string | null;
   readonly accelerator: Accelerator;
@@ -20,7 +20,7 @@ export interface Where {
 const NO_MACHINE = 'none';
 
 /** What all of these models have, of what the host was asked about when it called them usable. */
-export function provenBy(catalog: Catalog, models: Description['models'], where: Where): Row {
+function provenBy(catalog: Catalog, models: Description['models'], where: Where): Row {
   let row = emptyRow(catalog.bits);
   for (const [name, blockers] of models ?? [])
     if (blockers?.length === 0) {

@@ -49,7 +49,7 @@ export const usableModels = (custom: XmlElement | undefined): Description['model
   );
 
 /** Of each model that is not usable the features that libvirt says are missing. */
-export const writtenBlockers = (
+const writtenBlockers = (
   catalog: Catalog,
   custom: XmlElement | undefined,
 ): ReadonlyMap<string, readonly string[]> =>

@@ -126,7 +126,7 @@ function united(offers: readonly Offered[]): JsonObject {
 }
 
 /** Model names with what blocks each, by the catalog's names. */
-export function readModels(
+function readModels(
   catalog: Catalog,
   listed: readonly Listed[],
 ): Map<string, readonly string[] | null> {

@@ -58,7 +58,7 @@ export function drawLine(fleet: Fleet, options: BaselineOptions = {}): Line {
 }
 
 /** Roots of nested virtualization that some host has without its being known what they are made of there. */
-export function vagueRoots(fleet: Fleet): string[] {
+function vagueRoots(fleet: Fleet): string[] {
   const { catalog } = fleet;
   return ROOTS.filter((root) => {
     const { id } = catalog.feature(root);
