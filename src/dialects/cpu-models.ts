@@ -1,6 +1,6 @@
 // virsh hypervisor-cpu-models and cpu-models: names of CPU models, one a line. The first lists what is usable on a host.
 import { QueryError } from '../cpu/errors.ts';
-import { withUsable } from '../cpu/usable.ts';
+import { withUsable } from '../cpu/proven.ts';
 import { untold } from './described.ts';
 import type { Dialect } from './dialect.ts';
 import { inferVendor } from './infer.ts';

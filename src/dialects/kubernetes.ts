@@ -16,7 +16,7 @@ import { settleDependents } from '../cpu/cpuid.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note } from '../cpu/host.ts';
 import { findNfd, nfdHidden, nfdSteady, psabiLevels } from '../cpu/products.ts';
-import { withUsable } from '../cpu/usable.ts';
+import { withUsable } from '../cpu/proven.ts';
 import { untold, vendorOf, wholeNumber } from './described.ts';
 import { type Dialect, orSkip } from './dialect.ts';
 import { at, listOf, objectOf, readDocuments, textOf } from './documents.ts';

@@ -8,7 +8,7 @@ import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note } from '../cpu/host.ts';
 import type { LibvirtCpu, Policy } from '../cpu/libvirt.ts';
 import { byBytes } from '../cpu/order.ts';
-import { withUsable } from '../cpu/usable.ts';
+import { withUsable } from '../cpu/proven.ts';
 import { Words } from '../cpu/words.ts';
 import { untold } from './described.ts';
 import type { Dialect, Input } from './dialect.ts';

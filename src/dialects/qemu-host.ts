@@ -15,7 +15,7 @@ import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note } from '../cpu/host.ts';
 import { findProperty } from '../cpu/properties.ts';
-import { withUsable } from '../cpu/usable.ts';
+import { withUsable } from '../cpu/proven.ts';
 import type { JsonObject } from './json.ts';
 import { kindOf } from './json.ts';
 
