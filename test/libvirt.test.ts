@@ -198,8 +198,8 @@ test('domain capabilities are what the hypervisor offers, with its models', asyn
       ['qemu64', []],
       ['phenom', ['3dnow', 'lahf-lm', 'from-the-future']],
       // A no, or no word, that names no feature leaves it to the features.
-      ['Opteron_G2', ['vme']],
-      ['486', ['vme']],
+      ['Opteron_G2', ['hypervisor', 'vme']],
+      ['486', ['hypervisor', 'vme']],
     ],
   );
   assert.equal(

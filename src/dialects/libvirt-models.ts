@@ -83,7 +83,7 @@ function deduceBlockers(
 
 const meanings = new WeakMap<Catalog, Map<string, Row>>();
 
-/** What any QEMU can take the name for, without what no list names: what is given to or taken from every guest. */
+/** What any QEMU can take the name for, without what the accelerator gives to or takes from every guest. */
 function anyMeaning(catalog: Catalog, name: string, accelerator: Accelerator): Row {
   const known = meanings.get(catalog) ?? new Map<string, Row>();
   meanings.set(catalog, known);
@@ -93,8 +93,7 @@ function anyMeaning(catalog: Catalog, name: string, accelerator: Accelerator): R
     const rows = catalog.versions.qemu.flatMap((v) => qemuMeanings(catalog, name, v, accelerator));
     const all = rows.map((r) => closeDependencies(catalog, r)).reduce(join, catalog.row([]));
     const { on, off } = catalog.accelerators[accelerator];
-    const never = catalog.rowWhere((f) => f.merge === 'never');
-    row = minus(all, [on, off, never].reduce(join));
+    row = minus(all, join(on, off));
     known.set(key, row);
   }
   return row;
