@@ -76,13 +76,90 @@ test('true is there, false is absent, and what a short reply leaves out is unkno
   assert.is(states(d, 'avx2 sse4.1 vmx aes'), 'avx2=yes sse4.1=yes vmx=no aes=unknown');
 });
 
-test('a whole expansion leaves nothing open: what this QEMU does not know no guest can have', () => {
+test('what a QEMU has no word for is unknown of its host, and nothing that its guests have', () => {
   const whole = props('avx2');
   delete whole['srso-no'];
   assert.is(
     states(one(expansion('host', whole)), 'avx2 srso-no kvmclock'),
+    'avx2=yes srso-no=unknown kvmclock=no',
+  );
+  assert.is(
+    states(one(expansion('EPYC', whole)), 'avx2 srso-no kvmclock'),
     'avx2=yes srso-no=no kvmclock=no',
   );
+});
+
+test('host expanded for what is there and for what can move is one host', () => {
+  const moves = { ...props('avx2', 'kvmclock'), migratable: true };
+  const full = { ...props('avx2', 'kvmclock', 'invtsc'), migratable: false };
+  for (const text of [
+    `${expansion('host', moves)}\n${expansion('host', full)}`,
+    `${expansion('host', full)}\n${expansion('host', moves)}`,
+  ]) {
+    assert.is(states(one(text), 'avx2 invtsc ht aes'), 'avx2=yes invtsc=yes ht=no aes=no');
+    // The same where QEMU prints no switch, as in static expansions.
+    assert.is(
+      states(one(text.replaceAll(/,"migratable":\w+/g, '')), 'avx2 invtsc'),
+      'avx2=yes invtsc=yes',
+    );
+  }
+  assert.is(
+    states(one(expansion('host', moves)), 'avx2 invtsc ht topoext kvm-hint-dedicated aes'),
+    'avx2=yes invtsc=unknown ht=unknown topoext=unknown kvm-hint-dedicated=unknown aes=no',
+  );
+});
+
+/** What libvirt asks a QEMU when it first meets it: with KVM, then without. */
+function probing(): string {
+  const question = (model: object, type: string) =>
+    JSON.stringify({ execute: 'query-cpu-model-expansion', arguments: { type, model } });
+  const version = '{"return":{"qemu":{"micro":2,"minor":2,"major":8},"package":""}}';
+  const process = (isKvm: boolean, name: string, words: readonly string[]) => [
+    '{"execute":"qmp_capabilities","id":"libvirt-1"}',
+    '{"return":{},"id":"libvirt-1"}',
+    '{"execute":"query-version"}',
+    version,
+    '{"execute":"query-kvm"}',
+    JSON.stringify({ return: { enabled: isKvm, present: true } }),
+    ...[true, false].flatMap((migratable) => {
+      const on = migratable ? words : [...words, 'invtsc'];
+      return [
+        question({ name, props: { migratable } }, 'static'),
+        expansion('base', props(...on)),
+        question({ name: 'base', props: props(...on) }, 'full'),
+        expansion('base', { ...props(...on), 'phys-bits': 0 }),
+      ];
+    }),
+    '{"execute":"query-cpu-definitions"}',
+    JSON.stringify({ return: [definition('Westmere', { 'unavailable-features': [] })] }),
+  ];
+  return [...process(true, 'host', ['avx2', 'kvmclock']), ...process(false, 'max', ['aes'])].join(
+    '\n',
+  );
+}
+
+test('a log of libvirt that gets to know its QEMU is one host', () => {
+  const d = one(probing());
+  assert.equal([d.qemu, d.notes, [...d.models!]], ['8.2.2', [], [['Westmere', []]]]);
+  assert.is(states(d, 'avx2 kvmclock invtsc'), 'avx2=yes kvmclock=yes invtsc=yes');
+});
+
+test('an expansion in which none of KVM’s own features is on is plain emulation', () => {
+  const codes = (d: Description) => d.notes.map((n) => n.code);
+  assert.equal(codes(one(expansion('host', props('avx2')))), ['emulated']);
+  assert.equal(codes(one(expansion('host', props('avx2', 'kvmclock')))), []);
+  assert.equal(codes(one(expansion('host', { avx2: true }))), []);
+});
+
+test('a usable model proves its features, but for what its QEMU denies by name', () => {
+  const list = {
+    return: [definition('Westmere', { 'unavailable-features': [], 'alias-of': 'Westmere-v2' })],
+  };
+  const d = one(`${JSON.stringify(list)}`);
+  // Westmere-v2 is the one with IBRS.
+  assert.is(states(d, 'aes spec-ctrl avx vmx'), 'aes=yes spec-ctrl=yes avx=unknown vmx=unknown');
+  const e = one(`${expansion('host', { aes: false, kvmclock: true })}\n${JSON.stringify(list)}`);
+  assert.is(states(e, 'aes spec-ctrl'), 'aes=no spec-ctrl=yes');
 });
 
 test('phys-bits 0 says nothing', () => {
@@ -302,7 +379,7 @@ test('reads a whole session of QEMU 7.2', () => {
   assert.equal(d.unnamed, []);
   assert.is(
     states(d, 'avx2 avx512f svm srso-no kvmclock'),
-    'avx2=yes avx512f=no svm=yes srso-no=no kvmclock=no',
+    'avx2=yes avx512f=no svm=yes srso-no=unknown kvmclock=no',
   );
   assert.equal(d.models!.get('Haswell-v4'), [
     'pcid',
@@ -324,7 +401,11 @@ test('reads a whole session of QEMU 7.2', () => {
     .map((l) => JSON.parse(l));
   const full = lines.find((l) => l.return?.model?.name === 'max').return.model.props;
   for (const f of catalog.features)
-    if (f.name in full) assert.is(state(d, f.name), full[f.name] ? 'yes' : 'no', f.name);
+    if (f.name in full) {
+      // It was not asked for what cannot migrate.
+      const off = hasBit(catalog.migratableSilent, f.id) ? 'unknown' : 'no';
+      assert.is(state(d, f.name), full[f.name] ? 'yes' : off, f.name);
+    }
 });
 
 test.run();

@@ -11,6 +11,7 @@ import type {
   VendorName,
 } from './feature.ts';
 import { type Files, habitsOf, type LearntQemu, withQemu } from './learnt.ts';
+import { LinuxWords } from './linux.ts';
 import { byBytes, sortByBytes } from './order.ts';
 import { qemuModelsOf, type Reader, RecordedFeature, RecordedModel } from './record.ts';
 import type * as Data from './schema.ts';
@@ -19,10 +20,6 @@ export type * from './feature.ts';
 export { parsePlace } from './record.ts';
 
 const NONE: readonly never[] = [];
-
-/** A table's own entry: an input may name a feature `constructor`. */
-const own = <T>(table: Readonly<Record<string, T>>, key: string): T | undefined =>
-  Object.hasOwn(table, key) ? table[key] : undefined;
 
 function spell(by: Map<string, Feature>, names: readonly string[], feature: Feature): void {
   for (let i = 0; i < names.length; i++) by.set(names[i]!, feature);
@@ -80,6 +77,10 @@ export class Catalog {
     readonly anyMask: Mask;
     readonly clearsMask: Mask;
   }[];
+  /** The words of /proc/cpuinfo. */
+  readonly linux: LinuxWords;
+  /** Features whose absence from what can migrate says nothing of the host. */
+  readonly migratableSilent: Row;
   /** What each accelerator switches on and off about every CPU. */
   readonly accelerators: Readonly<Record<'kvm' | 'tcg', { readonly on: Row; readonly off: Row }>>;
 
@@ -87,11 +88,7 @@ export class Catalog {
   readonly #nameable = new Map<string, Row>();
   readonly #bySpelling = new Map<string, Feature>();
   readonly #byLibvirt = new Map<string, Feature>();
-  readonly #byLinux = new Map<string, Feature>();
   readonly #byXen = new Map<string, Feature>();
-  readonly #linuxVendor: Record<string, Record<string, string>>;
-  readonly #linuxOnly: ReadonlySet<string>;
-  readonly #linuxVmx: Record<string, string>;
   readonly #reader: Reader;
   readonly #libvirtRecords: ReadonlyMap<string, Data.LibvirtModelRecord>;
   readonly #libvirtOrders: Data.LibvirtFile['featureOrder'];
@@ -130,19 +127,16 @@ export class Catalog {
       const clears = d.clears.map((name) => ids.get(name)!);
       return { any, clears, anyMask: maskOf(any), clearsMask: maskOf(clears) };
     });
-    this.#linuxVendor = features.linuxVendor;
-    this.#linuxOnly = new Set(features.linuxOnly);
-    this.#linuxVmx = features.linuxVmx;
     // QEMU's own spellings win over libvirt's, those over the kernel's, those over Xen's.
     for (const f of this.features) {
       this.#bySpelling.set(f.name, f);
       spell(this.#bySpelling, f.aliases, f);
       const { libvirt } = this.#records[f.id]!;
       if (libvirt) this.#byLibvirt.set(libvirt[0], f);
-      spell(this.#byLinux, f.linux, f);
-      spell(this.#byLinux, f.linuxHidden, f);
       if (f.xen) this.#byXen.set(f.xen, f);
     }
+    this.migratableSilent = this.row(features.migratableSilent);
+    this.linux = new LinuxWords(features, this.features, (name) => this.feature(name));
 
     this.#libvirtRecords = new Map(libvirt.models.map((m) => [m.name, m]));
     this.#libvirtOrders = libvirt.featureOrder;
@@ -174,7 +168,7 @@ export class Catalog {
     return (
       this.#bySpelling.get(spelling) ??
       this.#byLibvirt.get(spelling) ??
-      this.#byLinux.get(spelling) ??
+      this.linux.spelt(spelling) ??
       this.#byXen.get(spelling)
     );
   }
@@ -194,44 +188,12 @@ export class Catalog {
    * prints of itself or what no hypervisor hands on, or undefined for a flag that the catalog does not know.
    */
   findLinux(flag: string, vendor: Vendor | null): Feature | 'linux-only' | undefined {
-    const byVendor = own(this.#linuxVendor, flag);
-    if (byVendor) {
-      const name = vendor === null ? undefined : own(byVendor, vendor);
-      return name === undefined ? 'linux-only' : this.#bySpelling.get(name)!;
-    }
-    return this.#byLinux.get(flag) ?? (this.#linuxOnly.has(flag) ? 'linux-only' : undefined);
+    return this.linux.find(flag, vendor);
   }
 
   /** The flags of /proc/cpuinfo that mean the feature on this vendor's processors. */
   linuxFlags(feature: Feature, vendor: Vendor): string[] {
-    const byVendor = Object.keys(this.#linuxVendor).filter(
-      (flag) => this.findLinux(flag, vendor) === feature,
-    );
-    const common = [...feature.linux, ...feature.linuxHidden];
-    return [...new Set([...common, ...byVendor])].filter(
-      (flag) => this.findLinux(flag, vendor) === feature,
-    );
-  }
-
-  /** The features whose absence from the flags of /proc/cpuinfo on this vendor's processors means that they are absent. */
-  toldByLinux(vendor: Vendor | null): Row {
-    const row = this.rowWhere((f) => f.linux.some((flag) => !this.#linuxVendor[flag]));
-    for (const flag of Object.keys(this.#linuxVendor)) {
-      const found = this.findLinux(flag, vendor);
-      if (found && found !== 'linux-only') setBit(row, found.id);
-    }
-    return row;
-  }
-
-  /** The features that a `vmx flags` line of /proc/cpuinfo tells of, there or not. */
-  toldByLinuxVmx(): Row {
-    return this.row(Object.values(this.#linuxVmx));
-  }
-
-  /** The feature of a flag in the `vmx flags` line of /proc/cpuinfo. */
-  findLinuxVmx(flag: string): Feature | undefined {
-    const name = own(this.#linuxVmx, flag);
-    return name === undefined ? undefined : this.#bySpelling.get(name);
+    return this.linux.flags(feature, vendor);
   }
 
   /** The features that this version of a product has a name for. */

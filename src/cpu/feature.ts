@@ -50,10 +50,12 @@ export interface Feature {
     readonly since: string;
     readonly was: Readonly<Record<string, Place>>;
   } | null;
-  /** Spellings in /proc/cpuinfo whose absence means that the feature is absent. */
+  /** Spellings in /proc/cpuinfo whose absence means that the feature is absent, where the kernel is young enough. */
   readonly linux: readonly string[];
   /** Spellings that some kernels print and others hide: absence says nothing. */
   readonly linuxHidden: readonly string[];
+  /** The kernel from which on the absence of these spellings tells, as the data has it; null is every kernel read. */
+  readonly linuxAbsence: string | null;
   readonly xen: string | null;
   readonly merge: Merge;
   /** Why it merges so. */

@@ -7,6 +7,7 @@ import { readCpuMap } from './learn/cpu-map.ts';
 import { type Facts, type Json, sinceLibvirt } from './learn/facts.ts';
 import { learnFeatures } from './learn/features.ts';
 import { learnLibvirt } from './learn/libvirt.ts';
+import { learnLinux } from './learn/linux.ts';
 import { learnMachines, learnQemu } from './learn/qemu.ts';
 
 const { values: options } = parseArgs({
@@ -34,6 +35,7 @@ const facts: Facts = {
   machineTypes: read(folder, 'qemu/machine-types.json'),
   quirks: read(folder, 'qemu/quirks.json'),
   offers: read(folder, 'kvm-offers.json'),
+  linuxWords: read(folder, 'linux-cpuinfo.json'),
   curated: read(out, 'curated.json'),
 };
 
@@ -85,6 +87,8 @@ write(
     linuxVendor: curated.linuxVendor.spellings,
     linuxVmx: curated.linuxVmx,
     linuxOnly: curated.linuxOnly,
+    ...learnLinux(facts),
+    migratableSilent: curated.migratableSilent.features,
   },
   { features: records, dependencies },
 );

@@ -27,6 +27,7 @@ export class RecordedFeature implements Feature {
   readonly qemu: string | null;
   readonly linux: readonly string[];
   readonly linuxHidden: readonly string[];
+  readonly linuxAbsence: string | null;
   readonly xen: string | null;
   readonly merge: Merge;
   readonly why: string;
@@ -53,6 +54,7 @@ export class RecordedFeature implements Feature {
     this.qemu = record.qemu ?? null;
     this.linux = record.linux ?? NONE;
     this.linuxHidden = record.linuxHidden ?? NONE;
+    this.linuxAbsence = record.linuxAbsence ?? null;
     this.xen = record.xen ?? null;
     this.merge = record.merge ?? 'all';
     this.why = record.why ?? 'a guest may use it on any host, so every host must have it';

@@ -11,6 +11,8 @@ export interface FeatureRecord {
   libvirtAt?: Record<string, string>;
   linux?: string[];
   linuxHidden?: string[];
+  /** The first kernel whose silence about it means that it is absent, `el8` for EL8's too; the oldest where absent. */
+  linuxAbsence?: string;
   xen?: string;
   source?: string;
   merge?: 'any' | 'equal' | 'never';
@@ -33,6 +35,16 @@ export interface FeaturesFile {
   linuxVendor: Record<string, Record<string, string>>;
   linuxVmx: Record<string, string>;
   linuxOnly: string[];
+  /** The oldest kernel that was read, and EL8's, which has much of younger ones. */
+  linuxKernels: { oldest: string; el8: string };
+  /** Words of the flags line that tell a VMX feature. */
+  linuxFlagsVmx: Record<string, string>;
+  /** Features whose absence proves nothing but on the makers that never have them. */
+  linuxSilent: Record<string, string[]>;
+  /** Features that a word proves beside its own. */
+  linuxImplies: Record<string, string[]>;
+  /** Features whose absence from a migratable expansion proves nothing. */
+  migratableSilent: string[];
   features: FeatureRecord[];
   dependencies: { any: string[]; clears: string[] }[];
 }

@@ -8,6 +8,7 @@ import { type Dialect, type Input, orSkip } from './dialect.ts';
 import { at, decodeText, readJsonStream } from './documents.ts';
 import { isObject } from './json.ts';
 import { quote } from './lines.ts';
+import { kernelFlags } from './proves.ts';
 
 const ANSWER = /^(\S+) \| ([A-Z]+!?) => \{/;
 const NAMES = ['inventory_hostname', 'ansible_fqdn', 'ansible_hostname', 'ansible_nodename'];
@@ -26,6 +27,7 @@ export const ansible: Dialect = {
     ANSWER.test(head) ||
     /"ansible_(?:facts|processor|architecture|hostname)"\s*:/.test(head) ||
     (/"encoding"\s*:\s*"base64"/.test(head) && /"content"\s*:/.test(head)),
+  proves: [kernelFlags('a slurp of /proc/cpuinfo')],
   read(input, catalog, skip) {
     return answersOf(input).flatMap((found) =>
       orSkip(skip, () => describe(input, catalog, found)).flat(),

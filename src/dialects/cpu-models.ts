@@ -1,7 +1,9 @@
 // virsh hypervisor-cpu-models and cpu-models: names of CPU models, one a line. The first lists what is usable on a host.
 import { QueryError } from '../cpu/errors.ts';
+import { withUsable } from '../cpu/proven.ts';
 import { untold } from './described.ts';
 import type { Dialect } from './dialect.ts';
+import { inferVendor } from './infer.ts';
 import { linesOf, quote } from './lines.ts';
 
 /** Names that every libvirt lists. */
@@ -11,6 +13,14 @@ export const cpuModels: Dialect = {
   name: 'cpu-models',
   recognises: (head) =>
     USUAL.test(head) && head.split(/\r?\n/).every((line) => /^\s*[\w.-]*\s*$/.test(line)),
+  proves: [
+    {
+      document: 'hypervisor-cpu-models',
+      view: 'hypervisor',
+      words: 'models',
+      unlisted: 'unknown',
+    },
+  ],
   read(input, catalog) {
     const names: string[] = [];
     for (const { number, text } of linesOf(input)) {
@@ -22,15 +32,21 @@ export const cpuModels: Dialect = {
         );
       names.push(name);
     }
+    const listed = withUsable(catalog, {
+      ...untold(catalog, 'cpu-models', 1),
+      models: new Map(names.map((name) => [name, []])),
+    });
+    const maker = inferVendor(catalog, listed.has);
     return [
       {
-        ...untold(catalog, 'cpu-models', 1),
-        models: new Map(names.map((name) => [name, []])),
+        ...listed,
+        vendor: maker.vendor,
         notes: [
+          ...maker.notes,
           {
             code: 'names-only',
             message:
-              'a list of usable models says nothing of single features; give virsh domcapabilities of the host beside it (virsh cpu-models lists all that libvirt knows and says nothing of a host)',
+              'a list of usable models proves the features of these models and says nothing of any other; give virsh domcapabilities of the host beside it (virsh cpu-models lists all that libvirt knows and says nothing of a host)',
           },
         ],
       },

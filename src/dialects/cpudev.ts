@@ -14,6 +14,15 @@ const EXTENDED = 0x80000000;
 export const cpudev: Dialect = {
   name: 'cpudev',
   recognises: (head) => LETTERS.includes(head.slice(4, 16)) && head.slice(1, 4) === '\0\0\0',
+  proves: [
+    {
+      document: '/dev/cpu/N/cpuid',
+      view: 'hardware',
+      words: 'cpuid',
+      unlisted: 'absent',
+      leavesOut: 'leaves and subleaves that it cannot reach',
+    },
+  ],
   read: ({ name, bytes }, catalog) => {
     if (bytes.length % RECORD !== 0)
       throw new QueryError(

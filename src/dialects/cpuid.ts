@@ -52,6 +52,15 @@ export const cpuid: Dialect = {
     new RegExp(`^\\s*(?:CPUID ${H}\\s*:?\\s+${H}[- ]${H}|0x${H} 0x[0-9a-f]{2}: eax=0x)`, 'im').test(
       head,
     ),
+  proves: [
+    {
+      document: 'CPUID dump',
+      view: 'hardware',
+      words: 'cpuid',
+      unlisted: 'absent',
+      leavesOut: 'leaves that it does not have, registers unless they were read',
+    },
+  ],
   read: (input, catalog, skip) =>
     readHosts(input).flatMap((host) => orSkip(skip, () => describe(input, catalog, host))),
 };

@@ -10,12 +10,14 @@ import { describePower, pvrOf } from './cpuinfo-power.ts';
 import { untold } from './described.ts';
 import { type Dialect, type Input, orSkip, type Skip } from './dialect.ts';
 import { readFlags } from './flags.ts';
+import { kernelFlags } from './proves.ts';
 
 export const cpuinfo: Dialect = {
   name: 'cpuinfo',
   recognises: (head) =>
     /^processor\s*:\s*\d/m.test(head) &&
     /^(?:vendor_id|flags|Features|CPU implementer|revision)\s*:/m.test(head),
+  proves: [kernelFlags('/proc/cpuinfo')],
   read: (input, catalog, skip) => readHosts(input, catalog, skip),
 };
 

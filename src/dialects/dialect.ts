@@ -6,6 +6,7 @@ import type { GuestCpu } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note } from '../cpu/host.ts';
 import type { Arrival } from '../fleet/gather.ts';
+import type { Proves } from './proves.ts';
 
 export interface Input {
   /** How the input is called in messages: its path as given, or stdin. */
@@ -78,16 +79,28 @@ export interface Stream {
 /** Takes a host that cannot be read; what else is in the input is read without it. */
 export type Skip = (problem: QueryError) => void;
 
-export interface Dialect {
-  /** The word for it in --from and --to. */
-  readonly name: string;
-  /** Whether the beginning of a file (decoded leniently, at most 64 KiB) is written in this dialect. */
-  recognises?(head: string): boolean;
+export type Dialect = Language & (Readable | Unreadable);
+
+/** A language that is read says what its documents prove; of guests alone, nothing about hosts. */
+interface Readable {
+  readonly proves: readonly Proves[];
   /**
    * All CPUs of the input, in order; with `skip` those that can be read, where each stands by itself.
    * @throws QueryError naming the input, the line where there is one, what is wrong and what would work.
    */
-  read?(input: Input, catalog: Catalog, skip?: Skip): Description[] | Promise<Description[]>;
+  read(input: Input, catalog: Catalog, skip?: Skip): Description[] | Promise<Description[]>;
+}
+
+interface Unreadable {
+  readonly proves?: undefined;
+  readonly read?: undefined;
+}
+
+interface Language {
+  /** The word for it in --from and --to. */
+  readonly name: string;
+  /** Whether the beginning of a file (decoded leniently, at most 64 KiB) is written in this dialect. */
+  recognises?(head: string): boolean;
   /** The CPU of a guest in this language, ending in a newline. */
   write?(cpu: GuestCpu, catalog: Catalog): string;
   /** What this language cannot say of the CPU, and what must be done beside it. */

@@ -1,5 +1,6 @@
 // VMware's EVC levels of clusters, hosts and machines, in tables of PowerCLI or RVTools. A level is known by its name
 // alone, so it stands for the QEMU model of the same generation.
+import { minus } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
@@ -22,6 +23,7 @@ export const evc: Dialect = {
     /^[^\n]*\b(?:MaxEVCMode|EVCMode|Max EVC|Current EVC|CurrentEVCModeKey)\b[^\n]*[,;\n]/i.test(
       head.replace(/^#TYPE.*\r?\n/, ''),
     ) && /^[^\n]*[,;]/.test(head.replace(/^#TYPE.*\r?\n/, '')),
+  proves: [{ document: 'MaxEVCMode', view: 'hypervisor', words: 'models', unlisted: 'unknown' }],
   read(input, catalog, skip) {
     return readCsv(input.name, decodeText(input)).flatMap((row) =>
       orSkip(skip, () => describe(catalog, input.name, row)),
@@ -46,11 +48,17 @@ function describe(catalog: Catalog, input: string, { line, cells }: CsvRow): Des
       `${where}: "${level}" is no EVC level that is known${didYouMean(key, evcLevels)}`,
     );
   const asked = askedOfQemu(catalog, model, { dialect: 'evc', line, where });
+  // No host of VMware's has what KVM adds to a model.
+  const has = minus(
+    asked.has,
+    catalog.rowWhere((f) => f.isKvm),
+  );
   return {
     ...asked,
     host: name,
     view: ofHost === undefined ? 'guest' : 'hypervisor',
-    known: asked.has,
+    has,
+    known: has,
     model: { name: model, known: true },
     keys: Object.fromEntries(FACTS.flatMap((k) => (cells.get(k) ? [[k, cells.get(k)!]] : []))),
     notes: [

@@ -1,6 +1,7 @@
 // Firecracker: fingerprints (the CPU that a microVM gets on a host, register by register) and custom CPU templates,
 // which are also what is written: a bitmap a register, whose x is left to the host.
 import type { Catalog } from '../cpu/catalog.ts';
+import { signatureOf } from '../cpu/cpuid.ts';
 import type { GuestCpu } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note } from '../cpu/host.ts';
@@ -14,6 +15,8 @@ import { physBitsNote } from './written.ts';
 
 const REGISTERS = ['eax', 'ebx', 'ecx', 'edx'] as const;
 const ARCH_CAPABILITIES = 0x10a;
+/** All bits of a register are told. */
+const WORD = 0xffffffffn;
 /** KVM_CPUID_FLAG_SIGNIFCANT_INDEX: the subleaf matters. */
 const BY_SUBLEAF: ReadonlySet<number> = new Set([
   0x4, 0x7, 0xb, 0xd, 0xf, 0x10, 0x12, 0x14, 0x17, 0x18, 0x1d, 0x1e, 0x1f, 0x24, 0x8000001d,
@@ -24,6 +27,15 @@ export const firecracker: Dialect = {
   recognises: (head) =>
     /"guest_cpu_config"\s*:/.test(head) ||
     /"(?:cpuid_modifiers|msr_modifiers|reg_modifiers)"\s*:/.test(head),
+  proves: [
+    {
+      document: 'fingerprint',
+      view: 'hypervisor',
+      words: 'cpuid',
+      unlisted: 'absent',
+      leavesOut: 'bits of registers that it does not state',
+    },
+  ],
   read(input, catalog, skip) {
     return readJsonStream(input.name, decodeText(input)).flatMap(({ value, line }) =>
       orSkip(skip, () => describe(catalog, value, `${input.name}:${line}`, line)),
@@ -76,12 +88,15 @@ function describe(catalog: Catalog, value: unknown, where: string, line: number)
     registerKey({ kind: 'cpuid', leaf: 0x80000008, subleaf: 0, register: 'eax' }),
   );
   const bits = sizes === undefined ? 0 : Number(sizes & 0xffn);
+  const version = registerKey({ kind: 'cpuid', leaf: 1, subleaf: 0, register: 'eax' });
+  const eax = masks.get(version) === WORD ? values.get(version)! : 0n;
   return {
     ...untold(catalog, 'firecracker', line),
     ...readRegisters(catalog, { values, masks }),
     view: isHost ? 'hypervisor' : 'guest',
     vendor: letters === null ? null : catalog.vendor(letters),
     limits: { physBits: isHost && bits > 0 ? bits : null },
+    signature: isHost && eax !== 0n ? signatureOf(Number(eax)) : null,
     microcode:
       typeof microcode === 'string' && /^0x[0-9a-f]+$/i.test(microcode)
         ? microcode.toLowerCase()

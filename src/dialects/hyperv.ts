@@ -17,6 +17,7 @@ export const hyperv: Dialect = {
   name: 'hyperv',
   recognises: (head) =>
     /^[^\n]*CompatibilityForMigrationEnabled/i.test(head.replace(/^#TYPE.*\r?\n/, '')),
+  proves: [],
   read(input, catalog, skip) {
     return readCsv(input.name, decodeText(input)).flatMap((row) =>
       orSkip(skip, () => describe(catalog, input.name, row)),

@@ -10,6 +10,7 @@ import { type Dialect, type Input, orSkip } from './dialect.ts';
 import { at, decodeText, inOrder, listOf, readDocuments, textOf, textsOf } from './documents.ts';
 import { readFlags } from './flags.ts';
 import { asText, isObject, parseJson } from './json.ts';
+import { kernelFlags } from './proves.ts';
 import { definitionFor, physBitsNote, qemuSwitches } from './written.ts';
 
 const KEY = 'instances.vm.cpu.x86_64';
@@ -24,6 +25,7 @@ export const incus: Dialect = {
     head.includes(STATE) ||
     head.includes(`${KEY}.baseline`) ||
     /^\s*\{\s*"version"\s*:\s*\d+\s*,\s*"cpu_type"\s*:/.test(head),
+  proves: [kernelFlags('resources of a member')],
   async read(input, catalog, skip) {
     if (/^\s*incus /m.test(decodeText(input))) return readCommands(input, catalog);
     const out: Description[] = [];

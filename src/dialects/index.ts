@@ -7,6 +7,7 @@ import { cpuid } from './cpuid.ts';
 import { cpuinfo } from './cpuinfo.ts';
 import type { Dialect } from './dialect.ts';
 import { evc } from './evc.ts';
+import { ohai, salt } from './facts.ts';
 import { firecracker } from './firecracker.ts';
 import { hyperv } from './hyperv.ts';
 import { incus } from './incus.ts';
@@ -42,6 +43,8 @@ const DIALECTS: readonly Dialect[] = [
   incus,
   firecracker,
   ansible,
+  ohai,
+  salt,
   xen,
   xend,
   hyperv,

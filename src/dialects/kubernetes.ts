@@ -1,17 +1,30 @@
 // Nodes of Kubernetes as kubectl prints them: the labels of KubeVirt's node-labeller, which say what the hypervisor
 // offers, or those of Node Feature Discovery, which keep back some of what the processor has.
-import { emptyRow, hasBit, type Row, setBit } from '../core/rows.ts';
+import {
+  emptyRow,
+  intersects,
+  isCovered,
+  isEmpty,
+  join,
+  minus,
+  type Row,
+  rowOf,
+  setBit,
+} from '../core/rows.ts';
 import type { Catalog, Vendor } from '../cpu/catalog.ts';
 import { settleDependents } from '../cpu/cpuid.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note } from '../cpu/host.ts';
-import { findNfd, nfdHidden, nfdSteady } from '../cpu/products.ts';
+import { findNfd, nfdHidden, nfdSteady, psabiLevels } from '../cpu/products.ts';
+import { withUsable } from '../cpu/proven.ts';
 import { untold, vendorOf, wholeNumber } from './described.ts';
 import { type Dialect, orSkip } from './dialect.ts';
 import { at, listOf, objectOf, readDocuments, textOf } from './documents.ts';
+import { inferVendor } from './infer.ts';
 import { asText, isObject } from './json.ts';
 import { GUEST_KINDS, readKubevirt } from './kubevirt.ts';
 import { quote } from './lines.ts';
+import { MIGRATABLE } from './proves.ts';
 
 type Labels = ReadonlyMap<string, string>;
 type Keys = Record<string, string | number | boolean>;
@@ -27,9 +40,32 @@ export const kubernetes: Dialect = {
   name: 'kubernetes',
   recognises: (head) =>
     /(?:^|[{,\s])"?apiVersion"?\s*:/.test(head) &&
-    /(?:^|[{,\s])"?kind"?\s*:\s*"?(?:Node|NodeList|List|VirtualMachine\w*|KubeVirt)"?\s*(?:[,}]|$)/m.test(
+    /(?:^|[{,\s])"?kind"?\s*:\s*"?(?:Node|NodeList|NodeFeature|NodeFeatureList|List|VirtualMachine\w*|KubeVirt)"?\s*(?:[,}]|$)/m.test(
       head,
     ),
+  proves: [
+    {
+      document: "labels of KubeVirt's node-labeller",
+      view: 'hypervisor',
+      words: 'libvirt',
+      unlisted: 'absent',
+      leavesOut: `the features of minCPUModel where the labeller is of 0.53 or older; ${MIGRATABLE}`,
+    },
+    {
+      document: 'labels of Node Feature Discovery',
+      view: 'hardware',
+      words: 'nfd',
+      unlisted: 'absent',
+      leavesOut: 'its denylist, and words that not every version has',
+    },
+    {
+      document: 'NodeFeature',
+      view: 'hardware',
+      words: 'nfd',
+      unlisted: 'absent',
+      leavesOut: 'words that not every version has',
+    },
+  ],
   async read(input, catalog, skip) {
     const out: Description[] = [];
     for (const { value, line } of await readDocuments(input))
@@ -51,6 +87,7 @@ function describe(catalog: Catalog, resource: unknown, input: string, line: numb
   const name = at(resource, 'metadata', 'name');
   const where = `${input}:${line}: ${wordOf(kind) ?? 'a resource'} ${wordOf(name) ?? 'without a name'}`;
   if (GUEST_KINDS.has(kind)) return readKubevirt(catalog, resource, { line, where });
+  if (kind === 'NodeFeature') return readNodeFeature(catalog, resource, where, line);
   if (kind !== 'Node' && !(kind === undefined && isObject(at(resource, 'metadata', 'labels'))))
     throw new QueryError(
       `${where} describes no CPU; give nodes (kubectl get nodes -o json) or virtual machines`,
@@ -85,7 +122,11 @@ function describeNode(catalog: Catalog, node: unknown, where: string, line: numb
   const features = named(labels, 'cpu-feature.node.kubevirt.io/');
   const models = modelsOf(labels);
   if (features.length > 0 || models !== null)
-    return { ...base, ...readKubevirtLabels(catalog, labels, features), models };
+    return withUsable(catalog, {
+      ...base,
+      ...readKubevirtLabels(catalog, labels, features),
+      models,
+    });
   const published = [...labels.keys()].filter((key) => key.startsWith(CPUID));
   if (published.length > 0)
     return {
@@ -131,69 +172,113 @@ function readKubevirtLabels(
     if (feature) setBit(has, feature.id);
     else unnamed.push(name);
   }
-  const notes: Note[] =
-    features.length === 0
-      ? [
-          {
-            code: 'labels-missing',
-            message:
-              'its labels name models but no features, so what it offers beyond them is unknown; virsh domcapabilities in its virt-handler would tell',
-          },
-        ]
-      : [];
+  const notes: Note[] = [];
+  if (features.length === 0)
+    notes.push({
+      code: 'labels-missing',
+      message:
+        'its labels name models but no features, so what it offers beyond them is unknown; virsh domcapabilities in its virt-handler would tell',
+    });
+  const left = leftOutByLabeller(catalog, features);
+  if (features.length > 0 && !isEmpty(left))
+    notes.push({
+      code: 'labels-of-old',
+      message:
+        'its labels leave out the features of a minimum model (minCPUModel), as labellers of KubeVirt up to 0.53 do, so these are known only where a usable model proves them',
+    });
   return {
     view: 'hypervisor',
     vendor: vendorOf(catalog, named(labels, 'cpu-vendor.node.kubevirt.io/')[0]),
     has,
-    known: features.length === 0 ? has.slice() : toldByLibvirt(catalog, has),
+    known:
+      features.length === 0 ? has.slice() : minus(toldByLibvirt(catalog, has), minus(left, has)),
     unnamed,
     notes,
   };
 }
 
-/** What the labels list, and what they leave out although every libvirt has a name for it. */
+/**
+ * What labellers up to 0.53 leave out: the features of a minimum model, Penryn unless the cluster has another. None
+ * where all is labelled that every 64-bit host has; else those of all models that they can have left out.
+ */
+function leftOutByLabeller(catalog: Catalog, features: readonly string[]): Row {
+  const labelled = rowOf(
+    catalog.bits,
+    features.flatMap((name) => catalog.findLibvirt(name)?.id ?? []),
+  );
+  if (isCovered(catalog.row([...psabiLevels[0]!.features, 'lm']), labelled))
+    return emptyRow(catalog.bits);
+  return [...catalog.libvirtModels.keys()]
+    .flatMap((name) => catalog.versions.libvirt.map((v) => catalog.libvirtFeatures(name, v)))
+    .filter((row) => row !== null && !intersects(row, labelled))
+    .reduce<Row>((all, row) => join(all, row!), emptyRow(catalog.bits));
+}
+
+/** What the labels list, and what they leave out although every libvirt has a name for it and it can migrate. */
 function toldByLibvirt(catalog: Catalog, has: Row): Row {
   const known = has.slice();
   const oldest = catalog.versions.libvirt[0]!;
   for (const f of catalog.features)
-    if (
-      f.libvirt &&
-      catalog.isSince('libvirt', oldest, f.libvirt.since) &&
-      !f.name.startsWith('kvm')
-    )
+    if (f.libvirt && catalog.isSince('libvirt', oldest, f.libvirt.since) && !f.isKvm)
       setBit(known, f.id);
-  return known;
+  return minus(known, minus(catalog.migratableSilent, has));
+}
+
+type NfdFeatures = Pick<Description, 'view' | 'vendor' | 'has' | 'known' | 'unnamed' | 'notes'>;
+
+/** `whole`: nothing was kept back, so that words of every version that are not there are absent. */
+function readNfd(
+  catalog: Catalog,
+  words: readonly string[],
+  vendorName: string | undefined,
+  whole: boolean,
+): NfdFeatures {
+  const read = (vendor: Vendor | null) => {
+    const has = emptyRow(catalog.bits);
+    const unnamed: string[] = [];
+    for (const name of words) {
+      const found = findNfd(catalog, name, vendor);
+      if (found === undefined) unnamed.push(name);
+      else if (found !== 'other') setBit(has, found.id);
+    }
+    return { has, unnamed };
+  };
+  const named = vendorOf(catalog, vendorName);
+  // The meaning of some words depends on the vendor, so it is looked for before they are read.
+  const maker =
+    named === null ? inferVendor(catalog, read(null).has) : { vendor: named, notes: [] };
+  const { has, unnamed } = read(maker.vendor);
+  const known = has.slice();
+  // What every version would publish is absent where it is not; of the rest nothing is known.
+  for (const name of whole ? [...nfdSteady, ...nfdHidden] : nfdSteady) {
+    const found = findNfd(catalog, name, maker.vendor);
+    if (found && found !== 'other') setBit(known, found.id);
+  }
+  settleDependents(catalog, has, known);
+  return { view: 'hardware', vendor: maker.vendor, has, known, unnamed, notes: maker.notes };
+}
+
+function nfdSignature(
+  attribute: (key: string) => unknown,
+  where: string,
+): Description['signature'] {
+  const [family, model] = ['family', 'id'].map((key) => wholeNumber(attribute(key), where, key));
+  return family == null || model == null ? null : { family, model, stepping: 0 };
 }
 
 function readNfdLabels(
   catalog: Catalog,
   labels: Labels,
   published: readonly string[],
-): Pick<Description, 'view' | 'vendor' | 'has' | 'known' | 'unnamed' | 'notes' | 'signature'> {
-  const vendor: Vendor | null = vendorOf(catalog, labels.get(`${NFD}cpu-model.vendor_id`));
-  const has = emptyRow(catalog.bits);
-  const unnamed: string[] = [];
-  for (const name of published) {
-    if (labels.get(CPUID + name) === 'false') continue;
-    const found = findNfd(catalog, name, vendor);
-    if (found === undefined) unnamed.push(name);
-    else if (found !== 'other') setBit(has, found.id);
-  }
-  const known = has.slice();
-  // What its default configuration would publish is absent where it is not; of the rest nothing is known.
-  const told = nfdTold(catalog, vendor);
-  for (const f of catalog.features) if (hasBit(told, f.id)) setBit(known, f.id);
-  settleDependents(catalog, has, known);
-  const number = (key: string) => wholeNumber(labels.get(`${NFD}cpu-model.${key}`), 'labels', key);
-  const [family, model] = [number('family'), number('id')];
+): NfdFeatures & Pick<Description, 'signature'> {
+  const attribute = (key: string) => labels.get(`${NFD}cpu-model.${key}`);
+  const words = published.filter((name) => labels.get(CPUID + name) !== 'false');
+  const read = readNfd(catalog, words, attribute('vendor_id'), false);
   return {
-    view: 'hardware',
-    vendor,
-    has,
-    known,
-    unnamed,
-    signature: family === null || model === null ? null : { family, model, stepping: 0 },
+    ...read,
+    signature: nfdSignature(attribute, 'labels'),
     notes: [
+      ...read.notes,
       {
         code: 'labels-filtered',
         message: `the labels of Node Feature Discovery leave out ${[...nfdHidden].slice(0, 5).join(', ')} and others unless it is configured otherwise; what is not labelled of these is unknown, not absent`,
@@ -202,14 +287,28 @@ function readNfdLabels(
   };
 }
 
-/** Features that it would label if they were there. */
-function nfdTold(catalog: Catalog, vendor: Vendor | null): Row {
-  const row = emptyRow(catalog.bits);
-  for (const name of nfdSteady) {
-    const found = findNfd(catalog, name, vendor);
-    if (found && found !== 'other') setBit(row, found.id);
-  }
-  return row;
+/** A NodeFeature of Node Feature Discovery: what its worker found on a node, before any of it is kept back. */
+function readNodeFeature(
+  catalog: Catalog,
+  resource: unknown,
+  where: string,
+  line: number,
+): Description {
+  const flags = at(resource, 'spec', 'features', 'flags', 'cpu.cpuid', 'elements');
+  if (!isObject(flags))
+    throw new QueryError(
+      `${where} has no flags of the processor (spec.features.flags "cpu.cpuid"); give the NodeFeature that the worker of Node Feature Discovery writes for its node`,
+    );
+  const model = at(resource, 'spec', 'features', 'attributes', 'cpu.model', 'elements');
+  const attribute = (key: string) => at(model, key);
+  const vendor = attribute('vendor_id');
+  const node = at(resource, 'metadata', 'labels', 'nfd.node.kubernetes.io/node-name');
+  return {
+    ...untold(catalog, 'kubernetes', line),
+    ...readNfd(catalog, Object.keys(flags), typeof vendor === 'string' ? vendor : undefined, true),
+    host: textOf(node ?? at(resource, 'metadata', 'name'), where, 'metadata.name'),
+    signature: nfdSignature(attribute, where),
+  };
 }
 
 /** Facts beside the CPU: whether guests come to it, its clock, and labels of other makers. */

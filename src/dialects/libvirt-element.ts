@@ -12,7 +12,7 @@ export type CpuType = LibvirtCpu['type'] | 'auto';
 
 /** An element that describes one CPU. */
 export interface Found {
-  readonly kind: 'cpu' | 'capabilities' | 'domain' | 'domainCapabilities' | 'cpudata';
+  readonly kind: 'cpu' | 'capabilities' | 'domain' | 'domainCapabilities' | 'cpudata' | 'qemuCaps';
   readonly element: XmlElement;
 }
 
@@ -59,13 +59,14 @@ export function cpuElementOf({ kind, element }: Found): XmlElement | undefined {
       return mode && { ...mode, name: 'cpu', attributes: {} };
     }
     case 'cpudata':
+    case 'qemuCaps':
       return undefined;
   }
 }
 
 /** Elements that findCpus looks into by itself, or not at all; it goes through all others. */
 export const ELEMENTS = [
-  ...['capabilities', 'domainCapabilities', 'cpudata', 'domain', 'cpu', 'domstatus'],
+  ...['capabilities', 'domainCapabilities', 'cpudata', 'domain', 'cpu', 'domstatus', 'qemuCaps'],
   ...ASIDE,
 ];
 
@@ -75,11 +76,20 @@ export function findCpus(element: XmlElement): Found[] {
     case 'capabilities':
     case 'domainCapabilities':
     case 'cpudata':
+    case 'qemuCaps':
       return [{ kind: element.name, element }];
     case 'domain':
       // Networks and PCI addresses have domains of their own.
       return child(element, 'cpu') || child(element, 'os') ? [{ kind: 'domain', element }] : [];
     case 'cpu':
+      // Only domain capabilities tell what each mode gives, whatever they were cut out of.
+      if (child(element, 'mode'))
+        return [
+          {
+            kind: 'domainCapabilities',
+            element: { ...element, attributes: {}, children: [element] },
+          },
+        ];
       // In lists of processors by NUMA cell, <cpu id='3'/> is one of them.
       return element.attributes.id !== undefined && element.children.length === 0
         ? []

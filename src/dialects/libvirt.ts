@@ -1,6 +1,7 @@
 // libvirt's XML: host and domain capabilities, domains, <cpu> alone, and the CPUID dumps of libvirt's own tools.
 // Each is read for what its author knew; nothing is concluded about guests (cpu/offer.ts does that).
-import { setBit } from '../core/rows.ts';
+import { minus, type Row, rowOf, setBit } from '../core/rows.ts';
+import { findFeature } from '../cpu/asked-libvirt.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { decodeWords } from '../cpu/cpuid.ts';
 import type { GuestCpu } from '../cpu/definition.ts';
@@ -8,6 +9,7 @@ import { QueryError } from '../cpu/errors.ts';
 import type { Description, Tsc } from '../cpu/host.ts';
 import type { LibvirtCpu, Policy } from '../cpu/libvirt.ts';
 import { byBytes } from '../cpu/order.ts';
+import { withUsable } from '../cpu/proven.ts';
 import { Words } from '../cpu/words.ts';
 import { wholeNumber } from './described.ts';
 import type { Dialect, Input } from './dialect.ts';
@@ -21,15 +23,40 @@ import {
   parseCpu,
 } from './libvirt-element.ts';
 import { guestDescription, guestOf } from './libvirt-guest.ts';
-import { customMode, modelList } from './libvirt-models.ts';
+import { customMode, modelList, usableModels } from './libvirt-models.ts';
 import { blank, relative, X86 } from './libvirt-relative.ts';
 import { writeLibvirtCpu } from './libvirt-write.ts';
+import { MIGRATABLE } from './proves.ts';
+import { describeQemuCaps } from './qemu-caps.ts';
 import { readXml, type XmlElement } from './xml.ts';
+
+/** What libvirt calls the hypervisors that it speaks for. */
+const KVM = 'kvm';
+const EMULATION = 'qemu';
 
 export const libvirt: Dialect = {
   name: 'libvirt',
   // A file in UTF-16 shows a zero or a replacement character beside each letter.
   recognises: (head) => /^<[a-z!?]/i.test(head.replace(/[\0\ufeff\ufffd]/g, '').trimStart()),
+  proves: [
+    {
+      document: 'capabilities',
+      view: 'hardware',
+      words: 'libvirt',
+      unlisted: 'absent',
+      leavesOut:
+        'registers of which nothing is shown, and words younger than the libvirt that can have written it',
+    },
+    {
+      document: 'domain capabilities',
+      view: 'hypervisor',
+      words: 'libvirt',
+      unlisted: 'absent',
+      leavesOut: `words younger than the libvirt that can have written it (vmx-* before 11); ${MIGRATABLE}`,
+    },
+    { document: 'cpudata', view: 'hardware', words: 'cpuid', unlisted: 'absent' },
+    { document: 'qemuCaps', view: 'hypervisor', words: 'qemu', unlisted: 'unknown' },
+  ],
   read,
   write,
   use: 'virsh edit DOMAIN, in place of its <cpu>, then start the domain anew',
@@ -59,6 +86,8 @@ function describe(input: string, catalog: Catalog, found: Found): Description {
   switch (found.kind) {
     case 'cpudata':
       return cpudata(input, catalog, element);
+    case 'qemuCaps':
+      return describeQemuCaps(input, catalog, element);
     case 'capabilities': {
       if (!cpu)
         throw new QueryError(
@@ -103,7 +132,7 @@ function domainCapabilities(
 ): Description {
   const arch = childText(element, 'arch') ?? 'x86_64';
   const custom = customMode(element);
-  const isEmulated = childText(element, 'domain') === 'qemu';
+  const hypervisor = childText(element, 'domain') ?? KVM;
   const listed = new Set(children(custom, 'model').map((model) => model.text.trim()));
   const description = cpu
     ? relative(catalog, cpu, arch, { listed, derived: true })
@@ -121,32 +150,48 @@ function domainCapabilities(
       message:
         'its host-model is an approximation by an old libvirt or QEMU; a query-cpu-model-expansion would be exact',
     });
-  if (isEmulated) {
-    // An emulator hands out what it implements, whatever the processor, and nothing of KVM.
+  if (hypervisor !== KVM) {
+    // Whoever is not KVM hands out nothing of KVM's own.
     for (const { id } of catalog.kvmFeatures) setBit(description.known, id);
-    notes.push({
-      code: 'emulated',
-      message:
-        'its domain capabilities are of plain emulation (virttype qemu), not of KVM; virsh domcapabilities --virttype kvm gives those',
-    });
+    notes.push(
+      hypervisor === EMULATION
+        ? {
+            code: 'emulated',
+            message:
+              'its domain capabilities are of plain emulation (virttype qemu), not of KVM; virsh domcapabilities --virttype kvm gives those',
+          }
+        : {
+            code: 'other-hypervisor',
+            message: `its domain capabilities are of ${hypervisor}, not of KVM, so what KVM would give there is not known; virsh domcapabilities --virttype kvm would tell`,
+          },
+    );
   }
-  const models = modelList(catalog, custom, cpu && description.has, isEmulated ? 'tcg' : 'kvm');
+  const accelerator = hypervisor === KVM ? 'kvm' : 'tcg';
+  const denied = switchedOff(catalog, cpu);
+  const maxphysaddr = cpu?.maxphysaddr;
+  const told = withUsable(
+    catalog,
+    {
+      ...description,
+      // A host-model keeps to what can migrate.
+      known: minus(description.known, minus(catalog.migratableSilent, description.has)),
+      view: 'hypervisor',
+      line: element.line,
+      limits: { physBits: maxphysaddr?.limit ?? maxphysaddr?.bits ?? null },
+      models: usableModels(custom),
+      machine: childText(element, 'machine'),
+      notes,
+    },
+    { accelerator, denied },
+  );
+  const models = modelList(catalog, custom, told.has, accelerator);
   if (models === null && listed.size > 0 && X86.includes(arch))
     notes.push({
       code: 'usability-unknown',
       message:
         'its libvirt does not say which CPU models are usable on it, so a model may fail to start there',
     });
-  const maxphysaddr = cpu?.maxphysaddr;
-  return {
-    ...description,
-    view: 'hypervisor',
-    line: element.line,
-    limits: { physBits: maxphysaddr?.limit ?? maxphysaddr?.bits ?? null },
-    models,
-    machine: childText(element, 'machine'),
-    notes,
-  };
+  return { ...told, models };
 }
 
 /** The time stamp counter that host capabilities tell of. */
@@ -162,6 +207,14 @@ function tscOf(cpu: XmlElement): Tsc | null {
 }
 
 const ACCELERATORS = { kvm: 'kvm', qemu: 'tcg' } as const;
+/** What a <cpu> says by name to be off. */
+const switchedOff = (catalog: Catalog, cpu: LibvirtCpu | null): Row =>
+  rowOf(
+    catalog.bits,
+    (cpu?.features ?? []).flatMap(({ name, policy }) =>
+      policy === 'disable' || policy === 'forbid' ? (findFeature(catalog, name)?.id ?? []) : [],
+    ),
+  );
 
 /** A domain, live or not: what its guest has. */
 function domain(

@@ -8,6 +8,7 @@ import { at, decodeText, listOf, readJsonStream, shortLines, textOf } from './do
 import { readFlags } from './flags.ts';
 import { asText, isObject } from './json.ts';
 import { quote } from './lines.ts';
+import { kernelFlags } from './proves.ts';
 
 /** Fields of one host, their names without the colon and in lower case. */
 interface Fields {
@@ -19,8 +20,9 @@ export const lscpu: Dialect = {
   name: 'lscpu',
   recognises: (head) =>
     /^\s*\{\s*"lscpu"\s*:/.test(head) ||
-    (/^Architecture:\s+\S/m.test(head) &&
-      /^\s*(?:CPU\(s\)|Byte Order|CPU op-mode\(s\)):/m.test(head)),
+    (/^(?:Architecture|\s*(?:Vendor ID|Model name)):\s+\S/m.test(head) &&
+      /^\s*(?:CPU\(s\)|Byte Order|CPU op-mode\(s\)|Thread\(s\) per core|Flags):/m.test(head)),
+  proves: [kernelFlags('lscpu')],
   read: (input, catalog, skip) =>
     hostsOf(input).flatMap((host) => orSkip(skip, () => describe(input, catalog, host))),
 };

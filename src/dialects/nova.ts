@@ -18,6 +18,16 @@ export const nova: Dialect = {
     /"cpu_info"\s*:/.test(head) ||
     /^\s*\{\s*"hypervisors?"\s*:/.test(head) ||
     (/^\[libvirt\]\s*$/m.test(head) && /^cpu_(?:mode|models?)\s*=/m.test(head)),
+  proves: [
+    {
+      document: 'cpu_info of a hypervisor',
+      view: 'hardware',
+      words: 'libvirt',
+      unlisted: 'absent',
+      leavesOut:
+        'registers of which nothing is shown, and words younger than the libvirt that can have written it',
+    },
+  ],
   async read(input, catalog, skip) {
     if (/^\[libvirt\]\s*$/m.test(decodeText(input))) return readConf(input, catalog);
     const out: Description[] = [];

@@ -6,6 +6,7 @@ import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import { ovirtType } from '../cpu/products.ts';
+import { withUsable } from '../cpu/proven.ts';
 import { didYouMean } from '../cpu/suggest.ts';
 import { askedOfLibvirt, type Place } from './asked.ts';
 import { untold, vendorOf } from './described.ts';
@@ -14,6 +15,7 @@ import { at, decodeText, inOrder, readDocuments, shortLines, textOf } from './do
 import { readFlags } from './flags.ts';
 import { child, childText } from './libvirt-element.ts';
 import { quote } from './lines.ts';
+import { kernelFlags } from './proves.ts';
 import { definitionFor, libvirtSwitches, physBitsNote } from './written.ts';
 import { readXml, type XmlElement } from './xml.ts';
 
@@ -35,6 +37,15 @@ export const ovirt: Dialect = {
       /^\s*(?:ServerCPUList\s*[:=]\s*['"]?)?\d+:[^:;\n]+:[^:;\n]*model_[^:;\n]*:[^:;\n]+:\w+/m.test(
         head,
       )),
+  proves: [
+    kernelFlags('getCapabilities of VDSM'),
+    {
+      document: 'the CPU type of a host',
+      view: 'hypervisor',
+      words: 'models',
+      unlisted: 'unknown',
+    },
+  ],
   async read(input, catalog, skip) {
     const text = decodeText(input);
     if (/^\s*</.test(text)) return readApi(input, catalog, skip);
@@ -94,7 +105,7 @@ function describe(catalog: Catalog, caps: unknown, where: string, line: number):
     else unnamed.push(flag);
   }
   const host = at(caps, 'hostname') ?? at(caps, 'name');
-  return {
+  return withUsable(catalog, {
     ...untold(catalog, 'ovirt', line),
     host: typeof host === 'string' && host !== '' ? host : null,
     view: 'kernel',
@@ -103,7 +114,7 @@ function describe(catalog: Catalog, caps: unknown, where: string, line: number):
     known: join(told.known, offered),
     unnamed,
     models: usable.length === 0 ? null : new Map(usable.map((name) => [name, []])),
-  };
+  });
 }
 
 /** Hosts and clusters of the engine: a CPU type, which stands for what guests get there. */
@@ -174,6 +185,7 @@ function guestPart(text: string) {
 
 function readEntries(input: Input, catalog: Catalog, text: string): Description[] {
   const guests: Description[] = [];
+  const others = new Map<string, number>();
   for (const [i, line] of shortLines(input.name, text).entries()) {
     const entries = line
       .replace(/^\s*ServerCPUList\s*[:=]\s*['"]?/, '')
@@ -187,7 +199,10 @@ function readEntries(input: Input, catalog: Catalog, text: string): Description[
           `${where}: ${quote(entry)} is no entry of ServerCPUList; write LEVEL:NAME:FLAGS:MODEL,+FEATURE,-FEATURE:ARCH`,
         );
       const [, , name, required, guest, arch] = match;
-      if (arch !== 'x86_64') continue;
+      if (arch !== 'x86_64') {
+        others.set(arch!, (others.get(arch!) ?? 0) + 1);
+        continue;
+      }
       const asked = askedOfLibvirt(catalog, guestPart(guest!), {
         dialect: 'ovirt',
         line: i + 1,
@@ -200,7 +215,27 @@ function readEntries(input: Input, catalog: Catalog, text: string): Description[
       });
     }
   }
-  return guests;
+  return withOthers(input, guests, others);
+}
+
+/** The guests, of which the first tells of entries for other architectures: they are left aside, and that is said. */
+function withOthers(
+  input: Input,
+  guests: readonly Description[],
+  others: ReadonlyMap<string, number>,
+): Description[] {
+  const [first, ...rest] = guests;
+  if (others.size === 0) return [...guests];
+  const left = [...others].map(([arch, count]) => `${count} of ${arch}`).join(', ');
+  if (!first)
+    throw new QueryError(
+      `${input.name} has entries of other architectures alone (${left}); of ServerCPUList those of x86_64 can be read`,
+    );
+  const note = {
+    code: 'entries-left-out',
+    message: `entries of ServerCPUList for other architectures are left aside (${left})`,
+  };
+  return [{ ...first, notes: [...first.notes, note] }, ...rest];
 }
 
 /** Required flags that no host can ever report. */

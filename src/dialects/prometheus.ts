@@ -10,6 +10,7 @@ import { readFlags, readSomeFlags } from './flags.ts';
 import { inferVendor } from './infer.ts';
 import { asText } from './json.ts';
 import { quote } from './lines.ts';
+import { kernelFlags } from './proves.ts';
 
 interface Sample {
   readonly name: string;
@@ -42,9 +43,20 @@ const EXPORTER_PORT = ':9100';
 export const prometheus: Dialect = {
   name: 'prometheus',
   recognises: (head) =>
+    // A page of metrics is in the order of their names, and those of the CPU may come late.
+    /^# TYPE [\w:]+ (?:counter|gauge|histogram|summary|untyped)$/m.test(head) ||
     /^node_cpu_(?:flag_info|info|seconds_total)\{/m.test(head) ||
     /"resultType"\s*:\s*"(?:vector|matrix)"/.test(head) ||
     /^\s*\{\s*"status"\s*:\s*"(?:success|error)"/.test(head),
+  proves: [
+    kernelFlags('node_cpu_flag_info with all flags'),
+    {
+      document: 'node_cpu_flag_info behind a flags filter',
+      view: 'kernel',
+      words: 'linux',
+      unlisted: 'unknown',
+    },
+  ],
   read(input, catalog, skip) {
     const text = decodeText(input);
     const samples = /^\s*\{/.test(text) ? fromApi(input.name, text) : fromText(input, text);

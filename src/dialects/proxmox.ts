@@ -1,7 +1,7 @@
 // Proxmox VE: which nodes have which CPU flag (cpu-flags), VM configurations, the command line that a VM gets, and
 // custom models in cpu-models.conf, which is also what is written. All names are QEMU's.
-import { emptyRow, setBit } from '../core/rows.ts';
-import type { Catalog } from '../cpu/catalog.ts';
+import { emptyRow, hasBit, minus, setBit } from '../core/rows.ts';
+import type { Catalog, Feature } from '../cpu/catalog.ts';
 import type { Definition, GuestCpu } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note } from '../cpu/host.ts';
@@ -21,6 +21,7 @@ import {
 } from './documents.ts';
 import { inferVendor } from './infer.ts';
 import { linesOf, quote } from './lines.ts';
+import { MIGRATABLE } from './proves.ts';
 import { argumentsOf } from './shell.ts';
 import { qemuSwitches } from './written.ts';
 
@@ -42,6 +43,21 @@ export const proxmox: Dialect = {
     /^cpu-model:\s*\S/m.test(head) ||
     /^\s*\/usr\/bin\/kvm\s+-id\s/.test(head) ||
     (/^cpu:\s*\S/m.test(head) && VM_CONFIG.test(head)),
+  proves: [
+    {
+      document: 'cpu-flags of a cluster',
+      view: 'hypervisor',
+      words: 'qemu',
+      unlisted: 'unknown',
+    },
+    {
+      document: 'cpuflags-kvm of a node',
+      view: 'hypervisor',
+      words: 'qemu',
+      unlisted: 'absent',
+      leavesOut: `words younger than the oldest QEMU; ${MIGRATABLE}`,
+    },
+  ],
   read(input, catalog, skip) {
     const text = decodeText(input);
     if (/^\s*[[{]/.test(text)) return readFlagsByNode(input, catalog, text);
@@ -122,6 +138,10 @@ function forQemu(catalog: Catalog, definition: Definition | null | undefined): D
   return { ...definition, disable: definition.disable.filter(has) };
 }
 
+/** Nodes publish QEMU's names with underscores, whatever QEMU has in them. */
+const findFlag = (catalog: Catalog, name: string): Feature | undefined =>
+  catalog.findQemu(name) ?? catalog.findQemu(name.replaceAll('_', '-'));
+
 /** GET /nodes/NODE/capabilities/qemu/cpu-flags: each flag with the nodes of the cluster that have it. */
 function readFlagsByNode(input: Input, catalog: Catalog, text: string): Description[] {
   return readJsonStream(input.name, text).flatMap(({ value, line }) => {
@@ -135,7 +155,7 @@ function readFlagsByNode(input: Input, catalog: Catalog, text: string): Descript
         throw new QueryError(
           `${where}: "${name}" is listed without "supported-on"; CPU types are names alone and say nothing of a node, so give capabilities/qemu/cpu-flags?accel=kvm`,
         );
-      const feature = catalog.findQemu(name);
+      const feature = findFlag(catalog, name);
       if (feature) setBit(told, feature.id);
       for (const node of textsOf(at(entry, 'supported-on'), where, `"supported-on" of ${name}`)) {
         const own = nodes.get(node) ?? { flags: new Set(), unnamed: new Set() };
@@ -150,7 +170,7 @@ function readFlagsByNode(input: Input, catalog: Catalog, text: string): Descript
         host,
         ...inferVendor(catalog, catalog.row(flags)),
         has: catalog.row(flags),
-        known: told,
+        known: minus(told, minus(catalog.migratableSilent, catalog.row(flags))),
         unnamed: [...unnamed],
       };
     });
@@ -160,16 +180,17 @@ function readFlagsByNode(input: Input, catalog: Catalog, text: string): Descript
 /** The value of cpuflags-kvm, as the cluster's nodes publish it: names with spaces between them. */
 function readWords(input: Input, catalog: Catalog, text: string): Description {
   const names = text.split(/\s+/).filter(Boolean);
-  const unknown = names.filter((name) => !catalog.findQemu(name) && !SHORTHAND.has(name));
+  const unknown = names.filter((name) => !findFlag(catalog, name) && !SHORTHAND.has(name));
   if (unknown.length * 2 >= names.length)
     throw new QueryError(
       `${input.name}: this is nothing that Proxmox VE writes (${quote(text.trim().slice(0, 40))}); give cpu-flags, a VM configuration, qm showcmd or cpu-models.conf`,
     );
-  const flags = names.flatMap((name) => catalog.findQemu(name)?.name ?? []);
+  const flags = names.flatMap((name) => findFlag(catalog, name)?.name ?? []);
   const has = catalog.row(flags);
   const known = emptyRow(catalog.bits);
   for (const f of catalog.features)
-    if (f.qemu === catalog.versions.qemu[0] && !f.name.startsWith('kvm')) setBit(known, f.id);
+    if (f.qemu === catalog.versions.qemu[0] && !f.isKvm && !hasBit(catalog.migratableSilent, f.id))
+      setBit(known, f.id);
   for (const name of flags) setBit(known, catalog.feature(name).id);
   return {
     ...untold(catalog, 'proxmox', 1),

@@ -18,6 +18,7 @@ export const qemu: Dialect = {
     head
       .split('\n')
       .some((line) => /\s--?cpu\s/.test(line) && /^(?!#)(?:\S*\/)?(?:qemu|kvm)/.test(line.trim())),
+  proves: [],
   read(input, catalog) {
     const guests: Description[] = [];
     for (const { number, text } of linesOf(input)) {

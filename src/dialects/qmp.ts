@@ -1,10 +1,9 @@
 // QMP: what QEMU itself answers to query-cpu-model-expansion and query-cpu-definitions, alone or in the midst of a
 // recorded session. Whatever stands between the JSON values (prompts, shell lines) is not read.
-import { emptyRow, hasBit, join, type Row, setBit } from '../core/rows.ts';
+import { hasBit, type Row } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note } from '../cpu/host.ts';
-import { findProperty } from '../cpu/properties.ts';
 import { untold } from './described.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
 import {
@@ -13,16 +12,13 @@ import {
   readFeatureNames,
   readFeatureWords,
 } from './feature-words.ts';
-import { isObject, type JsonObject, kindOf, MAX_JSON, parseJson } from './json.ts';
+import { isObject, type JsonObject, MAX_JSON, parseJson } from './json.ts';
 import { quote } from './lines.ts';
 import { writeModelInfo } from './pinned.ts';
+import { hostOf, isSameHost, type Listed, readProps } from './qemu-host.ts';
 import { settingsOf } from './readconfig.ts';
 import { definitionFor } from './written.ts';
 
-/** Enlightenments for other hypervisors' guests are QEMU's own, and x- marks what is no interface. */
-const SWITCH = /^(?:hv|x|xen)-/;
-/** Of a model that needs another accelerator, or that cannot be made at all. */
-const NO_FEATURE = new Set(['kvm', 'type']);
 /** The property of a guest that says in CPUID words what it was asked for and did not get; it is named besides. */
 const FILTERED = 'filtered-features';
 const withheldNote: Note = {
@@ -30,13 +26,17 @@ const withheldNote: Note = {
   message: 'this is what was asked for a guest and withheld from it, not what it has',
 };
 /** Models whose expansion is what the hypervisor offers; `base` is the name that every static expansion bears. */
-const OFFERS = new Set(['host', 'max', 'base']);
+const BASE = 'base';
+const OFFERS = new Set(['host', 'max', BASE]);
 
 interface Expansion {
   readonly line: number;
   readonly name: string;
   /** The model that was asked for, where the question is at hand. */
   readonly asked: string | null;
+  /** The question: the model, how it is expanded and whether it is held to what can migrate; what is not told is ''. */
+  readonly question: string;
+  readonly migratable: boolean;
   readonly props: JsonObject;
 }
 
@@ -74,18 +74,46 @@ export const qmp: Dialect = {
     /\{\s*"(?:QMP|return|execute|error)"\s*:/.test(head) ||
     /^\s*\{\s*"model"\s*:\s*\{\s*"name"/.test(head) ||
     /^\s*\[\s*\{[^{}]*"typename"\s*:/.test(head),
+  // It says true or false of every feature that it knows.
+  proves: [
+    {
+      document: 'query-cpu-model-expansion of host or max',
+      view: 'hypervisor',
+      words: 'qemu',
+      unlisted: 'unknown',
+    },
+    {
+      document: 'query-cpu-definitions',
+      view: 'hypervisor',
+      words: 'models',
+      unlisted: 'unknown',
+    },
+  ],
   read: (input, catalog, skip) => {
     if (input.bytes.length > MAX_JSON)
       throw new QueryError(
         `${input.name} has ${input.bytes.length >> 20} MB; a recorded QMP session of this length cannot be read`,
       );
-    return sessionsOf(input, catalog).flatMap((session) =>
-      orSkip(skip, () => describe(input, catalog, session)).flat(),
+    return withoutEmulation(
+      sessionsOf(input, catalog).flatMap((session) =>
+        orSkip(skip, () => describe(input, catalog, session)).flat(),
+      ),
     );
   },
   use: 'the model of a query-cpu-model-expansion, or of a management program that speaks QMP',
   write: (cpu) => writeModelInfo(definitionFor(cpu, 'qemu', 'QMP').name, settingsOf(cpu)),
 };
+
+const isEmulated = ({ notes }: Description): boolean =>
+  notes.some((note) => note.code === 'emulated');
+
+/** libvirt asks a QEMU with KVM and once more without: that is one host, and the second answer says nothing of it. */
+function withoutEmulation(all: readonly Description[]): Description[] {
+  const real = all.filter((d) => d.view === 'hypervisor' && !isEmulated(d));
+  return all.filter(
+    (d) => d.view !== 'hypervisor' || !isEmulated(d) || !real.some(({ qemu }) => qemu === d.qemu),
+  );
+}
 
 /** The outermost JSON objects and lists of objects in a text, wherever they stand. */
 function* valuesOf({ name, bytes }: Input): Generator<{ value: unknown; line: number }> {
@@ -133,8 +161,11 @@ function sessionsOf(input: Input, catalog: Catalog): Session[] {
     const reply = value as JsonObject;
     if (isObject(reply.QMP)) {
       session(line, true).qemu = versionOf(reply.QMP.version);
-    } else if (typeof reply.execute === 'string') asked = reply;
-    else if ('return' in reply) {
+    } else if (typeof reply.execute === 'string') {
+      asked = reply;
+      // A connection begins with it, as a log without greetings shows.
+      if (reply.execute === 'qmp_capabilities') current = current?.isEmpty ? current : undefined;
+    } else if ('return' in reply) {
       takeReply(catalog, session, reply.return, asked, line);
       asked = null;
     } else if (isObject(reply.error)) {
@@ -160,23 +191,7 @@ function takeReply(
   line: number,
 ): void {
   if (isObject(reply) && isObject(reply.model) && isObject(reply.model.props)) {
-    const { name, props } = reply.model;
-    const model =
-      isObject(asked?.arguments) && isObject(asked.arguments.model)
-        ? asked.arguments.model.name
-        : null;
-    const expansion = {
-      line,
-      name: String(name),
-      asked: typeof model === 'string' ? model : null,
-      props,
-    };
-    const { expansions } = session(line, false);
-    // The same question answered again is another host's answer.
-    session(
-      line,
-      expansions.some((e) => e.name === expansion.name && e.asked === expansion.asked),
-    ).expansions.push(expansion);
+    takeExpansion(catalog, session, reply.model, asked, line);
   } else if (areFeatureWords(reply)) {
     const isWithheld = isObject(asked?.arguments) && asked.arguments.property === FILTERED;
     session(line, false).started.push({ line, reply, isWithheld });
@@ -205,6 +220,50 @@ function takeReply(
     session(line, false).isEmulating = !reply.enabled;
 }
 
+function takeExpansion(
+  catalog: Catalog,
+  session: (line: number, isNew: boolean) => Session,
+  model: JsonObject,
+  asked: JsonObject | null,
+  line: number,
+): void {
+  const props = model.props as JsonObject;
+  const { expansions } = session(line, false);
+  const args = isObject(asked?.arguments) ? asked.arguments : {};
+  const about = isObject(args.model) ? args.model : {};
+  const wished = isObject(about.props) ? about.props.migratable : undefined;
+  // What was expanded statically may be expanded again for all spellings, under the name that it then bears.
+  const before = about.name === BASE ? expansions.at(-1)?.migratable : undefined;
+  const told = [wished, props.migratable, before].find((value) => typeof value === 'boolean');
+  const expansion: Expansion = {
+    line,
+    name: String(model.name),
+    asked: typeof about.name === 'string' ? about.name : null,
+    question: `${about.name ?? ''} ${args.type ?? ''} ${told ?? ''}`,
+    migratable: (told as boolean | undefined) ?? true,
+    props,
+  };
+  // The same question answered again is another host's answer, unless the questions are not at hand and what differs
+  // tells them apart.
+  const same = expansions.find(
+    (e) => e.name === expansion.name && e.question === expansion.question,
+  );
+  const isSame = same !== undefined && asked === null && isSameHost(catalog, same.props, props);
+  if (!isSame) {
+    session(line, same !== undefined).expansions.push(expansion);
+    return;
+  }
+  const isFuller = hasMore(catalog, props, same.props);
+  expansions.push({ ...expansion, migratable: !isFuller });
+  if (!isFuller) expansions[expansions.indexOf(same)] = { ...same, migratable: false };
+}
+
+/** Whether an expansion has something that the other lacks. */
+const hasMore = (catalog: Catalog, props: JsonObject, other: JsonObject): boolean =>
+  Object.entries(props).some(
+    ([name, value]) => value === true && other[name] === false && catalog.findQemu(name),
+  );
+
 function versionOf(version: unknown): string | null {
   const qemu = isObject(version) ? version.qemu : null;
   if (!isObject(qemu)) return null;
@@ -223,7 +282,18 @@ function describe(input: Input, catalog: Catalog, session: Session): Description
   const guests = session.expansions.filter((e) => !isOffer(e));
   const out: Description[] = [];
   if (offers.length > 0 || session.definitions !== null)
-    out.push(describeHost(input, catalog, session, offers));
+    out.push(
+      hostOf(
+        catalog,
+        blank(catalog, session, offers[0]?.line ?? session.line),
+        `${input.name}:${session.line}`,
+        {
+          offers: offers.map((e) => ({ ...e, where: `${input.name}:${e.line}` })),
+          models: session.definitions?.map(listed) ?? null,
+          isEmulating: session.isEmulating,
+        },
+      ),
+    );
   for (const expansion of guests) out.push(describeGuest(input, catalog, session, expansion));
   for (const { line, reply, isWithheld } of session.started)
     out.push({
@@ -237,52 +307,6 @@ function describe(input: Input, catalog: Catalog, session: Session): Description
   return out;
 }
 
-function describeHost(
-  input: Input,
-  catalog: Catalog,
-  session: Session,
-  offers: readonly Expansion[],
-): Description {
-  const notes: Note[] = [];
-  const props: Record<string, unknown> = {};
-  for (const e of offers)
-    for (const [name, value] of Object.entries(e.props)) {
-      if (Object.hasOwn(props, name) && props[name] !== value)
-        throw new QueryError(
-          `${input.name}:${e.line}: two expansions of one session contradict each other about ${name}; give each host a file of its own`,
-        );
-      props[name] = value;
-    }
-  const read = readProps(input, catalog, offers[0]?.line ?? session.line, props);
-  const models =
-    session.definitions === null ? null : readDefinitions(catalog, session.definitions);
-  if (offers.length === 0) {
-    for (const blockers of models!.values())
-      for (const name of blockers ?? []) {
-        const f = catalog.findQemu(name);
-        if (f) setBit(read.known, f.id);
-      }
-    notes.push({
-      code: 'no-expansion',
-      message:
-        'QEMU lists its models but not what it offers; query-cpu-model-expansion of host would tell',
-    });
-  }
-  if (session.isEmulating || models?.get('host') === null)
-    notes.push({
-      code: 'emulated',
-      message: 'QEMU ran without KVM, so this is what its emulation offers and not the processor',
-    });
-  return {
-    ...blank(catalog, session, offers[0]?.line ?? session.line),
-    ...read,
-    view: 'hypervisor',
-    models,
-    model: null,
-    notes,
-  };
-}
-
 function describeGuest(
   input: Input,
   catalog: Catalog,
@@ -290,9 +314,12 @@ function describeGuest(
   { line, name, asked, props }: Expansion,
 ): Description {
   const model = asked ?? name;
+  const read = readProps(catalog, `${input.name}:${line}`, props);
   return {
     ...blank(catalog, session, line),
-    ...readProps(input, catalog, line, props),
+    ...read,
+    // Of a feature that its QEMU does not know a guest has nothing.
+    known: isWhole(catalog, read.told) ? catalog.rowWhere(() => true) : read.known,
     view: 'guest',
     models: null,
     model: { name: model, known: catalog.qemuModels.has(model) },
@@ -306,72 +333,20 @@ const blank = (catalog: Catalog, session: Session, line: number): Description =>
   qemu: session.qemu,
 });
 
-function readProps(input: Input, catalog: Catalog, line: number, props: JsonObject) {
-  const fail = (what: string): never => {
-    throw new QueryError(`${input.name}:${line}: ${what}`);
-  };
-  const has = emptyRow(catalog.bits);
-  const off = emptyRow(catalog.bits);
-  const unnamed: string[] = [];
-  for (const [name, value] of Object.entries(props)) {
-    const f = catalog.findQemu(name);
-    if (f) {
-      if (typeof value !== 'boolean')
-        fail(`"${name}" is ${kindOf(value)}; QEMU answers true or false for a feature`);
-      setBit(value ? has : off, f.id);
-    } else if (value === true && !isSwitch(catalog, name)) unnamed.push(name);
-  }
-  const both = catalog.names(has).filter((name) => hasBit(off, catalog.feature(name).id));
-  if (both.length > 0) fail(`${both.join(', ')} is both true and false under different spellings`);
-  const told = join(has, off);
-  let known: Row = told.slice();
-  // A whole expansion lists every feature that this QEMU knows; one that it does not know no guest can have.
-  if (isWhole(catalog, told)) known = catalog.rowWhere(() => true);
-  const number = (name: string): number | null =>
-    Number.isInteger(props[name]) ? (props[name] as number) : null;
-  const [family, model, stepping] = ['family', 'model', 'stepping'].map(number);
+/** A model of query-cpu-definitions. */
+function listed(definition: JsonObject): Listed {
+  const blockers = definition['unavailable-features'];
+  const alias = definition['alias-of'];
   return {
-    vendor: typeof props.vendor === 'string' ? catalog.vendor(props.vendor) : null,
-    has,
-    known,
-    told,
-    unnamed,
-    limits: { physBits: number('phys-bits') || null },
-    signature:
-      family === null || model === null || stepping === null
-        ? null
-        : { family: family!, model: model!, stepping: stepping! },
+    name: definition.name as string,
+    alias: typeof alias === 'string' ? alias : undefined,
+    blockers:
+      Array.isArray(blockers) && blockers.every((b) => typeof b === 'string') ? blockers : null,
   };
 }
-
-/** Whether it is a property of QEMU's CPUs that is no feature. */
-const isSwitch = (catalog: Catalog, name: string): boolean =>
-  SWITCH.test(name) ||
-  catalog.versions.qemu.some((version) => findProperty(catalog, name, version));
 
 /** Whether an expansion names most of what the oldest QEMU of the catalog knows: then it was not cut down by hand. */
 function isWhole(catalog: Catalog, told: Row): boolean {
   const oldest = catalog.features.filter((f) => f.qemu === catalog.versions.qemu[0]);
   return oldest.filter((f) => hasBit(told, f.id)).length * 2 > oldest.length;
-}
-
-/** Model names with what blocks each, by the catalog's names. */
-function readDefinitions(
-  catalog: Catalog,
-  definitions: readonly JsonObject[],
-): Map<string, readonly string[] | null> {
-  return new Map(
-    definitions.map((d): [string, readonly string[] | null] => {
-      const blockers = d['unavailable-features'];
-      if (
-        !Array.isArray(blockers) ||
-        blockers.some((b) => typeof b !== 'string' || b === '' || NO_FEATURE.has(b))
-      )
-        return [d.name as string, null];
-      return [
-        d.name as string,
-        [...new Set(blockers.map((b: string) => catalog.findQemu(b)?.name ?? b))],
-      ];
-    }),
-  );
 }

@@ -17,6 +17,7 @@ import type { Dialect, Input, Skip, Stream } from './dialect.ts';
 import { dialectByName, dialectNames, recogniseDialect } from './index.ts';
 import { descriptionsIn, libvirt } from './libvirt.ts';
 import { ELEMENTS } from './libvirt-element.ts';
+import { whatElse } from './others.ts';
 import { isOneValue, records } from './records.ts';
 import { keepOnly, RecordScan, recordKeys } from './scan.ts';
 import { Shards } from './summary.ts';
@@ -387,8 +388,9 @@ async function readAlike(
 const isLibvirt = (head: Uint8Array, dialect: Dialect | undefined): boolean =>
   (dialect ?? recognised(head)) === libvirt;
 
-const recognised = (bytes: Uint8Array): Dialect | undefined =>
-  recogniseDialect(new TextDecoder().decode(bytes.subarray(0, HEAD)));
+const headText = (bytes: Uint8Array): string => new TextDecoder().decode(bytes.subarray(0, HEAD));
+
+const recognised = (bytes: Uint8Array): Dialect | undefined => recogniseDialect(headText(bytes));
 
 async function readInput(
   catalog: Catalog,
@@ -402,6 +404,9 @@ async function readInput(
     throw new QueryError(`${input.name} is empty; give ${wanted} or leave the file out`);
   const known = dialect ?? recognised(input.bytes);
   const reader = known ?? (lines ? dialectByName('qemu') : undefined);
+  const other = reader === undefined || reader === records ? headText(input.bytes) : '';
+  const what = dialect === undefined ? whatElse(other) : null;
+  if (what !== null) throw new QueryError(`${input.name} ${what}`);
   if (!reader && input.bytes.subarray(0, HEAD).includes(0))
     throw new QueryError(
       `${input.name} holds zero bytes, so it is no text or UTF-16; give text in UTF-8`,

@@ -24,6 +24,15 @@ export const records: Dialect = {
   name: 'records',
   // A section of an INI file begins with a bracket, too, but no JSON follows it.
   recognises: (head) => /^\uFEFF?\s*(?:\{|\[\s*(?:[[\]{"\d-]|$))/.test(head),
+  proves: [
+    {
+      document: 'host record',
+      view: null,
+      words: 'records',
+      unlisted: 'absent',
+      leavesOut: "what it lists under unknown, and KVM's own features where it lists none of them",
+    },
+  ],
   read: (input, catalog, skip) => {
     const out: Description[] = [];
     for (const found of recordsOf(input))

@@ -10,6 +10,7 @@ const OWN = /^\uFEFF?\s{0,64}\{\s{0,64}"schema"\s{0,8}:\s{0,8}"plimsoll\.([a-z]{
 
 export const saved: Dialect = {
   name: 'saved',
+  proves: [],
   recognises: (head) => OWN.test(head),
   read(input, catalog): Description[] {
     const document = parseJson(new TextDecoder().decode(input.bytes), input.name);

@@ -10,6 +10,7 @@ import type { Dialect, Input } from './dialect.ts';
 export const summary: Dialect = {
   name: 'summary',
   recognises: (head) => isSummary(new TextEncoder().encode(head.slice(0, 64))),
+  proves: [],
   read: ({ name }) => {
     throw new QueryError(
       `${name} is a summary of many hosts, not a description of one; ask a question about a fleet`,

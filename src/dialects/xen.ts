@@ -1,6 +1,7 @@
 // Xen: featuresets in its own order of words (xl info, XAPI, xen-cpuid), and cpuid= of xl.cfg, which is what is
 // written: there a guest has what its host has, without what is masked.
-import type { Catalog, Feature } from '../cpu/catalog.ts';
+import { meet, minus } from '../core/rows.ts';
+import type { Catalog, Feature, Vendor } from '../cpu/catalog.ts';
 import type { GuestCpu } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note, View } from '../cpu/host.ts';
@@ -9,6 +10,7 @@ import { xenWords } from '../cpu/products.ts';
 import { untold, vendorOf } from './described.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
 import { decodeText, shortLines } from './documents.ts';
+import type { Told } from './flags.ts';
 import { inferVendor } from './infer.ts';
 import { quote } from './lines.ts';
 import { featuresByRegister, readRegisters, registerKey } from './registers.ts';
@@ -42,6 +44,22 @@ export const xen: Dialect = {
     /^\s*hw_caps\s*:\s*[0-9a-f]{8}:/im.test(head) ||
     /features_(?:hvm|pv)(?:_host)?\W+[0-9a-f]{8}-/i.test(head) ||
     /^\s*(?:Raw|Host|HVM(?: \w+)?)\s+[0-9a-f]{8}[:-][0-9a-f]{8}/im.test(head),
+  proves: [
+    {
+      document: 'featuresets of guests',
+      view: 'hypervisor',
+      words: 'cpuid',
+      unlisted: 'absent',
+      leavesOut: 'words of registers that it does not show, and what KVM gives by an option only',
+    },
+    {
+      document: 'featuresets of the host',
+      view: 'hardware',
+      words: 'cpuid',
+      unlisted: 'absent',
+      leavesOut: 'words of registers that it does not show',
+    },
+  ],
   read: (input, catalog, skip) =>
     readBlocks(input).flatMap((block) => orSkip(skip, () => describe(input, catalog, block))),
   use: 'a line of the xl.cfg of each guest; it holds where every host is at or above the line',
@@ -174,10 +192,11 @@ function describe(input: Input, catalog: Catalog, { line, sets, facts }: Block):
   const maker = named === null ? inferVendor(catalog, told.has) : { vendor: named, notes: [] };
   return {
     ...untold(catalog, 'xen', line),
-    ...told,
+    ...(found.view === 'hypervisor' ? ofKvmToo(catalog, told, maker.vendor) : told),
     view: found.view,
     host: host ?? null,
     vendor: maker.vendor,
+    signature: signatureOf(facts),
     notes: [
       ...maker.notes,
       {
@@ -187,6 +206,27 @@ function describe(input: Input, catalog: Catalog, { line, sets, facts }: Block):
       },
     ],
   };
+}
+
+/**
+ * What of Xen's policy holds for KVM: what Xen gives and KVM gives never, or only where an option or the kernel lets
+ * it, is unknown.
+ */
+function ofKvmToo(catalog: Catalog, { has, known, unnamed }: Told, vendor: Vendor | null): Told {
+  const given = catalog.rowWhere(
+    (f) => !f.hostConditional && (vendor === null ? f.offered.size > 0 : f.offered.has(vendor)),
+  );
+  const both = meet(has, given);
+  return { has: both, known: minus(known, minus(has, both)), unnamed };
+}
+
+/** Family, model and stepping, as XAPI tells them of a host. */
+function signatureOf(facts: ReadonlyMap<string, string>): Description['signature'] {
+  const [family, model, stepping] = ['family', 'model', 'stepping'].map((key) => {
+    const text = facts.get(key) ?? '';
+    return /^\d+$/.test(text) ? Number(text) : null;
+  });
+  return family == null || model == null || stepping == null ? null : { family, model, stepping };
 }
 
 function registersOf(byIndex: ReadonlyMap<number, number>) {

@@ -48,8 +48,12 @@ export function splitFindings(fleet: Fleet): Finding[] {
 
 const SEVERITIES: readonly Severity[] = ['error', 'warning', 'info'];
 
+/** What makes an answer one about something else than the hosts. */
+const FOREMOST: ReadonlySet<string> = new Set(['emulated']);
+
 /** What is serious comes first. */
 export const byWeight = (a: Finding, b: Finding): number =>
+  Number(FOREMOST.has(b.code)) - Number(FOREMOST.has(a.code)) ||
   SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity) ||
   byBytes(a.code, b.code) ||
   byBytes(a.message, b.message);
@@ -312,7 +316,7 @@ function security(say: Sayer, { fleet, tally }: Line): void {
 /** What hosts have and the rules keep from guests. */
 function leftOut(
   say: Sayer,
-  { fleet, outside, drawn, tally }: Line,
+  { fleet, outside, vague, drawn, tally }: Line,
   options: BaselineOptions,
 ): void {
   const { catalog } = fleet;
@@ -326,6 +330,14 @@ function leftOut(
       (who) => `${who}: nested virtualization is there but left out; --nested takes it in`,
     );
   }
+  for (const root of vague)
+    say.say(
+      'warning',
+      'nested-unknown',
+      having(catalog.row([root])),
+      (who) =>
+        `${who}: ${root} is there, but not all that it is made of is known, so nested virtualization stays off; query-cpu-model-expansion of host would settle it`,
+    );
   say.say(
     'info',
     'withdrawn',

@@ -1,11 +1,11 @@
 // The line of a fleet, drawn once: what every question about it is answered from.
-import type { Row } from '../core/rows.ts';
+import { hasBit, type Row } from '../core/rows.ts';
 import type { Vendor } from '../cpu/catalog.ts';
 import type { Stack } from '../cpu/stack.ts';
 import type { ModelList } from '../cpu/usable.ts';
 import type { ClassFacts, Fleet } from '../fleet/fleet.ts';
 import { type Listed, type Namer, type Naming, namerOf } from './name.ts';
-import { type Drawn, draw, type Outside, outside } from './safe.ts';
+import { type Drawn, draw, type Outside, outside, ROOTS, rootsKnown } from './safe.ts';
 import { stackOf } from './stack.ts';
 import { Tally } from './tally.ts';
 
@@ -30,6 +30,8 @@ export interface Line {
   readonly namer: Namer;
   readonly naming: Naming;
   readonly outside: Outside;
+  /** Roots of nested virtualization that were asked for and stay off, for it is not known what they are made of. */
+  readonly vague: readonly string[];
   readonly tally: Tally;
   readonly drawn: Drawn;
 }
@@ -40,7 +42,12 @@ export function drawLine(fleet: Fleet, options: BaselineOptions = {}): Line {
   const stack = options.stack ?? stackOf(fleet);
   const vendor = fleet.classes.find((c) => c.vendor !== null)?.vendor ?? null;
   const namer = namerOf(catalog, stack);
-  const out = outside(catalog, vendor, options.nested ?? false);
+  const vague = options.nested ? vagueRoots(fleet) : [];
+  const out = outside(
+    catalog,
+    vendor,
+    options.nested ? ROOTS.filter((root) => !vague.includes(root)) : false,
+  );
   const tally = new Tally(fleet, out.all);
   const naming = {
     vendor,
@@ -48,7 +55,20 @@ export function drawLine(fleet: Fleet, options: BaselineOptions = {}): Line {
     ...(options.models ? { models: options.models } : {}),
   };
   const drawn = draw(catalog, namer, out, fleet.narrow(tally.offered));
-  return { fleet, stack, vendor, namer, naming, outside: out, tally, drawn };
+  return { fleet, stack, vendor, namer, naming, outside: out, vague, tally, drawn };
+}
+
+/** Roots of nested virtualization that some host has without its being known what they are made of there. */
+function vagueRoots(fleet: Fleet): string[] {
+  const { catalog } = fleet;
+  return ROOTS.filter((root) => {
+    const { id } = catalog.feature(root);
+    return [...fleet.classes.keys()].some(
+      (i) =>
+        hasBit(fleet.has(i), id) &&
+        !rootsKnown(catalog, fleet.narrow(fleet.known(i))).includes(root),
+    );
+  });
 }
 
 /** The distinct model lists of these classes. */

@@ -1,5 +1,14 @@
 // The safe rules: of what all hosts offer, what a guest is given. Everything here is rows of the catalog's width.
-import { clearBit, emptyRow, join, meet, minus, type Row } from '../core/rows.ts';
+import {
+  clearBit,
+  emptyRow,
+  isCovered,
+  isEmpty,
+  join,
+  meet,
+  minus,
+  type Row,
+} from '../core/rows.ts';
 import type { Catalog, Feature, Product, Vendor } from '../cpu/catalog.ts';
 import { closeDependencies } from '../cpu/qemu.ts';
 import type { Namer } from './name.ts';
@@ -12,7 +21,7 @@ export interface Outside {
   readonly unmigratable: Row;
   /** Newer QEMU takes them from guests of this vendor on new machine types: a guest that asks stops starting. */
   readonly withdrawn: Row;
-  /** Nested virtualization and all that depends on it, unless it was asked for. */
+  /** Nested virtualization and all that depends on it, unless it was asked for, and what it is made of is known. */
   readonly nested: Row;
   readonly all: Row;
 }
@@ -20,7 +29,12 @@ export interface Outside {
 const ARCH_CAPABILITIES_MSR = 0x10a;
 const AMD_KIN: readonly (Vendor | null)[] = ['AMD', 'Hygon'];
 
-export function outside(catalog: Catalog, vendor: Vendor | null, nested: boolean): Outside {
+/** `nested`: the roots of nested virtualization that guests may have, or all, or none. */
+export function outside(
+  catalog: Catalog,
+  vendor: Vendor | null,
+  nested: boolean | readonly string[],
+): Outside {
   const select = (keep: (f: Feature) => boolean) => catalog.rowWhere(keep);
   const rows = {
     never: select((f) => f.merge === 'never' || f.merge === 'equal'),
@@ -34,9 +48,42 @@ export function outside(catalog: Catalog, vendor: Vendor | null, nested: boolean
             f.places.some((p) => p.kind === 'msr' && p.msr === ARCH_CAPABILITIES_MSR),
         )
       : emptyRow(catalog.bits),
-    nested: nested ? emptyRow(catalog.bits) : dependents(catalog, ['vmx', 'svm']),
+    nested: dependents(catalog, leftOff(nested)),
   };
   return { ...rows, all: Object.values(rows).reduce(join) };
+}
+
+/** What nested virtualization stands on. */
+export const ROOTS: readonly string[] = ['vmx', 'svm'];
+
+const leftOff = (nested: boolean | readonly string[]): readonly string[] =>
+  typeof nested === 'boolean' ? (nested ? [] : ROOTS) : ROOTS.filter((r) => !nested.includes(r));
+
+/**
+ * The roots of which it is known what they are made of, on hosts that know these features: a guest with vmx and
+ * without every feature that each model has beside it has nothing that runs.
+ */
+export const rootsKnown = (catalog: Catalog, known: Row): string[] =>
+  ROOTS.filter((root) => isCovered(madeOf(catalog, root), known));
+
+const parts = new WeakMap<Catalog, Map<string, Row>>();
+
+/** What every model of QEMU that has any of it has below a root. */
+function madeOf(catalog: Catalog, root: string): Row {
+  const rows = parts.get(catalog) ?? new Map<string, Row>();
+  parts.set(catalog, rows);
+  let row = rows.get(root);
+  if (!row) {
+    const below = dependents(catalog, [root]);
+    clearBit(below, catalog.feature(root).id);
+    const having = [...catalog.qemuModels.values()]
+      .flatMap((m) => catalog.qemuFeatures(m.name, catalog.versions.qemu.at(-1)!) ?? [])
+      .map((features) => meet(features, below))
+      .filter((features) => !isEmpty(features));
+    row = having.length === 0 ? emptyRow(catalog.bits) : having.reduce(meet);
+    rows.set(root, row);
+  }
+  return row;
 }
 
 /** These features and all that QEMU clears without them. */

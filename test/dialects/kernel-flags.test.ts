@@ -1,14 +1,16 @@
 // Tools that quote the kernel's flags: whatever wraps them, the same host is read.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { hasBit, isEqual, meet, size } from '../../src/core/rows.ts';
 import { loadCatalog } from '../../src/cpu/catalog.ts';
 import { QueryError } from '../../src/cpu/errors.ts';
 import type { Description } from '../../src/cpu/host.ts';
+import { readFlags } from '../../src/dialects/flags.ts';
 import { dialectByName, recogniseDialect } from '../../src/dialects/index.ts';
-import { sayMissing } from '../support/places.ts';
+import { SHARED, sayMissing } from '../support/places.ts';
 import {
   asCpuinfo,
   asIncus,
@@ -236,6 +238,186 @@ test('the features that Incus loses by their spelling arrive', async () => {
   assert.equal(missing, []);
   assert.ok(hasBit(d!.has, catalog.feature('spec-ctrl').id));
   assert.ok(size(d!.has) > 90);
+});
+
+/** What a reading says of a feature: there, absent, or unknown. */
+const stateOf = ({ has, known }: Pick<Description, 'has' | 'known'>, name: string) => {
+  const { id } = catalog.feature(name);
+  return hasBit(known, id) ? hasBit(has, id) : 'unknown';
+};
+
+interface WordFacts {
+  readonly word: string | null;
+  readonly since?: string;
+  readonly el8?: boolean;
+  readonly vendor?: string;
+  readonly line?: string;
+  readonly flags?: string;
+}
+
+/** The facts of the kernel's words, or null where they are not there. */
+function kernelWords(): {
+  readonly kernels: readonly string[];
+  readonly features: Readonly<Record<string, WordFacts>>;
+} | null {
+  if (SHARED === null) return null;
+  const { sources, features } = JSON.parse(
+    readFileSync(join(SHARED, 'facts/linux-cpuinfo.json'), 'utf8'),
+  );
+  return { kernels: sources.map((s: { version: string }) => s.version), features };
+}
+
+const EL8 = '4.18.0-394.el8';
+/** Absence of the word proves nothing there: firmware, policy, or a kernel that goes by more than the bit. */
+const SILENT: Readonly<Record<string, readonly string[]>> = {
+  vmx: ['Intel'],
+  svm: ['AMD', 'Hygon'],
+  sgx: ['Intel'],
+  sgxlc: ['Intel'],
+  la57: ['Intel', 'AMD', 'Hygon'],
+  'cet-ss': ['Intel', 'AMD', 'Hygon'],
+  'cet-ibt': ['Intel', 'AMD', 'Hygon'],
+  'split-lock-detect': ['Intel', 'AMD', 'Hygon'],
+  'vmx-eptp-switching': ['Intel'],
+};
+/** Of two words or none of its own. */
+const BY_HAND = new Set(['amd-ssbd', 'virt-ssbd', 'invtsc']);
+
+const numbers = (version: string): number[] => version.split(/[.-]/, 2).map(Number);
+
+/** Whether a kernel prints a word wherever its feature is; the oldest where none is told. */
+function prints(f: WordFacts, kernel: string | null): boolean {
+  if (f.word === null) return false;
+  if (f.since === '\u22644.19') return true;
+  if (kernel === EL8) return f.el8 === true;
+  const [major, minor] = numbers(kernel ?? '4.19') as [number, number];
+  const [from, since] = numbers(f.since!) as [number, number];
+  return major > from || (major === from && minor >= since);
+}
+
+test('what a kernel does not print is absent where it has the word, and else unknown', () => {
+  const facts = kernelWords();
+  if (facts === null)
+    return sayMissing('the law of the kernel’s words', 'facts/linux-cpuinfo.json');
+  const entries = Object.entries(facts.features);
+  let told = 0;
+  for (const kernel of [null, ...facts.kernels])
+    for (const vendor of ['Intel', 'AMD', 'Hygon']) {
+      const mine = (f: WordFacts) => f.vendor === undefined || f.vendor.split(' ').includes(vendor);
+      const lineOf = (isVmx: boolean) =>
+        entries
+          .filter(([, f]) => prints(f, kernel) && mine(f) && (f.line !== undefined) === isVmx)
+          .flatMap(([, f]) => f.word!.split(' '));
+      const hasLine =
+        vendor === 'Intel' &&
+        kernel !== null &&
+        kernel !== EL8 &&
+        !/^[45]\.[49]\./.test(kernel) &&
+        !kernel.startsWith('4.');
+      // VMX is Intel's, SVM the others', and what either prints besides is not on the other's line.
+      const other = vendor === 'Intel' ? 'svm' : 'vmx';
+      const flags = lineOf(false).filter((flag) => flag !== other);
+      for (const [name, f] of entries) {
+        if (BY_HAND.has(name) || name === other || (f.line !== undefined && vendor !== 'Intel'))
+          continue;
+        const without = new Set((f.word ?? '').split(' '));
+        if (f.flags !== undefined) without.add(f.flags);
+        // What another word proves beside its own.
+        if (name === 'xfd') without.add('amx_tile');
+        if (name === 'sgx1') without.add('sgx');
+        const rest = (words: readonly string[]) => words.filter((word) => !without.has(word));
+        const vmx = hasLine ? rest(lineOf(true)) : undefined;
+        const read = readFlags(catalog, rest(flags), vendor, vmx, kernel);
+        const state = stateOf(read, name);
+        const lacksNeed = catalog
+          .feature(name)
+          .needs.some((group) =>
+            group.every((id) => hasBit(read.known, id) && !hasBit(read.has, id)),
+          );
+        const tells =
+          (f.flags !== undefined || f.line === undefined || vmx !== undefined) &&
+          (prints(f, kernel) || f.flags !== undefined) &&
+          mine(f) &&
+          !SILENT[name]?.includes(vendor);
+        const isMadeElsewhere = vendor !== 'Intel' && /^sgx(?:lc)?$/.test(name);
+        const expected = tells || lacksNeed || isMadeElsewhere ? false : 'unknown';
+        assert.is(state, expected, `${name} on ${vendor}, Linux ${kernel}`);
+        told += Number(expected === false);
+      }
+    }
+  assert.ok(told > 5000, `${told} told`);
+});
+
+test('every word of a kernel proves its feature', () => {
+  const facts = kernelWords();
+  if (facts === null) return sayMissing('the words of kernels', 'facts/linux-cpuinfo.json');
+  for (const [name, f] of Object.entries(facts.features))
+    for (const vendor of f.vendor?.split(' ') ?? ['Intel', 'AMD', 'Hygon']) {
+      if (f.word === null || BY_HAND.has(name) || name === 'split-lock-detect') continue;
+      if ((f.line ?? f.flags) !== undefined && vendor !== 'Intel') continue;
+      const words = f.word.split(' ');
+      const read = f.line
+        ? readFlags(catalog, ['vmx'], vendor, words)
+        : readFlags(catalog, words, vendor);
+      const isOs = name === 'osxsave' || name === 'ospke';
+      assert.is(stateOf(read, name), isOs ? 'unknown' : true, `${name} on ${vendor}`);
+      if (f.flags)
+        assert.is(stateOf(readFlags(catalog, ['vmx', f.flags], vendor), name), true, name);
+    }
+});
+
+test('a kernel older than all that were read, and one that is none, prove little by silence', () => {
+  const old = readFlags(catalog, ['fpu', 'sse2'], 'AMD', undefined, '3.10.0-1160.el7.x86_64');
+  assert.equal(
+    catalog.names(old.known).filter((name) => !/^(?:vmx|sgx)/.test(name)),
+    ['fpu', 'sse2'],
+  );
+  const odd = readFlags(catalog, ['fpu'], 'AMD', undefined, 'vendor kernel');
+  assert.ok(isEqual(odd.known, readFlags(catalog, ['fpu'], 'AMD').known));
+});
+
+const states = (read: Parameters<typeof stateOf>[0], ...names: string[]) =>
+  names.map((name) => stateOf(read, name));
+
+test('a Zen 4 that prints ibrs_enhanced has auto-ibrs', () => {
+  const zen4 = [...MILAN.flags, 'ibrs_enhanced', 'avx512f'];
+  assert.equal(states(readFlags(catalog, zen4, 'AMD'), 'auto-ibrs', 'ibrs-all'), [true, false]);
+  assert.equal(states(readFlags(catalog, zen4, 'Intel'), 'auto-ibrs', 'ibrs-all'), [
+    'unknown',
+    true,
+  ]);
+  const told = (kernel: string | null, ...more: string[]) =>
+    stateOf(readFlags(catalog, [...MILAN.flags, ...more], 'AMD', undefined, kernel), 'auto-ibrs');
+  assert.equal(
+    [null, '5.15.0', '6.5.0', '6.12.9'].map((kernel) => told(kernel)),
+    ['unknown', 'unknown', false, false],
+  );
+  assert.is(told('6.12.9', 'sev_snp'), 'unknown', 'not printed where SEV-SNP is on');
+});
+
+test('ssbd on AMD leaves open which of its bits is there; virt_ssbd tells', () => {
+  const read = (...flags: string[]) =>
+    states(readFlags(catalog, ['fpu', ...flags], 'AMD'), 'amd-ssbd', 'virt-ssbd', 'ssbd');
+  assert.equal(read('ssbd'), ['unknown', 'unknown', 'unknown']);
+  assert.equal(read('ssbd', 'virt_ssbd'), [false, true, 'unknown']);
+  assert.equal(read(), [false, false, 'unknown']);
+});
+
+test('amx_tile proves xfd, and words of the flags line tell of VMX', () => {
+  const read = readFlags(catalog, [...ICELAKE.flags, 'amx_tile'], 'Intel');
+  assert.equal(states(read, 'amx-tile', 'xfd'), [true, true]);
+  const vmx = ['vmx-ept', 'vmx-vpid', 'vmx-eptad', 'vmx-flexpriority', 'vmx-vnmi'];
+  assert.equal(states(read, ...vmx), [true, true, true, true, true]);
+  const some = readFlags(catalog, ['vmx', 'ept'], 'Intel');
+  assert.equal(states(some, ...vmx), [true, false, false, false, false]);
+  const none = readFlags(catalog, ['fpu'], 'Intel');
+  assert.equal(states(none, 'vmx', 'vmx-ept', 'sgx', 'svm'), [
+    'unknown',
+    'unknown',
+    'unknown',
+    false,
+  ]);
+  assert.equal(states(readFlags(catalog, ['fpu'], 'AMD'), 'vmx', 'svm'), [false, 'unknown']);
 });
 
 test.run();

@@ -444,13 +444,13 @@ test('xl info shows eight words, in an older order before 4.7', async () => {
   );
 });
 
-test('xen-cpuid prints policies', async () => {
+test('xen-cpuid prints policies, and what KVM may withhold is left open', async () => {
   const text =
     'nr_features: 18\n        KEY  1d       1c\nRaw                             bfebfbff:77fefbff:2c100800:00000121\nHost                            bfebfbff:77faf3ff:2c100800:00000121\nHVM                             1fcbfbff:f7fa3223:2c100800:00000021\n';
   const [d] = await read('xen', text);
   assert.equal(
-    [d!.view, ...states(d!, 'vmx monitor hypervisor')],
-    ['hypervisor', true, false, true],
+    [d!.view, ...states(d!, 'vmx monitor acpi avx avx2')],
+    ['hypervisor', 'unknown', false, 'unknown', true, false],
   );
 });
 
@@ -514,11 +514,22 @@ test('a fingerprint is what its host gives microVMs, and a template is a guest',
 
 // Lists and levels ------------------------------------------------------------------------------------------------
 
-test('a list of usable models says nothing of single features', async () => {
+test('a list of usable models proves what these models have, and nothing else', async () => {
   const [d] = await read('cpu-models', 'qemu64\nNehalem\nEPYC-Milan\n');
   assert.equal(
-    [[...d!.models!.keys()], d!.notes.map((n) => n.code), state(d!, 'sse2')],
-    [['qemu64', 'Nehalem', 'EPYC-Milan'], ['names-only'], 'unknown'],
+    [[...d!.models!.keys()], d!.vendor, d!.notes.map((n) => n.code)],
+    [['qemu64', 'Nehalem', 'EPYC-Milan'], 'AMD', ['vendor-inferred', 'names-only']],
+  );
+  assert.equal(states(d!, 'sse2 avx2 sse4a avx512f svm npt monitor acpi vmx kvm-pv-eoi'), [
+    true,
+    true,
+    true,
+    ...Array.from({ length: 7 }, () => 'unknown'),
+  ]);
+  const [none] = await read('cpu-models', 'qemu64\nNoSuchModel\n'.replace('qemu64', 'Conroe'));
+  assert.equal(
+    [none!.vendor, state(none!, 'ssse3'), state(none!, 'sse4.1')],
+    [null, true, 'unknown'],
   );
 });
 

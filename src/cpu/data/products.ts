@@ -54,10 +54,10 @@ export default {
       IDPRED_CTRL: 'ipred-ctrl', LAHF: 'lahf-lm', LBRVIRT: 'lbrv', LZCNT: 'abm',
       MCAOVERFLOW: 'overflow-recov', MOVSB_ZL: 'fzrm', NRIPS: 'nrip-save',
       PREFETCHI: 'prefetchiti', SHA: 'sha-ni', SM3_X86: 'sm3', SM4_X86: 'sm4',
-      SPEC_CTRL_SSBD: 'ssbd', SRSO_USER_KERNEL_NO: 'srso-user-kernel-no', SSE3: 'pni',
+      SCE: 'sep', SRSO_USER_KERNEL_NO: 'srso-user-kernel-no', SSE3: 'pni',
       SSE4: 'sse4.1', SSE42: 'sse4.2', STOSB_SHORT: 'fsrs', SVMDA: 'decodeassists',
       SVMFBASID: 'flushbyasid', SVML: 'svm-lock', SVMNP: 'npt', SVMPF: 'pause-filter',
-      SVMPFT: 'pfthreshold', TOPEXT: 'topoext', TSA_VERW_CLEAR: 'verw-clear',
+      SVMPFT: 'pfthreshold', SYSEE: 'sep', TOPEXT: 'topoext', TSA_VERW_CLEAR: 'verw-clear',
       TSCRATEMSR: 'tsc-scale', X87: 'fpu',
     } as Record<string, string>,
     /** Names that stand for the bits of several vendors. */
@@ -65,11 +65,12 @@ export default {
       IBPB: { Intel: 'spec-ctrl', AMD: 'ibpb', Hygon: 'ibpb' },
       IBRS: { AMD: 'ibrs', Hygon: 'ibrs' },
       STIBP: { Intel: 'stibp', AMD: 'amd-stibp', Hygon: 'amd-stibp' },
+      SPEC_CTRL_SSBD: { Intel: 'ssbd', AMD: 'amd-ssbd', Hygon: 'amd-ssbd' },
       PSFD: { Intel: 'intel-psfd', AMD: 'amd-psfd', Hygon: 'amd-psfd' },
     } as Record<string, Record<string, string>>,
     /** What it publishes of processors and no guest is given by name. */
     other:
-      'AMXTRANSPOSE AVX10_128 AVX10_256 AVX10_512 AVX512BMM AVXSLOW CPBOOST CPPC ENQCMD FP128 FP256 HRESET HWA HYBRID_CPU IBRS_PREFERRED IBRS_PROVIDES_SMP IBSBRNTRGT IBSFETCHSAM IBSFFV IBSOPCNT IBSOPCNTEXT IBSOPSAM IBSRDWROPCNT IBSRIPINVALIDCHK IBS_FETCH_CTLX IBS_OPDATA4 IBS_OPFUSE IBS_PREVENTHOST IBS_ZEN4 INT_WBINVD INVLPGB KEYLOCKER KEYLOCKERW MCOMMIT MOVU MSRIRC MSRLIST MSR_PAGEFLUSH PPIN RDPRU RTM_ALWAYS_ABORT SEV SEV_64BIT SEV_ALTERNATIVE SEV_DEBUGSWAP SEV_ES SEV_RESTRICTED SEV_SNP SGXPQC SME SME_COHERENT SRBDS_CTRL SRSO_MSR_FIX SYSEE TDX_GUEST TLB_FLUSH_NESTED TME VMPL VMSA_REGPROT VTE',
+      'AMXTRANSPOSE AVX512BMM AVXSLOW CPBOOST CPPC ENQCMD FP128 FP256 HRESET HWA HYBRID_CPU IBRS_PREFERRED IBRS_PROVIDES_SMP IBSBRNTRGT IBSFETCHSAM IBSFFV IBSOPCNT IBSOPCNTEXT IBSOPSAM IBSRDWROPCNT IBSRIPINVALIDCHK IBS_FETCH_CTLX IBS_OPDATA4 IBS_OPFUSE IBS_PREVENTHOST IBS_ZEN4 INT_WBINVD INVLPGB KEYLOCKER KEYLOCKERW MCOMMIT MOVU MSRIRC MSRLIST MSR_PAGEFLUSH PPIN RDPRU RTM_ALWAYS_ABORT SEV SEV_64BIT SEV_ALTERNATIVE SEV_DEBUGSWAP SEV_ES SEV_RESTRICTED SEV_SNP SGXPQC SME SME_COHERENT SRBDS_CTRL SRSO_MSR_FIX TDX_GUEST TLB_FLUSH_NESTED TME VMPL VMSA_REGPROT VTE',
   },
   /** The QEMU model of the generation that a level is named for. */
   evc: {

@@ -16,6 +16,8 @@ export interface Facts {
   readonly machineTypes: Json;
   readonly quirks: Json;
   readonly offers: Json;
+  /** The words of /proc/cpuinfo by kernel. */
+  readonly linuxWords: Json;
   readonly curated: Json;
 }
 

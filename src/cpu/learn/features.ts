@@ -11,6 +11,7 @@ import {
   vendorOf,
   wordOf,
 } from './facts.ts';
+import { linuxAbsence } from './linux.ts';
 
 export interface LearntFeatures {
   readonly records: readonly Json[];
@@ -124,6 +125,7 @@ class Table {
     for (const [name, spellings] of Object.entries(linux)) this.named(name).linux = spellings;
     for (const [name, spellings] of Object.entries(linuxHidden.features))
       this.named(name).linuxHidden = spellings;
+    for (const [name, since] of linuxAbsence(this.#facts)) this.named(name).linuxAbsence = since;
     for (const [word, names] of Object.entries<string>(xen))
       names.split(' ').forEach((name, bit) => {
         const record = this.#byPlace.get(`${word}.${bit}`);
@@ -150,6 +152,7 @@ class Table {
         libvirtAt: r.libvirtAt,
         linux: r.linux,
         linuxHidden: r.linuxHidden,
+        linuxAbsence: r.linuxAbsence,
         xen: r.xen,
         source: r.source,
         merge: r.merge,
