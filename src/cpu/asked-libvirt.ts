@@ -51,7 +51,8 @@ export function ofLibvirt(catalog: Catalog, asked: AskedOfLibvirt, software: Sof
     need: {
       ...need,
       features: minus(need.features, optional),
-      vendor: vendorOf(catalog, cpu, need.vendor),
+      // Plain emulation is of any vendor.
+      vendor: asked.accelerator === 'tcg' ? null : vendorOf(catalog, cpu, need.vendor),
       whole: isStrict(cpu, software.libvirt) ? join(need.features, optional) : null,
     },
   };

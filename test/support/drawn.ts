@@ -59,8 +59,9 @@ export function drawnFleet(catalog: Catalog, most: number): fc.Arbitrary<DrawnHo
   const feature = fc.constantFrom(
     ...catalog.features.filter((f) => f.merge !== 'never' && !f.isKvm).map((f) => f.name),
   );
-  const often = <T>(weight: number, arbitrary: fc.Arbitrary<T>) =>
-    fc.option(arbitrary, { nil: undefined, freq: weight });
+  /** Left out once in so many times. */
+  const often = <T>(freq: number, arbitrary: fc.Arbitrary<T>) =>
+    fc.option(arbitrary, { nil: undefined, freq });
   const one = fc.record({
     model: fc.constantFrom(...MODELS),
     plus: fc.uniqueArray(feature, { maxLength: 3 }),
@@ -86,7 +87,7 @@ export function drawnFleet(catalog: Catalog, most: number): fc.Arbitrary<DrawnHo
     physBits: often(4, fc.constantFrom(39, 40, 46, 52)),
     xsave: often(2, fc.constantFrom(...LAYOUTS)),
     lists: often(
-      1,
+      2,
       fc.dictionary(
         fc.constantFrom(...MODELS, 'Haswell-noTSX-IBRS', 'Westmere'),
         fc.oneof(
@@ -230,9 +231,9 @@ export function drawnGuests(catalog: Catalog, most: number): fc.Arbitrary<DrawnG
         }),
         { maxLength: 2, selector: (w) => w.name },
       ),
-      vendor: fc.option(fc.constantFrom('Intel', 'AMD'), { freq: 1 }),
-      bits: fc.option(fc.constantFrom(40, 52), { freq: 1 }),
-      hz: fc.option(fc.constantFrom(...HZ), { freq: 1 }),
+      vendor: fc.option(fc.constantFrom('Intel', 'AMD'), { freq: 2 }),
+      bits: fc.option(fc.constantFrom(40, 52), { freq: 2 }),
+      hz: fc.option(fc.constantFrom(...HZ), { freq: 2 }),
       machine: fc.constantFrom(...MACHINES),
       type: fc.constantFrom('kvm', 'kvm', 'kvm', 'qemu'),
     })

@@ -203,12 +203,12 @@ function ofExpansion(
   const names = catalog.names(e.features);
   const ofModel = catalog.qemuModels.get(e.resolved)!.vendor;
   const said = e.named.has('vendor') ? catalog.vendor(String(e.properties.vendor)) : ofModel;
-  if (element?.vendor && ofModel && element.vendor !== ofModel) return 'no';
+  if (asked.accelerator === 'kvm' && element?.vendor && ofModel && element.vendor !== ofModel)
+    return 'no';
   if (check === 'full' && !isWhole(catalog, e, element!, libvirt)) return 'no';
   if (asked.accelerator === 'tcg') {
     const tcg = new Set(catalog.names(tcgRow(catalog, e.qemu)));
     if (names.some((name) => !tcg.has(name))) all.push('no');
-    all.push(...vendor(element?.vendor ?? null, host));
   } else {
     const written = new Set(e.string.items.map((i) => catalog.findQemu(i.name)?.name));
     if (e.qemu === '7.2' && written.has('ht') && names.includes('ht')) all.push('no');
