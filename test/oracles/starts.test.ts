@@ -1,0 +1,146 @@
+// Does it run here: guests that are drawn near the truth, started by the real QEMU under KVM and under plain emulation,
+// and what place says of each. A guest starts whole where place says that it runs, and nowhere else.
+// PLIMSOLL_SAMPLE is the number of guests of each kind, PLIMSOLL_SEED the seed.
+import { readFileSync } from 'node:fs';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { loadCatalog } from '../../src/cpu/catalog.ts';
+import { machinesOf } from '../../src/cpu/machine.ts';
+import { type DrawnCpu, drawCpus, type Ground, namesOfQemu } from '../support/drawn-cpus.ts';
+import { sayMissing } from '../support/places.ts';
+import { each, qemuVersion, readCpu, recordSession } from '../support/qemu.ts';
+import { random } from '../support/random.ts';
+import { ask, type Drawn, hold, type Outcome } from '../support/verdicts.ts';
+
+const COMMAND = ['qemu-system-x86_64'];
+const count = Number(process.env.PLIMSOLL_SAMPLE ?? 200);
+const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
+
+const test = suite('what starts');
+const catalog = await loadCatalog();
+const version = qemuVersion(COMMAND);
+const isKnown = version !== null && catalog.versions.qemu.includes(version);
+if (!isKnown) sayMissing('what QEMU starts', 'a QEMU that the catalog knows');
+const live = isKnown ? test : test.skip;
+
+/** The vendor of a model of its own, which a vendorless one takes from its host. */
+const vendorOf = (model: string) => catalog.qemuModels.get(model)?.vendor ?? null;
+
+type Props = Record<string, unknown>;
+const started = async (
+  accelerator: string,
+  machine: string,
+  cpu: string,
+): Promise<Outcome & { vendor?: unknown }> => {
+  const args = ['-machine', machine, '-accel', accelerator, '-cpu', cpu];
+  const read = await readCpu(COMMAND, args, ['unavailable-features', 'vendor']);
+  if ('refused' in read) return { starts: false, error: read.refused };
+  const without = read.properties['unavailable-features'] as string[];
+  return { starts: true, without: [...new Set(without)], vendor: read.properties.vendor };
+};
+const hasKvm = isKnown && (await started('kvm', 'q35', '486,enforce')).starts;
+
+/**
+ * Switches without which `-cpu host` does not start: a KVM may list bits of a register of the processor that it does not
+ * let QEMU set.
+ */
+async function whatHostNeeds(): Promise<string[]> {
+  const off: string[] = [];
+  for (let tries = 0; tries < 8; tries++) {
+    const host = ['host', ...off.map((name) => `${name}=off`)].join(',');
+    const outcome = await started('kvm', 'q35', host);
+    if (outcome.starts) return off;
+    const register = /failed to set MSR (0x[0-9a-f]+)/.exec(outcome.error)?.[1];
+    if (register === undefined) throw new Error(`-cpu ${host} does not start: ${outcome.error}`);
+    const bits = catalog.features.filter(
+      (f) =>
+        f.qemu !== null &&
+        catalog.isSince('qemu', version!, f.qemu) &&
+        f.places.some((p) => p.kind === 'msr' && p.msr === Number(register)),
+    );
+    console.log(`starts: this KVM does not let MSR ${register} be set; its bits are taken as off`);
+    off.push(...bits.map((f) => f.name));
+  }
+  throw new Error('-cpu host does not start, whatever is switched off');
+}
+
+/** The host as QEMU tells of it, and what is drawn from. */
+async function groundOf(accelerator: 'kvm' | 'tcg'): Promise<{ ground: Ground; host: string }> {
+  const isKvm = accelerator === 'kvm';
+  const off = isKvm ? await whatHostNeeds() : [];
+  const switches = Object.fromEntries(off.map((name) => [name, false]));
+  const props = isKvm ? { migratable: false, ...switches } : {};
+  const model = { name: isKvm ? 'host' : 'max', props };
+  const { answers, text } = await recordSession(COMMAND, accelerator, [
+    ['query-kvm'],
+    ['query-cpu-model-expansion', { type: 'full', model }],
+    ['query-cpu-definitions'],
+  ]);
+  const expansion = (answers[1] as { model: { props: Props } }).model.props;
+  const definitions = answers[2] as { name: string; 'unavailable-features': string[] }[];
+  const vendor = catalog.vendor(String(expansion.vendor));
+  const known = namesOfQemu(catalog, version!);
+  const flags = readFileSync('/proc/cpuinfo', 'utf8');
+  return {
+    host: text,
+    ground: {
+      models: definitions
+        .filter((d) => catalog.hasQemuModel(d.name, version!) && !/^(host|max|base)$/.test(d.name))
+        .map((d) => ({ name: d.name, blockers: d['unavailable-features'] }))
+        .sort((a, b) => (a.name < b.name ? -1 : 1)),
+      known,
+      offered: known.filter((name) => expansion[name] === true),
+      machines: machinesOf(catalog, version!)
+        .map((m) => m.name)
+        .filter((name) => /^(pc|q35|pc-.*)$/.test(name)),
+      isOwn: (name) => !isKvm || [null, vendor].includes(vendorOf(name)),
+      hostNeeds: off.map((name) => `${name}=off`).join(','),
+      physBits: Number(/(\d+) bits physical/.exec(flags)?.[1] ?? 40),
+      tscHz: null,
+    },
+  };
+}
+
+const WORD = (text: string) => (/['"\s]/.test(text) ? `"${text}"` : text);
+
+async function held(accelerator: 'kvm' | 'tcg'): Promise<void> {
+  const begun = Date.now();
+  const { ground, host } = await groundOf(accelerator);
+  const cpus = drawCpus(ground, random(seed), count);
+  const hostVendor = /"vendor": ?"(\w{12})"/.exec(host)![1]!;
+  const outcomes = await each(cpus, ({ machine, cpu }) => started(accelerator, machine, cpu));
+  const guests = cpus.map(({ machine, cpu }: DrawnCpu, i): Drawn => {
+    const name = `g${String(i).padStart(4, '0')}`;
+    const how =
+      i % 2 === 0 ? `${machine},accel=${accelerator}` : `${machine} -accel ${accelerator}`;
+    const text = `qemu-system-x86_64 -name ${name} -machine ${how} -cpu ${WORD(cpu)}\n`;
+    const { vendor } = outcomes[i]!;
+    const isForeign =
+      accelerator === 'kvm' &&
+      vendor !== undefined &&
+      vendor !== hostVendor &&
+      (/vendor=/.test(cpu) || vendorOf(cpu.split(',')[0]!) !== null);
+    return { name, text, what: `-machine ${machine} -accel ${accelerator} -cpu ${cpu}`, isForeign };
+  });
+  const { status, said } = await ask(guests, { 'host.json': host }, ['--qemu', version!]);
+  const found = hold(guests, outcomes, said);
+  for (const difference of found.differences) console.error(`differs: ${difference}`);
+  const seconds = Math.round((Date.now() - begun) / 1000);
+  console.log(
+    `starts: ${accelerator}, QEMU ${version}, seed ${seed}, ${seconds} s: ${found.counts}`,
+  );
+  assert.equal(found.differences.length, 0, `${found.differences.length} guests differ`);
+  assert.is(status, 1);
+  assert.ok(found.unknown <= count / 20, `${found.unknown} of ${count} are not known`);
+  // Draws of which all start or none does would prove nothing.
+  assert.ok(found.started >= count / 5 && found.started <= (count * 4) / 5, `${found.started}`);
+}
+
+live(`under KVM: ${count} drawn guests (seed ${seed})`, async () => {
+  if (hasKvm) await held('kvm');
+  else console.log('starts: -accel kvm -cpu 486,enforce does not start here; KVM is left out');
+});
+
+live(`under plain emulation: ${count} drawn guests (seed ${seed})`, () => held('tcg'));
+
+test.run();
