@@ -8,9 +8,10 @@ import { loadCatalog } from '../../src/cpu/catalog.ts';
 import { machinesOf } from '../../src/cpu/machine.ts';
 import { type DrawnCpu, drawCpus, type Ground, namesOfQemu } from '../support/drawn-cpus.ts';
 import { sayMissing } from '../support/places.ts';
-import { each, qemuVersion, readCpu, recordSession } from '../support/qemu.ts';
+import { each, qemuVersion, recordSession } from '../support/qemu.ts';
 import { random } from '../support/random.ts';
-import { ask, type Drawn, hold, type Outcome } from '../support/verdicts.ts';
+import { started, startsKvm, whatHostNeeds } from '../support/started.ts';
+import { ask, type Drawn, hold } from '../support/verdicts.ts';
 
 const COMMAND = ['qemu-system-x86_64'];
 const count = Number(process.env.PLIMSOLL_SAMPLE ?? 200);
@@ -23,51 +24,20 @@ const isKnown = version !== null && catalog.versions.qemu.includes(version);
 if (!isKnown) sayMissing('what QEMU starts', 'a QEMU that the catalog knows');
 const live = isKnown ? test : test.skip;
 
-/** The vendor of a model of its own, which a vendorless one takes from its host. */
-const vendorOf = (model: string) => catalog.qemuModels.get(model)?.vendor ?? null;
+/** The vendor that a CPU asks for: QEMU gives a guest under KVM its host's whatever the model's, but it moves nowhere. */
+const vendorOf = (cpu: string): string | null => {
+  const said = /,vendor=([^,]*)/.exec(cpu)?.[1];
+  if (said !== undefined) return catalog.vendor(said);
+  return catalog.qemuModels.get(cpu.split(',')[0]!)?.vendor ?? null;
+};
 
 type Props = Record<string, unknown>;
-const started = async (
-  accelerator: string,
-  machine: string,
-  cpu: string,
-): Promise<Outcome & { vendor?: unknown }> => {
-  const args = ['-machine', machine, '-accel', accelerator, '-cpu', cpu];
-  const read = await readCpu(COMMAND, args, ['unavailable-features', 'vendor']);
-  if ('refused' in read) return { starts: false, error: read.refused };
-  const without = read.properties['unavailable-features'] as string[];
-  return { starts: true, without: [...new Set(without)], vendor: read.properties.vendor };
-};
-const hasKvm = isKnown && (await started('kvm', 'q35', '486,enforce')).starts;
-
-/**
- * Switches without which `-cpu host` does not start: a KVM may list bits of a register of the processor that it does not
- * let QEMU set.
- */
-async function whatHostNeeds(): Promise<string[]> {
-  const off: string[] = [];
-  for (let tries = 0; tries < 8; tries++) {
-    const host = ['host', ...off.map((name) => `${name}=off`)].join(',');
-    const outcome = await started('kvm', 'q35', host);
-    if (outcome.starts) return off;
-    const register = /failed to set MSR (0x[0-9a-f]+)/.exec(outcome.error)?.[1];
-    if (register === undefined) throw new Error(`-cpu ${host} does not start: ${outcome.error}`);
-    const bits = catalog.features.filter(
-      (f) =>
-        f.qemu !== null &&
-        catalog.isSince('qemu', version!, f.qemu) &&
-        f.places.some((p) => p.kind === 'msr' && p.msr === Number(register)),
-    );
-    console.log(`starts: this KVM does not let MSR ${register} be set; its bits are taken as off`);
-    off.push(...bits.map((f) => f.name));
-  }
-  throw new Error('-cpu host does not start, whatever is switched off');
-}
+const hasKvm = isKnown && (await startsKvm());
 
 /** The host as QEMU tells of it, and what is drawn from. */
 async function groundOf(accelerator: 'kvm' | 'tcg'): Promise<{ ground: Ground; host: string }> {
   const isKvm = accelerator === 'kvm';
-  const off = isKvm ? await whatHostNeeds() : [];
+  const off = isKvm ? await whatHostNeeds(catalog, version!) : [];
   const switches = Object.fromEntries(off.map((name) => [name, false]));
   const props = isKvm ? { migratable: false, ...switches } : {};
   const model = { name: isKvm ? 'host' : 'max', props };
@@ -86,14 +56,18 @@ async function groundOf(accelerator: 'kvm' | 'tcg'): Promise<{ ground: Ground; h
     ground: {
       models: definitions
         .filter((d) => catalog.hasQemuModel(d.name, version!) && !/^(host|max|base)$/.test(d.name))
-        .map((d) => ({ name: d.name, blockers: d['unavailable-features'] }))
+        .map((d) => ({
+          name: d.name,
+          vendor: vendorOf(d.name),
+          blockers: d['unavailable-features'],
+        }))
         .sort((a, b) => (a.name < b.name ? -1 : 1)),
       known,
       offered: known.filter((name) => expansion[name] === true),
       machines: machinesOf(catalog, version!)
         .map((m) => m.name)
         .filter((name) => /^(pc|q35|pc-.*)$/.test(name)),
-      isOwn: (name) => !isKvm || [null, vendor].includes(vendorOf(name)),
+      vendors: new Set(isKvm ? [null, vendor] : [null, ...catalog.vendors.map((v) => v.name)]),
       hostNeeds: off.map((name) => `${name}=off`).join(','),
       physBits: Number(/(\d+) bits physical/.exec(flags)?.[1] ?? 40),
       tscHz: null,
@@ -107,19 +81,13 @@ async function held(accelerator: 'kvm' | 'tcg'): Promise<void> {
   const begun = Date.now();
   const { ground, host } = await groundOf(accelerator);
   const cpus = drawCpus(ground, random(seed), count);
-  const hostVendor = /"vendor": ?"(\w{12})"/.exec(host)![1]!;
   const outcomes = await each(cpus, ({ machine, cpu }) => started(accelerator, machine, cpu));
   const guests = cpus.map(({ machine, cpu }: DrawnCpu, i): Drawn => {
     const name = `g${String(i).padStart(4, '0')}`;
     const how =
       i % 2 === 0 ? `${machine},accel=${accelerator}` : `${machine} -accel ${accelerator}`;
     const text = `qemu-system-x86_64 -name ${name} -machine ${how} -cpu ${WORD(cpu)}\n`;
-    const { vendor } = outcomes[i]!;
-    const isForeign =
-      accelerator === 'kvm' &&
-      vendor !== undefined &&
-      vendor !== hostVendor &&
-      (/vendor=/.test(cpu) || vendorOf(cpu.split(',')[0]!) !== null);
+    const isForeign = accelerator === 'kvm' && !ground.vendors.has(vendorOf(cpu));
     return { name, text, what: `-machine ${machine} -accel ${accelerator} -cpu ${cpu}`, isForeign };
   });
   const { status, said } = await ask(guests, { 'host.json': host }, ['--qemu', version!]);

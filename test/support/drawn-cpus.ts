@@ -6,7 +6,11 @@ import { pick, type Random } from './random.ts';
 /** What one QEMU says of itself under an accelerator. */
 export interface Ground {
   /** Its models, with what is not to be had of each. */
-  readonly models: readonly { readonly name: string; readonly blockers: readonly string[] }[];
+  readonly models: readonly {
+    readonly name: string;
+    readonly vendor: string | null;
+    readonly blockers: readonly string[];
+  }[];
   /** Features that its host model has. */
   readonly offered: readonly string[];
   /** What a name of this QEMU's features may be. */
@@ -15,7 +19,7 @@ export interface Ground {
   /** What has to stand behind `host` for it to start at all. */
   readonly hostNeeds: string;
   /** A model of another vendor starts, but is a no all the same: most of what is drawn is of this one, or of none. */
-  readonly isOwn: (model: string) => boolean;
+  readonly vendors: ReadonlySet<string | null>;
   readonly physBits: number;
   readonly tscHz: number | null;
 }
@@ -66,7 +70,7 @@ function drawOne(ground: Ground, next: Random): string {
 /** A model without all that is lacking, without all of it but one, or as it is. */
 function modelWords(ground: Ground, next: Random): string[] {
   const own =
-    next() < 0.75 ? ground.models.filter(({ name }) => ground.isOwn(name)) : ground.models;
+    next() < 0.75 ? ground.models.filter((m) => ground.vendors.has(m.vendor)) : ground.models;
   const { name, blockers } = pick(next, own);
   const off = [...new Set(blockers)];
   const how = next();

@@ -40,9 +40,19 @@ export async function ask(
       return join(folder, name);
     });
     const question = ['--json', '--skip-unreadable', ...options];
-    const { status, stdout, stderr } = await run(
+    let { status, stdout, stderr } = await run(
       ...['place', ...question, '--guests', join(folder, 'guests'), ...files],
     );
+    if (/--stack/.test(stderr))
+      ({ status, stdout, stderr } = await run(
+        ...[
+          'place',
+          ...question.filter((w, i, a) => w !== '--stack' && a[i - 1] !== '--stack'),
+          '--guests',
+          join(folder, 'guests'),
+          ...files,
+        ],
+      ));
     if (stdout === '') throw new Error(`place ends with ${status}: ${stderr}`);
     const answer = JSON.parse(stdout);
     const said = new Map<string, Said>();
