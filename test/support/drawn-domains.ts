@@ -100,6 +100,8 @@ function drawCustom(ground: DomainGround, next: Random) {
   const policies = new Map((how > 0.85 ? [] : off).map((word) => [word, 'disable']));
   if (check === 'full' && next() < 0.85)
     for (const word of ground.defaults) policies.set(word, 'require');
+  // It gets whatever else the host has.
+  if (match === 'minimum') for (const word of ground.hostNeeds) policies.set(word, 'disable');
   for (let i = Math.floor(next() * 3.5); i > 0; i--) addWord(policies, ground, next);
   const vendor =
     next() < 0.15
