@@ -32,7 +32,7 @@ const isKnown =
   catalog.versions.libvirt.includes(LIBVIRT) &&
   QEMU !== null &&
   catalog.versions.qemu.includes(QEMU);
-const hasKvm = isKnown && (await startsKvm());
+const hasKvm = isKnown && (await startsKvm(COMMAND));
 const libvirt = isKnown ? await Libvirt.start(hasKvm) : null;
 if (!libvirt) sayMissing('what libvirt starts', 'a libvirtd and a QEMU that the catalog knows');
 const live = libvirt ? test : test.skip;
@@ -51,7 +51,7 @@ const wordsOf = (names: readonly string[]): string[] =>
 /** What domains of this type are drawn from, as QEMU and libvirt tell of it. */
 async function groundOf(accelerator: 'kvm' | 'tcg'): Promise<DomainGround> {
   const isKvm = accelerator === 'kvm';
-  const off = isKvm ? await whatHostNeeds(catalog, QEMU!) : [];
+  const off = isKvm ? await whatHostNeeds(COMMAND, catalog, QEMU!) : [];
   const { answers } = await recordSession(COMMAND, accelerator, [
     ['query-cpu-model-expansion', { type: 'full', model: { name: isKvm ? 'host' : 'max' } }],
     ['query-cpu-definitions'],

@@ -1,6 +1,7 @@
 // Does it run here: guests that are drawn near the truth, started by the real QEMU under KVM and under plain emulation,
 // and what place says of each. A guest starts whole where place says that it runs, and nowhere else.
-// PLIMSOLL_SAMPLE is the number of guests of each kind, PLIMSOLL_SEED the seed.
+// PLIMSOLL_SAMPLE is the number of guests of each kind, PLIMSOLL_SEED the seed; PLIMSOLL_QEMU names further binaries (a
+// command line each, by ;).
 import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import { loadCatalog } from '../../src/cpu/catalog.ts';
@@ -12,16 +13,21 @@ import { random } from '../support/random.ts';
 import { started, startsKvm, whatHostNeeds } from '../support/started.ts';
 import { type Drawn, prove } from '../support/verdicts.ts';
 
-const COMMAND = ['qemu-system-x86_64'];
 const count = Number(process.env.PLIMSOLL_SAMPLE ?? 300);
 const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
 
 const test = suite('what starts');
 const catalog = await loadCatalog();
-const version = qemuVersion(COMMAND);
-const isKnown = version !== null && catalog.versions.qemu.includes(version);
-if (!isKnown) sayMissing('what QEMU starts', 'a QEMU that the catalog knows');
-const live = isKnown ? test : test.skip;
+const qemus = ['qemu-system-x86_64', ...(process.env.PLIMSOLL_QEMU?.split(';') ?? [])]
+  .map((text) => text.split(' '))
+  .map((command) => ({ command, version: qemuVersion(command) }))
+  .filter(({ version }) => version !== null && catalog.versions.qemu.includes(version)) as Qemu[];
+if (qemus.length === 0) sayMissing('what QEMU starts', 'a QEMU that the catalog knows');
+
+interface Qemu {
+  readonly command: readonly string[];
+  readonly version: string;
+}
 
 /** The vendor that a CPU asks for: QEMU gives a guest under KVM its host's whatever the model's, but it moves nowhere. */
 const vendorOf = (cpu: string): string | null => {
@@ -31,16 +37,18 @@ const vendorOf = (cpu: string): string | null => {
 };
 
 type Props = Record<string, unknown>;
-const hasKvm = isKnown && (await startsKvm());
 
 /** The host as QEMU tells of it, and what is drawn from. */
-async function groundOf(accelerator: 'kvm' | 'tcg'): Promise<{ ground: Ground; host: string }> {
+async function groundOf(
+  { command, version }: Qemu,
+  accelerator: 'kvm' | 'tcg',
+): Promise<{ ground: Ground; host: string }> {
   const isKvm = accelerator === 'kvm';
-  const off = isKvm ? await whatHostNeeds(catalog, version!) : [];
+  const off = isKvm ? await whatHostNeeds(command, catalog, version) : [];
   const switches = Object.fromEntries(off.map((name) => [name, false]));
   const props = isKvm ? { migratable: false, ...switches } : {};
   const model = { name: isKvm ? 'host' : 'max', props };
-  const { answers, text } = await recordSession(COMMAND, accelerator, [
+  const { answers, text } = await recordSession(command, accelerator, [
     ['query-kvm'],
     ['query-cpu-model-expansion', { type: 'full', model }],
     ['query-cpu-definitions'],
@@ -48,13 +56,13 @@ async function groundOf(accelerator: 'kvm' | 'tcg'): Promise<{ ground: Ground; h
   const expansion = (answers[1] as { model: { props: Props } }).model.props;
   const definitions = answers[2] as { name: string; 'unavailable-features': string[] }[];
   const vendor = catalog.vendor(String(expansion.vendor));
-  const known = namesOfQemu(catalog, version!);
+  const known = namesOfQemu(catalog, version);
   const flags = readFileSync('/proc/cpuinfo', 'utf8');
   return {
     host: text,
     ground: {
       models: definitions
-        .filter((d) => catalog.hasQemuModel(d.name, version!) && !/^(host|max|base)$/.test(d.name))
+        .filter((d) => catalog.hasQemuModel(d.name, version) && !/^(host|max|base)$/.test(d.name))
         .map((d) => ({
           name: d.name,
           vendor: vendorOf(d.name),
@@ -63,7 +71,7 @@ async function groundOf(accelerator: 'kvm' | 'tcg'): Promise<{ ground: Ground; h
         .sort((a, b) => (a.name < b.name ? -1 : 1)),
       known,
       offered: known.filter((name) => expansion[name] === true),
-      machines: machinesOf(catalog, version!)
+      machines: machinesOf(catalog, version)
         .map((m) => m.name)
         .filter((name) => /^(pc|q35|pc-.*)$/.test(name)),
       vendors: new Set(isKvm ? [null, vendor] : [null, ...catalog.vendors.map((v) => v.name)]),
@@ -73,18 +81,20 @@ async function groundOf(accelerator: 'kvm' | 'tcg'): Promise<{ ground: Ground; h
   };
 }
 
-const WORD = (text: string) => (/['"\s]/.test(text) ? `"${text}"` : text);
+const quoted = (text: string) => (/['"\s]/.test(text) ? `"${text}"` : text);
 
-async function held(accelerator: 'kvm' | 'tcg'): Promise<void> {
+async function held(qemu: Qemu, accelerator: 'kvm' | 'tcg'): Promise<void> {
   const begun = Date.now();
-  const { ground, host } = await groundOf(accelerator);
+  const { ground, host } = await groundOf(qemu, accelerator);
   const cpus = drawCpus(ground, random(seed), count);
-  const outcomes = await each(cpus, ({ machine, cpu }) => started(accelerator, machine, cpu));
+  const outcomes = await each(cpus, ({ machine, cpu }) =>
+    started(qemu.command, accelerator, machine, cpu),
+  );
   const guests = cpus.map(({ machine, cpu }: DrawnCpu, i): Drawn => {
     const name = `g${String(i).padStart(4, '0')}`;
     const how =
       i % 2 === 0 ? `${machine},accel=${accelerator}` : `${machine} -accel ${accelerator}`;
-    const text = `qemu-system-x86_64 -name ${name} -machine ${how} -cpu ${WORD(cpu)}\n`;
+    const text = `qemu-system-x86_64 -name ${name} -machine ${how} -cpu ${quoted(cpu)}\n`;
     const isForeign = accelerator === 'kvm' && !ground.vendors.has(vendorOf(cpu));
     return {
       name,
@@ -95,15 +105,18 @@ async function held(accelerator: 'kvm' | 'tcg'): Promise<void> {
     };
   });
   const seconds = Math.round((Date.now() - begun) / 1000);
-  const title = `${accelerator}, QEMU ${version}, seed ${seed}, ${seconds} s`;
-  await prove({ title, guests, outcomes, host, options: ['--qemu', version!] });
+  const title = `${accelerator}, QEMU ${qemu.version}, seed ${seed}, ${seconds} s`;
+  await prove({ title, guests, outcomes, host, options: ['--qemu', qemu.version] });
 }
 
-live(`under KVM: ${count} drawn guests (seed ${seed})`, async () => {
-  if (hasKvm) await held('kvm');
-  else console.log('starts: -accel kvm -cpu 486,enforce does not start here; KVM is left out');
-});
-
-live(`under plain emulation: ${count} drawn guests (seed ${seed})`, () => held('tcg'));
+if (qemus.length === 0) test.skip('drawn guests', () => {});
+for (const qemu of qemus) {
+  test(`QEMU ${qemu.version} under KVM: ${count} drawn guests (seed ${seed})`, async () => {
+    if (await startsKvm(qemu.command)) await held(qemu, 'kvm');
+    else console.log('starts: -accel kvm -cpu 486,enforce does not start here; KVM is left out');
+  });
+  test(`QEMU ${qemu.version} under plain emulation: ${count} drawn guests (seed ${seed})`, () =>
+    held(qemu, 'tcg'));
+}
 
 test.run();

@@ -3,30 +3,37 @@ import type { Catalog } from '../../src/cpu/catalog.ts';
 import { readCpu } from './qemu.ts';
 import type { Outcome } from './verdicts.ts';
 
-const COMMAND = ['qemu-system-x86_64'];
-
 /** Starts it paused, and ends it again. */
-export async function started(accelerator: string, machine: string, cpu: string): Promise<Outcome> {
+export async function started(
+  command: readonly string[],
+  accelerator: string,
+  machine: string,
+  cpu: string,
+): Promise<Outcome> {
   const args = ['-machine', machine, '-accel', accelerator, '-cpu', cpu];
-  const read = await readCpu(COMMAND, args, ['unavailable-features']);
+  const read = await readCpu(command, args, ['unavailable-features']);
   if ('refused' in read) return { starts: false, error: read.refused };
   const without = read.properties['unavailable-features'] as string[];
   return { starts: true, without: [...new Set(without)] };
 }
 
 /** Whether KVM can be used at all. */
-export const startsKvm = async (): Promise<boolean> =>
-  (await started('kvm', 'q35', '486,enforce')).starts;
+export const startsKvm = async (command: readonly string[]): Promise<boolean> =>
+  (await started(command, 'kvm', 'q35', '486,enforce')).starts;
 
 /**
  * Features without which alone `-cpu host` starts, by QEMU's names: a KVM may list bits of a register of the processor
  * that it does not let QEMU set.
  */
-export async function whatHostNeeds(catalog: Catalog, version: string): Promise<string[]> {
+export async function whatHostNeeds(
+  command: readonly string[],
+  catalog: Catalog,
+  version: string,
+): Promise<string[]> {
   const off: string[] = [];
   for (let tries = 0; tries < 8; tries++) {
     const host = ['host', ...off.map((name) => `${name}=off`)].join(',');
-    const outcome = await started('kvm', 'q35', host);
+    const outcome = await started(command, 'kvm', 'q35', host);
     if (outcome.starts) return off;
     const register = /failed to set MSR (0x[0-9a-f]+)/.exec(outcome.error)?.[1];
     if (register === undefined) throw new Error(`-cpu ${host} does not start: ${outcome.error}`);
