@@ -7,6 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /** The user that a daemon started by root becomes: as root it would use the system's own folders. */
 const NOBODY = 65534;
+/** Nobody by name, and by right still the owner of /dev/kvm: a user namespace of its own. */
+const AS_NOBODY = ['unshare', '--user', `--map-user=${NOBODY}`, `--map-group=${NOBODY}`];
 const TIMEOUT_MS = 60_000;
 
 export interface Answer {
@@ -29,11 +31,15 @@ export class Libvirt {
   readonly #daemon: ChildProcess;
   readonly #env: NodeJS.ProcessEnv;
   readonly #user: { uid: number; gid: number } | Record<string, never>;
+  /** What stands before a command for it to run as the daemon's user. */
+  readonly #as: readonly string[];
   #files = 0;
 
-  private constructor(dir: string) {
+  private constructor(dir: string, isKvm: boolean) {
     this.#dir = dir;
-    this.#user = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
+    const isRoot = process.getuid?.() === 0;
+    this.#user = isRoot && !isKvm ? { uid: NOBODY, gid: NOBODY } : {};
+    this.#as = isRoot && isKvm ? AS_NOBODY : [];
     const folder = (name: string) => {
       const path = join(dir, name);
       mkdirSync(path);
@@ -50,7 +56,13 @@ export class Libvirt {
       XDG_CACHE_HOME: folder('cache'),
       XDG_DATA_HOME: folder('data'),
     };
-    this.#daemon = spawn('libvirtd', ['--pid-file', join(dir, 'run/libvirtd.pid')], {
+    const [program, ...args] = [
+      ...this.#as,
+      'libvirtd',
+      '--pid-file',
+      join(dir, 'run/libvirtd.pid'),
+    ];
+    this.#daemon = spawn(program!, args, {
       env: this.#env,
       cwd: dir,
       stdio: 'ignore',
@@ -59,10 +71,13 @@ export class Libvirt {
     this.#daemon.on('error', () => {});
   }
 
-  /** A daemon that answers, or null where none can be started. */
-  static async start(): Promise<Libvirt | null> {
+  /**
+   * A daemon that answers, or null where none can be started.
+   * @param isKvm whether its domains are to have /dev/kvm, which is the caller's
+   */
+  static async start(isKvm = false): Promise<Libvirt | null> {
     // Short, because the path of a socket may have 107 bytes only.
-    const libvirt = new Libvirt(mkdtempSync(join(tmpdir(), 'lv-')));
+    const libvirt = new Libvirt(mkdtempSync(join(tmpdir(), 'lv-')), isKvm);
     const socket = join(libvirt.#dir, 'run/libvirt/libvirt-sock');
     for (let i = 0; i < 100 && !existsSync(socket) && libvirt.#daemon.exitCode === null; i++)
       await sleep(100);
@@ -72,13 +87,37 @@ export class Libvirt {
   }
 
   virsh(...args: string[]): Answer {
-    return spawnSync('virsh', ['-c', 'qemu:///session', ...args], {
+    const [program, ...before] = [...this.#as, 'virsh', '-c', 'qemu:///session'];
+    return spawnSync(program!, [...before, ...args], {
       env: this.#env,
       cwd: this.#dir,
       encoding: 'utf8',
       timeout: TIMEOUT_MS,
       maxBuffer: 1 << 26,
       ...this.#user,
+    });
+  }
+
+  /** The same, beside other work. */
+  ask(...args: string[]): Promise<Answer> {
+    const [program, ...before] = [...this.#as, 'virsh', '-c', 'qemu:///session'];
+    const child = spawn(program!, [...before, ...args], {
+      env: this.#env,
+      cwd: this.#dir,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: TIMEOUT_MS,
+      ...this.#user,
+    });
+    const said = { stdout: '', stderr: '' };
+    child.stdout.setEncoding('utf8').on('data', (text) => {
+      said.stdout += text;
+    });
+    child.stderr.setEncoding('utf8').on('data', (text) => {
+      said.stderr += text;
+    });
+    return new Promise((resolve, reject) => {
+      child.on('error', reject);
+      child.on('close', (status) => resolve({ status, ...said }));
     });
   }
 

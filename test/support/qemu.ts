@@ -86,6 +86,22 @@ export async function readCpu(
   });
 }
 
+/** What a QEMU of this accelerator answers to these questions, as a recorded session that tells its version. */
+export async function recordSession(
+  command: readonly string[],
+  accelerator: string,
+  questions: readonly (readonly [string, Json?])[],
+): Promise<{ answers: unknown[]; text: string }> {
+  // No machine: what a host has is asked without a processor that might not start.
+  const args = ['-machine', 'none', '-accel', accelerator];
+  const answers = await withQemu(command, args, (ask) =>
+    Promise.all([ask('query-version'), ...questions.map(([name, with_]) => ask(name, with_))]),
+  );
+  if (!Array.isArray(answers)) throw new Error(`QEMU does not start: ${answers.refused}`);
+  const lines = answers.map((answer) => `${JSON.stringify({ return: answer })}\n`);
+  return { answers: answers.slice(1), text: lines.join('') };
+}
+
 /** An expansion of a model with typed properties, or the refusal. */
 export async function askExpansions(
   command: readonly string[],

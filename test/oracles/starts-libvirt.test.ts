@@ -1,0 +1,168 @@
+// Does it run here, asked of libvirt: domains that are drawn near the truth, created paused by a libvirtd of our own for
+// KVM and for plain emulation, and what place says of each with that libvirt's own description of the host.
+// PLIMSOLL_SAMPLE is the number of domains of each kind, PLIMSOLL_SEED the seed.
+import { readFileSync } from 'node:fs';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { loadCatalog } from '../../src/cpu/catalog.ts';
+import { machinesOf } from '../../src/cpu/machine.ts';
+import {
+  type DomainGround,
+  type DrawnDomain,
+  drawDomains,
+  libvirtWords,
+} from '../support/drawn-domains.ts';
+import { Libvirt, virshVersion } from '../support/libvirtd.ts';
+import { sayMissing } from '../support/places.ts';
+import { each, qemuVersion, recordSession } from '../support/qemu.ts';
+import { random } from '../support/random.ts';
+import { startsKvm, whatHostNeeds } from '../support/started.ts';
+import { type Drawn, type Outcome, prove } from '../support/verdicts.ts';
+
+const COMMAND = ['qemu-system-x86_64'];
+const count = Number(process.env.PLIMSOLL_SAMPLE ?? 100);
+const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
+const LIBVIRT = virshVersion();
+const QEMU = qemuVersion(COMMAND);
+
+const test = suite('what libvirt starts');
+const catalog = await loadCatalog();
+const isKnown =
+  LIBVIRT !== null &&
+  catalog.versions.libvirt.includes(LIBVIRT) &&
+  QEMU !== null &&
+  catalog.versions.qemu.includes(QEMU);
+const hasKvm = isKnown && (await startsKvm(COMMAND));
+const libvirt = isKnown ? await Libvirt.start(hasKvm) : null;
+if (!libvirt) sayMissing('what libvirt starts', 'a libvirtd and a QEMU that the catalog knows');
+const live = libvirt ? test : test.skip;
+
+test.after(async () => {
+  await libvirt?.end();
+});
+
+const isNowLibvirt = (name: string): boolean => {
+  const word = catalog.findQemu(name)?.libvirt;
+  return word != null && catalog.isSince('libvirt', LIBVIRT!, word.since);
+};
+const wordsOf = (names: readonly string[]): string[] =>
+  names.filter(isNowLibvirt).map((name) => catalog.findQemu(name)!.libvirt!.name);
+
+/** What domains of this type are drawn from, as QEMU and libvirt tell of it. */
+async function groundOf(accelerator: 'kvm' | 'tcg'): Promise<DomainGround> {
+  const isKvm = accelerator === 'kvm';
+  const off = isKvm ? await whatHostNeeds(COMMAND, catalog, QEMU!) : [];
+  const { answers } = await recordSession(COMMAND, accelerator, [
+    ['query-cpu-model-expansion', { type: 'full', model: { name: isKvm ? 'host' : 'max' } }],
+    ['query-cpu-definitions'],
+  ]);
+  const { props } = (answers[0] as { model: { props: Record<string, unknown> } }).model;
+  const definitions = answers[1] as { name: string; 'unavailable-features': string[] }[];
+  const blockers = new Map(definitions.map((d) => [d.name, d['unavailable-features']]));
+  const { now, later } = libvirtWords(catalog, LIBVIRT!);
+  const names = catalog.features.filter((f) => f.qemu !== null).map((f) => f.name);
+  const models = libvirt!.virsh('cpu-models', 'x86_64').stdout.split('\n').filter(Boolean);
+  const vendor = catalog.vendor(String(props.vendor));
+  return {
+    models: models.map((name) => ({
+      name,
+      vendor: catalog.qemuModels.get(name)?.vendor ?? null,
+      blockers: wordsOf(blockers.get(name) ?? []),
+    })),
+    vendors: new Set(isKvm ? [null, vendor] : [null, ...catalog.vendors.map((v) => v.name)]),
+    vendor,
+    words: now,
+    laterWords: later,
+    offered: wordsOf(names.filter((name) => props[name] === true && !off.includes(name))),
+    defaults: [
+      'hypervisor',
+      ...wordsOf(catalog.names(isKvm ? catalog.accelerators.kvm.on : catalog.accelerators.tcg.on)),
+    ],
+    machines: machinesOf(catalog, QEMU!)
+      .map((m) => m.name)
+      .filter((name) => /^(pc|q35|pc-.*)$/.test(name) && !/-(1\.\d+|2\.[0-3])$/.test(name)),
+    hostNeeds: wordsOf(off),
+    physBits: Number(/(\d+) bits physical/.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? 40),
+  };
+}
+
+const domainXml = (type: string, name: string, { machine, cpu }: DrawnDomain): string =>
+  `<domain type='${type}'>
+  <name>${name}</name><memory unit='MiB'>32</memory><vcpu>1</vcpu>
+  <os><type arch='x86_64' machine='${machine}'>hvm</type></os>
+  ${cpu}
+  <devices><emulator>/usr/bin/qemu-system-x86_64</emulator><controller type='usb' model='none'/><memballoon model='none'/></devices>
+</domain>
+`;
+
+const UNAVAILABLE = JSON.stringify({
+  execute: 'qom-get',
+  arguments: { path: '/machine/unattached/device[0]', property: 'unavailable-features' },
+});
+
+/** Creates a domain paused, asks its QEMU what it did not get, and destroys it. */
+async function created(name: string, xml: string, optional: readonly string[]): Promise<Outcome> {
+  const made = await libvirt!.ask('create', '--paused', libvirt!.file(xml));
+  if (made.status !== 0) return { starts: false, error: made.stderr.trim() };
+  const told = await libvirt!.ask('qemu-monitor-command', name, UNAVAILABLE);
+  await libvirt!.ask('destroy', name);
+  if (told.status !== 0) throw new Error(`${name} says nothing of itself: ${told.stderr}`);
+  const nameOf = (word: string) => catalog.findLibvirt(word)?.name ?? word;
+  const waived = new Set(optional.map(nameOf));
+  const without = new Set<string>(
+    JSON.parse(told.stdout).return.map((word: string) => catalog.findQemu(word)?.name ?? word),
+  );
+  return { starts: true, without: [...without].filter((word) => !waived.has(word)) };
+}
+
+/** The vendor that a domain asks for, by its element or its model. */
+function vendorOf({ cpu }: DrawnDomain): string | null {
+  const said = /<vendor>([^<]*)/.exec(cpu)?.[1];
+  const model = /<model[^>]*>([^<]*)/.exec(cpu)?.[1];
+  return said ?? catalog.qemuModels.get(model ?? '')?.vendor ?? null;
+}
+
+async function held(type: 'kvm' | 'qemu'): Promise<void> {
+  const begun = Date.now();
+  const ground = await groundOf(type === 'kvm' ? 'kvm' : 'tcg');
+  const domains = drawDomains(ground, random(seed), count);
+  const named = domains.map((domain, i) => ({ domain, name: `d${String(i).padStart(4, '0')}` }));
+  const outcomes = await each(named, ({ domain, name }) =>
+    created(name, domainXml(type, name, domain), domain.optional),
+  );
+  const guests = named.map(({ domain, name }): Drawn => {
+    const vendor = vendorOf(domain);
+    return {
+      name,
+      text: domainXml(type, name, domain),
+      what: `type='${type}' machine='${domain.machine}' ${domain.cpu}`,
+      isForeign: type === 'kvm' && vendor !== null && vendor !== ground.vendor,
+      isOpen: domain.asksHardware,
+    };
+  });
+  const machine = `pc-q35-${QEMU}`;
+  const told = libvirt!.virsh('domcapabilities', '--virttype', type, '--machine', machine);
+  assert.is(told.status, 0, told.stderr);
+  const host = ground.hostNeeds.reduce(
+    (xml, word) =>
+      xml.replace(`policy='require' name='${word}'`, `policy='disable' name='${word}'`),
+    told.stdout,
+  );
+  const seconds = Math.round((Date.now() - begun) / 1000);
+  await prove({
+    title: `libvirt ${LIBVIRT}, type ${type}, seed ${seed}, ${seconds} s`,
+    guests,
+    outcomes,
+    host,
+    options: ['--stack', `libvirt@${LIBVIRT},qemu@${QEMU}`],
+  });
+}
+
+live(`under KVM: ${count} drawn domains (seed ${seed})`, async () => {
+  if (hasKvm) await held('kvm');
+  else console.log('starts: -accel kvm -cpu 486,enforce does not start here; KVM is left out');
+});
+
+live(`under plain emulation: ${count} drawn domains (seed ${seed})`, () => held('qemu'));
+
+test.run();
