@@ -158,6 +158,8 @@ function unusable(
     const feature = catalog.find(blocker);
     return alone || feature === undefined || hasBit(need.features, feature.id);
   });
+  if (inTheWay.length > 0 && need.startsPoorer && !alone)
+    return `starts, without ${inTheWay.join(', ')}`;
   return inTheWay.length === 0
     ? null
     : `the host lists ${name} as a model that does not run there, for want of ${inTheWay.join(', ')}`;
