@@ -176,6 +176,7 @@ const describe = (has: Uint32Array, known: Uint32Array, vendor: string): Descrip
   models: null,
   machine: null,
   qemu: null,
+  kernel: null,
   model: null,
   element: null,
   keys: {},

@@ -243,6 +243,7 @@ class RecordReader {
       models: null,
       machine: null,
       qemu: null,
+      kernel: null,
       model: null,
       element: null,
       keys: this.#keys(rest),

@@ -12,7 +12,6 @@ import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
 import { type Arrival, Arrivals, type Gatherer } from '../fleet/gather.ts';
 import { batchOf } from '../fleet/hosts.ts';
-import { kindOf } from '../fleet/kind.ts';
 import type { Skip, ThreadScan } from './dialect.ts';
 import { decodeLine, MAX_LINE, tooLong } from './lines.ts';
 import { Variants } from './record-variants.ts';
@@ -240,7 +239,7 @@ export class RecordScan implements ScanListener {
 
   #first(line: Uint8Array, number: number): number {
     const description = keepOnly(this.#read(line, number)!, this.#options.keep);
-    const kind = this.#gatherer.kind(kindOf(this.#catalog, description));
+    const kind = this.#gatherer.describe(description);
     this.#firsts.set(kind, description);
     return kind;
   }
@@ -250,7 +249,7 @@ export class RecordScan implements ScanListener {
     const first = this.#firsts.get(of);
     if (!first) return null;
     const description = variants.describe(first, names);
-    return this.#gatherer.kind(kindOf(this.#catalog, description));
+    return this.#gatherer.describe(description);
   }
 
   #read(line: Uint8Array, number: number): Description | null {
@@ -258,6 +257,6 @@ export class RecordScan implements ScanListener {
   }
 
   #kindOf(d: Description): number {
-    return this.#gatherer.kind(kindOf(this.#catalog, keepOnly(d, this.#options.keep)));
+    return this.#gatherer.describe(keepOnly(d, this.#options.keep));
   }
 }

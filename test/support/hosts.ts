@@ -34,6 +34,7 @@ function describe(
     models: null,
     machine: null,
     qemu: null,
+    kernel: null,
     model: null,
     element: null,
     keys: {},

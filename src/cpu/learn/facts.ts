@@ -16,6 +16,8 @@ export interface Facts {
   readonly machineTypes: Json;
   readonly quirks: Json;
   readonly offers: Json;
+  /** What KVM gives of which processor, by kernel. */
+  readonly kvm: Json;
   readonly curated: Json;
 }
 

@@ -1,0 +1,324 @@
+// What KVM and QEMU make of a processor for guests, by the module that serves it and the host's kernel: a table read
+// from kernels (data/kvm.ts), no guess. What the kernels that may be there do not agree on is not known.
+import { emptyRow, hasBit, type Row, setBit } from '../core/rows.ts';
+import type { Catalog, Vendor } from './catalog.ts';
+import type { Description, Signature } from './host.ts';
+import { type Kernels, kernelsLike } from './kernel.ts';
+import { type Hidden, type KvmTable, kvmTable, type Told } from './kvm-table.ts';
+import type { KvmModule, KvmOnTop, KvmRow } from './schema.ts';
+
+/** What a dump, or a kernel's flags, say of a host. */
+export type Shown = Pick<
+  Description,
+  'has' | 'known' | 'view' | 'vendor' | 'signature' | 'kernel' | 'qemu' | 'words'
+>;
+
+/** What guests can be given, and of what that is known. */
+export interface Given {
+  readonly has: Row;
+  readonly known: Row;
+}
+
+/** Why guests are not given a feature for certain. */
+export interface Withheld {
+  /** It is known that they are not. */
+  readonly sure: boolean;
+  /**
+   * processor: it has none; never: no kernel that was read gives it; kernel: the host's does not, or may not; option:
+   * a switch of the host, its firmware or a driver decides; needs: a feature that it needs is not given for certain;
+   * hidden: Linux takes it away; qemu: QEMU does, or may; untold: the description does not tell; table: no kernel was
+   * looked at for it.
+   */
+  readonly because:
+    | 'processor'
+    | 'never'
+    | 'kernel'
+    | 'option'
+    | 'needs'
+    | 'hidden'
+    | 'qemu'
+    | 'untold'
+    | 'table';
+  /** Of a kernel: the oldest read that gives it. */
+  readonly from?: string;
+  /** Who decides, in the words of the table. */
+  readonly why?: string;
+}
+
+/** What guests on a host can be given of what its processor or its kernel shows. */
+export function kvmGives(catalog: Catalog, shown: Shown): Given {
+  const host = new Host(catalog, shown);
+  const has = emptyRow(catalog.bits);
+  const known = emptyRow(catalog.bits);
+  for (const { id } of catalog.features) {
+    const is = host.given(id);
+    if (is === undefined) continue;
+    setBit(known, id);
+    if (is) setBit(has, id);
+  }
+  return { has, known };
+}
+
+/** Why guests on a host are not given a feature, or not for certain. */
+export function whyWithheld(catalog: Catalog, shown: Shown, id: number): Withheld {
+  const host = new Host(catalog, shown);
+  return { sure: host.given(id) !== undefined, ...host.why(id) };
+}
+
+/** All of these, as far as it is known. */
+export function every(told: readonly Told[]): Told {
+  if (told.includes(false)) return false;
+  return told.includes(undefined) ? undefined : true;
+}
+
+/** One of these. */
+function some(told: readonly Told[]): Told {
+  if (told.includes(true)) return true;
+  return told.includes(undefined) ? undefined : false;
+}
+
+class Host {
+  readonly #shown: Shown;
+  readonly #table: KvmTable;
+  readonly #kernels: Kernels;
+  readonly #modules: readonly KvmModule[];
+
+  constructor(catalog: Catalog, shown: Shown) {
+    this.#shown = shown;
+    this.#table = kvmTable(catalog);
+    this.#kernels = kernelsLike(this.#table.file, shown.kernel);
+    this.#modules = this.#table.modulesOf(shown.vendor);
+  }
+
+  /** What every module and kernel that may be there agree on. */
+  given(id: number): Told {
+    const { like, rows, outOfOrder } = this.#kernels;
+    if (like === 'older') return undefined;
+    let all: Told;
+    for (const module of this.#modules)
+      for (const kernel of this.#table.isOutOfOrder(id) ? outOfOrder : rows) {
+        const is = this.#givenBy(id, module, kernel);
+        // Another may give it by now what this one never gave.
+        if (is === undefined || (like === 'newer' && this.#isNever(id, module, kernel)))
+          return undefined;
+        if (all !== undefined && all !== is) return undefined;
+        all = is;
+      }
+    return all;
+  }
+
+  why(id: number): Omit<Withheld, 'sure'> {
+    const table = this.#table;
+    const { rows } = this.#kernels;
+    const rules = this.#modules.flatMap((m) => rows.map((k) => table.rule(id, m, k)));
+    if (!table.has(id)) return { because: 'table' };
+    if (this.#kernels.like === 'older') return { because: 'kernel' };
+    const hidden = this.#hidingRule(id);
+    if (hidden) return { because: 'hidden', why: hidden.why };
+    const onTop = table.onTop(id).find((rule) => this.#mayApply(rule));
+    if (onTop && onTop.does !== 'adds') return { because: 'qemu', why: onTop.why };
+    if (rules.every((rule) => rule?.when === 'never')) {
+      const from = table.firstGiving(id, this.#modules);
+      return from === null ? { because: 'never' } : { because: 'kernel', from };
+    }
+    if (onTop) return { because: 'qemu', why: onTop.why };
+    return this.#whyByRule(id, rules.find((rule) => rule?.when !== 'never')!);
+  }
+
+  #whyByRule(id: number, rule: KvmRow): Omit<Withheld, 'sure'> {
+    const bit = this.#stated(id);
+    if (rule.needs) {
+      const needs = rule.needs.filter((name) => this.given(this.#table.id(name)) !== true);
+      if (needs.length > 0) return { because: 'needs', why: needs.join(' ') };
+    }
+    if (rule.barredBy !== undefined && bit === true)
+      return {
+        because: 'processor',
+        why: 'no performance counters for guests on a hybrid processor',
+      };
+    if (rule.when === 'hardware') {
+      if (bit !== true) return { because: bit === false ? 'processor' : 'untold' };
+    } else if (rule.when === 'conditional') {
+      if (rule.hardware === 'needed' && bit === false) return { because: 'processor' };
+      return { because: 'option', ...(rule.why ? { why: rule.why } : {}) };
+    } else if (rule.when === 'made-up') {
+      const all = (rule.of ?? []).flat();
+      return { because: 'processor', why: `made of ${all.join(', ')}` };
+    }
+    const from = this.#table.firstGiving(id, this.#modules);
+    return from === null ? { because: 'untold' } : { because: 'kernel', from };
+  }
+
+  #isNever(id: number, module: KvmModule, kernel: number): boolean {
+    return this.#table.rule(id, module, kernel)?.when === 'never';
+  }
+
+  /** What KVM of this kernel gives, and what QEMU makes of that. */
+  #givenBy(id: number, module: KvmModule, kernel: number): Told {
+    let is = this.#byKvm(id, module, kernel);
+    for (const rule of this.#table.onTop(id)) is = this.#onTop(rule, id, is, module, kernel);
+    return is;
+  }
+
+  #byKvm(id: number, module: KvmModule, kernel: number): Told {
+    const rule = this.#table.rule(id, module, kernel);
+    const bit = this.#bit(id, kernel);
+    // Nobody looked: what is there may be given, what is not cannot be.
+    if (!rule) return bit === false ? false : undefined;
+    const needs = (rule.needs ?? []).map((name) =>
+      this.#givenBy(this.#table.id(name), module, kernel),
+    );
+    const barred = rule.barredBy === undefined ? false : this.#term(rule.barredBy, kernel);
+    return every([
+      this.#byRule(rule, id, bit, kernel),
+      ...needs,
+      barred === undefined ? barred : !barred,
+    ]);
+  }
+
+  #byRule(rule: KvmRow, id: number, bit: Told, kernel: number): Told {
+    switch (rule.when) {
+      case 'always':
+        return true;
+      case 'never':
+        return false;
+      case 'hardware':
+        return rule.raw ? this.#raw(id, true) : bit;
+      case 'made-up':
+        return this.#madeOf(rule, kernel);
+      case 'conditional':
+        if (rule.of && this.#madeOf(rule, kernel) === true) return true;
+        if (rule.hardware === 'needed' && bit === false) return false;
+        return rule.hardware === 'enough' && bit === true ? true : undefined;
+    }
+  }
+
+  #madeOf({ of = [] }: KvmRow, kernel: number): Told {
+    return some(of.map((list) => every(list.map((term) => this.#term(term, kernel)))));
+  }
+
+  /** A feature by name, a bit by its place, or what no description tells. */
+  #term(term: string, kernel: number): Told {
+    const place = this.#table.place(term);
+    if (!place) return term.includes(':') ? undefined : this.#bit(this.#table.id(term), kernel);
+    if (place.kind === 'msr') return undefined;
+    const stated = this.#shown.words?.leaf(place.leaf, place.subleaf);
+    return stated && ((stated[place.register] >>> place.bit) & 1) === 1;
+  }
+
+  /** What the description says. */
+  #stated(id: number): Told {
+    return hasBit(this.#shown.known, id) ? hasBit(this.#shown.has, id) : undefined;
+  }
+
+  /** What Linux of this version leaves of it: flags that it printed are what it left. */
+  #bit(id: number, kernel: number): Told {
+    const stated = this.#stated(id);
+    if (stated !== true || this.#shown.view === 'kernel') return stated;
+    const hiding = this.#table.hides(id).filter((h) => h.kernels.has(kernel));
+    const left = hiding.map((hide) => this.#leftBy(hide));
+    return every([stated, ...left]);
+  }
+
+  #leftBy(hide: Hidden): Told {
+    const { vendor, signature } = this.#shown;
+    const matches = every([
+      vendor === null ? undefined : vendor === hide.vendor,
+      hide.models === null ? true : isOneOf(hide.models, signature),
+    ]);
+    if (matches === false) return true;
+    // Without models, what was there when the dump was made is there.
+    if (hide.models === null)
+      return hide.with === null || this.#stated(hide.with) === false || undefined;
+    return matches === true && !hide.unsure ? false : undefined;
+  }
+
+  /** What the processor itself says, whatever its kernel switches off. */
+  #raw(id: number, always: boolean): Told {
+    const stated = this.#stated(id);
+    const mayHide = always || this.#table.hides(id).length > 0;
+    return stated === false && this.#shown.view === 'kernel' && mayHide ? undefined : stated;
+  }
+
+  #onTop(rule: KvmOnTop, id: number, is: Told, module: KvmModule, kernel: number): Told {
+    const applies = every([
+      this.#applies(rule),
+      rule.vendor === undefined || rule.vendor === module,
+      rule.kernels === undefined || this.#table.includes(rule.kernels, kernel),
+      ...(rule.where ?? []).map((name) => this.#byKvm(this.#table.id(name), module, kernel)),
+    ]);
+    if (applies === false) return is;
+    const then = (): Told => {
+      switch (rule.does) {
+        case 'adds':
+          return true;
+        case 'adds-from-cpuid':
+          return some([is, this.#raw(id, false)]);
+        case 'allows':
+          return is === false ? undefined : is;
+        case 'removes':
+          return false;
+        case 'may-remove':
+          return this.#stated(id) === true ? is : is && undefined;
+        case 'nothing':
+          return is;
+      }
+    };
+    const made = then();
+    return applies === true || made === is ? made : undefined;
+  }
+
+  /** Whether the host is one that a rule of QEMU's is about, as far as that does not depend on module and kernel. */
+  #applies({ from, until, models }: KvmOnTop): Told {
+    const { qemu, signature } = this.#shown;
+    const isOfModel = models === undefined ? true : isOneOf(models, signature);
+    return every([isOfModel, from === undefined ? true : isFrom(qemu, from, until)]);
+  }
+
+  #mayApply(rule: KvmOnTop): boolean {
+    return (
+      rule.does !== 'nothing' &&
+      this.#applies(rule) !== false &&
+      (rule.vendor === undefined || this.#modules.includes(rule.vendor)) &&
+      (rule.kernels === undefined ||
+        this.#kernels.rows.some((k) => this.#table.includes(rule.kernels!, k)))
+    );
+  }
+
+  #hidingRule(id: number): Hidden | undefined {
+    if (this.#stated(id) !== true || this.#shown.view === 'kernel') return undefined;
+    return this.#table
+      .hides(id)
+      .find((h) => this.#kernels.rows.some((k) => h.kernels.has(k)) && this.#leftBy(h) !== true);
+  }
+}
+
+/** Whether a processor is of one of these models: family/model, family/* or family/model/STEPPING up to that stepping. */
+function isOneOf(models: readonly string[], signature: Signature | null): Told {
+  if (signature === null) return undefined;
+  return models.some((text) => {
+    const [family, model, stepping] = text.split('/');
+    return (
+      Number(family) === signature.family &&
+      (model === '*' || Number(model) === signature.model) &&
+      (stepping === undefined || signature.stepping <= Number(stepping))
+    );
+  });
+}
+
+/** Whether a QEMU is one that does something from a version on; of those after the last that does not, nobody knows. */
+function isFrom(qemu: string | null, from: string, until: string | undefined): Told {
+  if (qemu === null) return undefined;
+  const number = (version: string) => {
+    const [major, minor] = version.split('.').map(Number);
+    return major! * 1000 + (minor ?? 0);
+  };
+  if (number(qemu) >= number(from)) return true;
+  return until === undefined || number(qemu) <= number(until) ? false : undefined;
+}
+
+/** Whose module serves a vendor's processors; of an unknown vendor both are asked. */
+export const moduleOf = (catalog: Catalog, vendor: Vendor | null): KvmModule | null => {
+  const modules = kvmTable(catalog).modulesOf(vendor);
+  return modules.length === 1 ? modules[0]! : null;
+};
