@@ -1,6 +1,8 @@
 // The table of what KVM gives, by number: its rows by feature, module and kernel, made when a processor is first asked
 // about. A fleet that only hypervisors describe never makes it.
+import { type Row, rowOf } from '../core/rows.ts';
 import type { Catalog, Place, Vendor } from './catalog.ts';
+import type { Kernels } from './kernel.ts';
 import { parsePlace } from './record.ts';
 import type { KvmFile, KvmModule, KvmOnTop, KvmRow } from './schema.ts';
 
@@ -17,19 +19,29 @@ export interface Hidden {
   readonly why: string;
 }
 
+interface Group {
+  readonly ids: readonly number[];
+  readonly rows: readonly KvmRow[];
+  readonly byModule: Readonly<Record<KvmModule, readonly KvmRow[]>>;
+}
+
 const MODULES: readonly KvmModule[] = ['Intel', 'AMD'];
 const PLACE = /^(?:cpuid|msr)\./;
 const NONE: readonly never[] = [];
 
 export class KvmTable {
   readonly file: KvmFile;
+  /** The features that it has rows for. */
+  readonly ruled: Row;
   readonly #catalog: Catalog;
   readonly #kernels: readonly string[];
-  /** By feature: by module, by kernel. */
-  readonly #rules = new Map<number, Readonly<Record<KvmModule, readonly KvmRow[]>>>();
+  readonly #ranges = new Map<string, readonly number[]>();
+  readonly #groups: readonly Group[];
+  readonly #groupOf = new Map<number, Group>();
   readonly #hides = new Map<number, Hidden[]>();
   readonly #onTop = new Map<number, KvmOnTop[]>();
   readonly #outOfOrder: ReadonlySet<number>;
+  readonly #plans = new Map<string, Plan>();
   readonly #places = new Map<string, Place | null>();
 
   constructor(catalog: Catalog) {
@@ -37,13 +49,15 @@ export class KvmTable {
     this.file = file;
     this.#catalog = catalog;
     this.#kernels = [...file.kernels, ...file.distributions];
-    for (const { features, rows } of file.rules) {
+    this.#groups = file.rules.map(({ features, rows }) => {
       const byModule = { Intel: [] as KvmRow[], AMD: [] as KvmRow[] };
       for (const row of rows)
         for (const module of row.vendor ? [row.vendor] : MODULES)
           for (const kernel of this.#range(row.kernels)) byModule[module][kernel] = row;
-      for (const name of features) this.#rules.set(this.id(name), byModule);
-    }
+      return { ids: features.map((name) => this.id(name)), rows, byModule };
+    });
+    for (const group of this.#groups) for (const id of group.ids) this.#groupOf.set(id, group);
+    this.ruled = this.row([...this.#groupOf.keys()]);
     for (const { feature, kernels, models, unsure, with: other, ...rest } of file.hides)
       add(this.#hides, this.id(feature), {
         ...rest,
@@ -52,7 +66,7 @@ export class KvmTable {
         unsure: unsure ?? false,
         with: other === undefined ? null : this.id(other),
       });
-    for (const rule of file.qemu)
+    for (const rule of file.qemu.filter(({ does }) => does !== 'nothing'))
       for (const name of rule.features) add(this.#onTop, this.id(name), rule);
     this.#outOfOrder = new Set(file.outOfOrder.map((name) => this.id(name)));
   }
@@ -61,12 +75,39 @@ export class KvmTable {
     return this.#catalog.feature(name).id;
   }
 
+  row(ids: readonly number[]): Row {
+    return rowOf(this.#catalog.bits, ids);
+  }
+
   has(id: number): boolean {
-    return this.#rules.has(id);
+    return this.#groupOf.has(id);
   }
 
   rule(id: number, module: KvmModule, kernel: number): KvmRow | undefined {
-    return this.#rules.get(id)?.[module][kernel];
+    return this.#groupOf.get(id)?.byModule[module][kernel];
+  }
+
+  /** What is to be asked where these modules and kernels may be there. */
+  plan(modules: readonly KvmModule[], kernels: Kernels): Plan {
+    const key = `${modules} ${kernels.rows} ${kernels.outOfOrder}`;
+    const plan = this.#plans.get(key) ?? new Plan(this, this.#groups, modules, kernels);
+    this.#plans.set(key, plan);
+    return plan;
+  }
+
+  /** Whether what is given of a feature may differ among the kernels that a row is of. */
+  varies(id: number): boolean {
+    return this.#hides.has(id) || this.#onTop.has(id);
+  }
+
+  /** The same for all features of a row, because it is made of what varies. */
+  isMadeOfVarying(row: KvmRow): boolean {
+    return (row.of ?? []).some((list) =>
+      list.some((term) => {
+        const feature = this.#catalog.findQemu(term);
+        return feature !== undefined && this.#hides.has(feature.id);
+      }),
+    );
   }
 
   hides(id: number): readonly Hidden[] {
@@ -110,13 +151,95 @@ export class KvmTable {
     return place;
   }
 
-  #range(names: readonly string[]): number[] {
-    return names.flatMap((name) => {
-      const [from, until] = name.split('..').map((text) => this.#kernels.indexOf(text));
-      if (from! < 0 || until === -1) throw new RangeError(`no kernel ${name} was read`);
-      return Array.from({ length: (until ?? from!) - from! + 1 }, (_, i) => from! + i);
-    });
+  /** The kernels of ranges; most rows have the same few. */
+  #range(names: readonly string[]): readonly number[] {
+    const key = names.join();
+    let kernels = this.#ranges.get(key);
+    if (!kernels) {
+      kernels = names.flatMap((name) => this.#between(name));
+      this.#ranges.set(key, kernels);
+    }
+    return kernels;
   }
+
+  #between(name: string): number[] {
+    const [from, until = from] = name.split('..').map((text) => this.#kernels.indexOf(text));
+    if (from! < 0 || until! < from!) throw new RangeError(`no kernel ${name} was read`);
+    return Array.from({ length: until! - from! + 1 }, (_, i) => from! + i);
+  }
+}
+
+/** A module and a kernel that it is of. */
+export interface Combination {
+  readonly module: KvmModule;
+  readonly kernel: number;
+}
+
+/** The combinations to ask of each feature: of those that one row speaks for, one is enough. */
+export class Plan {
+  /** Whatever else is there: as the processor has it, given, and not given. */
+  readonly hardware: Row;
+  readonly always: Row;
+  readonly never: Row;
+  /** Features of which more must be asked. */
+  readonly rest: readonly number[];
+  readonly #combinations = new Map<number, readonly Combination[]>();
+
+  constructor(
+    table: KvmTable,
+    groups: readonly Group[],
+    modules: readonly KvmModule[],
+    { rows, outOfOrder }: Kernels,
+  ) {
+    const plain = { hardware: [] as number[], always: [] as number[], never: [] as number[] };
+    const rest: number[] = [];
+    const all = (kernels: readonly number[]) =>
+      modules.flatMap((module) => kernels.map((kernel) => ({ module, kernel })));
+    const every = { ordered: all(rows), outOfOrder: all(outOfOrder) };
+    for (const group of groups) {
+      const distinct = once(every.ordered, ({ module, kernel }) => group.byModule[module][kernel]!);
+      const rows = distinct.map(({ module, kernel }) => group.byModule[module][kernel]!);
+      const when = plainIn(rows);
+      const isMade = rows.some((row) => table.isMadeOfVarying(row));
+      for (const id of group.ids) {
+        const isOrdered = !table.isOutOfOrder(id);
+        const varies = isMade || table.varies(id);
+        if (isOrdered && !varies && when) plain[when].push(id);
+        else rest.push(id);
+        this.#combinations.set(
+          id,
+          !isOrdered ? every.outOfOrder : varies ? every.ordered : distinct,
+        );
+      }
+    }
+    this.hardware = table.row(plain.hardware);
+    this.always = table.row(plain.always);
+    this.never = table.row(plain.never);
+    this.rest = rest;
+  }
+
+  combinations(id: number): readonly Combination[] {
+    return this.#combinations.get(id) ?? NONE;
+  }
+}
+
+/** The first of each that something tells apart. */
+function once<T>(items: readonly T[], by: (item: T) => unknown): T[] {
+  const seen = new Set<unknown>();
+  return items.filter((item) => {
+    const key = by(item);
+    return seen.has(key) ? false : seen.add(key);
+  });
+}
+
+/** What rows have in common that ask nothing else. */
+function plainIn(rows: readonly KvmRow[]): 'hardware' | 'always' | 'never' | null {
+  const [first] = rows;
+  const isPlain = rows.every(
+    (row) => row.when === first!.when && !row.needs && !row.raw && !row.barredBy,
+  );
+  if (!first || !isPlain) return null;
+  return first.when === 'made-up' || first.when === 'conditional' ? null : first.when;
 }
 
 function add<T>(lists: Map<number, T[]>, id: number, item: T): void {

@@ -1,10 +1,10 @@
 // What KVM and QEMU make of a processor for guests, by the module that serves it and the host's kernel: a table read
 // from kernels (data/kvm.ts), no guess. What the kernels that may be there do not agree on is not known.
-import { emptyRow, hasBit, type Row, setBit } from '../core/rows.ts';
-import type { Catalog, Vendor } from './catalog.ts';
+import { hasBit, join, meet, minus, type Row, setBit } from '../core/rows.ts';
+import type { Catalog } from './catalog.ts';
 import type { Description, Signature } from './host.ts';
 import { type Kernels, kernelsLike } from './kernel.ts';
-import { type Hidden, type KvmTable, kvmTable, type Told } from './kvm-table.ts';
+import { type Hidden, type KvmTable, kvmTable, type Plan, type Told } from './kvm-table.ts';
 import type { KvmModule, KvmOnTop, KvmRow } from './schema.ts';
 
 /** What a dump, or a kernel's flags, say of a host. */
@@ -46,18 +46,7 @@ export interface Withheld {
 }
 
 /** What guests on a host can be given of what its processor or its kernel shows. */
-export function kvmGives(catalog: Catalog, shown: Shown): Given {
-  const host = new Host(catalog, shown);
-  const has = emptyRow(catalog.bits);
-  const known = emptyRow(catalog.bits);
-  for (const { id } of catalog.features) {
-    const is = host.given(id);
-    if (is === undefined) continue;
-    setBit(known, id);
-    if (is) setBit(has, id);
-  }
-  return { has, known };
-}
+export const kvmGives = (catalog: Catalog, shown: Shown): Given => new Host(catalog, shown).all();
 
 /** Why guests on a host are not given a feature, or not for certain. */
 export function whyWithheld(catalog: Catalog, shown: Shown, id: number): Withheld {
@@ -82,28 +71,55 @@ class Host {
   readonly #table: KvmTable;
   readonly #kernels: Kernels;
   readonly #modules: readonly KvmModule[];
+  readonly #plan: Plan;
+  readonly #given = new Map<number, Told>();
 
   constructor(catalog: Catalog, shown: Shown) {
     this.#shown = shown;
     this.#table = kvmTable(catalog);
     this.#kernels = kernelsLike(this.#table.file, shown.kernel);
     this.#modules = this.#table.modulesOf(shown.vendor);
+    this.#plan = this.#table.plan(this.#modules, this.#kernels);
+  }
+
+  all(): Given {
+    const { has: shown, known: told } = this.#shown;
+    const { hardware, always, never, rest } = this.#plan;
+    // Of older kernels nobody looked at anything, and the next may give what this one never gave.
+    const { like } = this.#kernels;
+    const none = this.#table.row([]);
+    if (like === 'older') return { has: none, known: none.slice() };
+    const has = join(meet(shown, hardware), always);
+    const known = join(meet(told, hardware), join(always, like === 'newer' ? none : never));
+    for (const id of rest) {
+      const is = this.given(id);
+      if (is !== undefined) setBit(known, id);
+      if (is) setBit(has, id);
+    }
+    // Where nobody looked, what the processor lacks cannot be given.
+    return { has, known: join(known, minus(told, join(shown, this.#table.ruled))) };
   }
 
   /** What every module and kernel that may be there agree on. */
   given(id: number): Told {
-    const { like, rows, outOfOrder } = this.#kernels;
+    if (this.#given.has(id)) return this.#given.get(id);
+    const is = this.#agreed(id);
+    this.#given.set(id, is);
+    return is;
+  }
+
+  #agreed(id: number): Told {
+    const { like } = this.#kernels;
     if (like === 'older') return undefined;
+    if (!this.#table.has(id)) return this.#stated(id) === false ? false : undefined;
     let all: Told;
-    for (const module of this.#modules)
-      for (const kernel of this.#table.isOutOfOrder(id) ? outOfOrder : rows) {
-        const is = this.#givenBy(id, module, kernel);
-        // Another may give it by now what this one never gave.
-        if (is === undefined || (like === 'newer' && this.#isNever(id, module, kernel)))
-          return undefined;
-        if (all !== undefined && all !== is) return undefined;
-        all = is;
-      }
+    for (const { module, kernel } of this.#plan.combinations(id)) {
+      const is = this.#givenBy(id, module, kernel);
+      if (is === undefined || (like === 'newer' && this.#isNever(id, module, kernel)))
+        return undefined;
+      if (all !== undefined && all !== is) return undefined;
+      all = is;
+    }
     return all;
   }
 
@@ -161,19 +177,12 @@ class Host {
   }
 
   #byKvm(id: number, module: KvmModule, kernel: number): Told {
-    const rule = this.#table.rule(id, module, kernel);
-    const bit = this.#bit(id, kernel);
-    // Nobody looked: what is there may be given, what is not cannot be.
-    if (!rule) return bit === false ? false : undefined;
-    const needs = (rule.needs ?? []).map((name) =>
-      this.#givenBy(this.#table.id(name), module, kernel),
-    );
+    const rule = this.#table.rule(id, module, kernel)!;
+    const is = this.#byRule(rule, id, this.#bit(id, kernel), kernel);
+    if (!rule.needs && rule.barredBy === undefined) return is;
+    const needs = (rule.needs ?? []).map((name) => this.given(this.#table.id(name)));
     const barred = rule.barredBy === undefined ? false : this.#term(rule.barredBy, kernel);
-    return every([
-      this.#byRule(rule, id, bit, kernel),
-      ...needs,
-      barred === undefined ? barred : !barred,
-    ]);
+    return every([is, ...needs, barred === undefined ? undefined : !barred]);
   }
 
   #byRule(rule: KvmRow, id: number, bit: Told, kernel: number): Told {
@@ -215,9 +224,10 @@ class Host {
   #bit(id: number, kernel: number): Told {
     const stated = this.#stated(id);
     if (stated !== true || this.#shown.view === 'kernel') return stated;
-    const hiding = this.#table.hides(id).filter((h) => h.kernels.has(kernel));
-    const left = hiding.map((hide) => this.#leftBy(hide));
-    return every([stated, ...left]);
+    let left: Told = true;
+    for (const hide of this.#table.hides(id))
+      if (left !== false && hide.kernels.has(kernel)) left = every([left, this.#leftBy(hide)]);
+    return left;
   }
 
   #leftBy(hide: Hidden): Told {
@@ -277,7 +287,6 @@ class Host {
 
   #mayApply(rule: KvmOnTop): boolean {
     return (
-      rule.does !== 'nothing' &&
       this.#applies(rule) !== false &&
       (rule.vendor === undefined || this.#modules.includes(rule.vendor)) &&
       (rule.kernels === undefined ||
@@ -316,9 +325,3 @@ function isFrom(qemu: string | null, from: string, until: string | undefined): T
   if (number(qemu) >= number(from)) return true;
   return until === undefined || number(qemu) <= number(until) ? false : undefined;
 }
-
-/** Whose module serves a vendor's processors; of an unknown vendor both are asked. */
-export const moduleOf = (catalog: Catalog, vendor: Vendor | null): KvmModule | null => {
-  const modules = kvmTable(catalog).modulesOf(vendor);
-  return modules.length === 1 ? modules[0]! : null;
-};
