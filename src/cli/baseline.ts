@@ -130,6 +130,8 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
     return answer.baselines.every(({ baseline }) => isAnswered(baseline)) ? 0 : 1;
   }
   const answer = baseline(fleet, how);
+  const bare = answer.findings.find((finding) => finding.code === 'nothing-known');
+  if (bare) throw new QueryError(bare.message);
   if (options.to !== undefined) return writeOne(call, catalog, answer, fleet, options);
   await print(call, answer, options, (base) =>
     renderBaseline(printableAll(answer), page(base, call, inputs, catalog, answer, options)),

@@ -65,6 +65,8 @@ export interface Description {
   readonly words?: Words;
   /** The processor version register, where it is a POWER processor. */
   readonly pvr?: number;
+  /** A hypervisor lists what cannot migrate, too. */
+  readonly listsUnmigratable?: true;
   /** The features that a hypervisor lists, whatever it says of them; others it does not know at all. */
   readonly told?: Row;
   /** Other keys of a host record. */

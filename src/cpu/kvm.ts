@@ -2,8 +2,8 @@
 // from kernels (data/kvm.ts), no guess. What the kernels that may be there do not agree on is not known.
 import { hasBit, join, meet, minus, type Row, setBit } from '../core/rows.ts';
 import type { Catalog } from './catalog.ts';
-import type { Description, Signature } from './host.ts';
-import { type Kernels, kernelsLike } from './kernel.ts';
+import type { Description, Note, Signature } from './host.ts';
+import { isKernel, type Kernels, kernelsLike } from './kernel.ts';
 import { type Hidden, type KvmTable, kvmTable, type Plan, type Told } from './kvm-table.ts';
 import type { KvmModule, KvmOnTop, KvmRow } from './schema.ts';
 
@@ -52,6 +52,27 @@ export const kvmGives = (catalog: Catalog, shown: Shown): Given => new Host(cata
 export function whyWithheld(catalog: Catalog, shown: Shown, id: number): Withheld {
   const host = new Host(catalog, shown);
   return { sure: host.given(id) !== undefined, ...host.why(id) };
+}
+
+/** What a person should know of how far a kernel is known. */
+export function kernelNotes(catalog: Catalog, kernel: string | null): Note[] {
+  if (kernel === null) return [];
+  const { file } = kvmTable(catalog);
+  const note = (what: string): Note[] => [{ code: 'kernel', message: what }];
+  if (!isKernel(kernel))
+    return note(
+      `${JSON.stringify(kernel)} is no version of a Linux kernel, so what KVM gives there is taken from what all kernels agree on`,
+    );
+  const { like } = kernelsLike(file, kernel);
+  if (like === 'newer')
+    return note(
+      `its kernel ${kernel} is newer than any that the catalog knows, and is taken to give what ${file.kernels.at(-1)} does`,
+    );
+  return like === 'older'
+    ? note(
+        `its kernel ${kernel} is older than any that the catalog knows, so what KVM gives there is not known; virsh domcapabilities would tell`,
+      )
+    : [];
 }
 
 /** All of these, as far as it is known. */

@@ -1,12 +1,14 @@
 // What a description proves about the CPU that guests of this host can have. A hypervisor says it itself; what
 // CPUID or the kernel shows is held against what KVM of the host's kernel makes of it (kvm.ts).
 import {
+  bitsOf,
   clearBit,
   clearBits,
   hasAll,
   hasAny,
   hasBit,
   meet,
+  minus,
   type Row,
   setBit,
   setBits,
@@ -14,8 +16,10 @@ import {
 } from '../core/rows.ts';
 import { assumedOfKvm, kvmWord } from './accelerators.ts';
 import type { Catalog } from './catalog.ts';
-import { type Description, isShown, isX86 } from './host.ts';
-import { kvmGives } from './kvm.ts';
+import { archOf, floorOf } from './floor.ts';
+import { type Description, isShown, isX86, type Note } from './host.ts';
+import { kernelNotes, kvmGives } from './kvm.ts';
+import { sortByBytes } from './order.ts';
 
 export interface Offer {
   /** Features that guests on this host can have for certain. */
@@ -24,19 +28,19 @@ export interface Offer {
   readonly known: Row;
   /** Features counted as offered although the description does not tell of them, where that deserves a word. */
   readonly assumed: readonly string[];
+  /** What a person should know of how this was concluded. */
+  readonly notes: readonly Note[];
 }
 
 /** What guests on the described host can have (rules of the views: README, "What a description proves"). */
 export function offer(catalog: Catalog, d: Description): Offer {
-  if (!isX86(d)) return { has: d.has, known: d.known, assumed: [] };
-  if (isShown(d)) {
-    const given = kvmGives(catalog, d);
-    return { ...heldToPrerequisites(catalog, withKvmWords(catalog, given)), assumed: [] };
-  }
-  return {
-    ...withKvmWords(catalog, { has: d.has.slice(), known: d.known.slice() }),
-    assumed: [],
-  };
+  if (!isX86(d)) return { has: d.has, known: d.known, assumed: [], notes: [] };
+  const told = isShown(d)
+    ? heldToPrerequisites(catalog, withKvmWords(catalog, kvmGives(catalog, d)))
+    : withKvmWords(catalog, { has: d.has.slice(), known: d.known.slice() });
+  if (d.view === 'hypervisor' && !d.listsUnmigratable) openUnmigratable(catalog, told);
+  const assumed = archOf(catalog, d) === 'x86_64' ? withFloor(catalog, d, told) : [];
+  return { ...told, assumed, notes: isShown(d) ? kernelNotes(catalog, d.kernel) : [] };
 }
 
 interface Told {
@@ -52,6 +56,31 @@ function withKvmWords(catalog: Catalog, { has, known }: Told): Told {
   for (const id of given) setBit(has, id);
   for (const id of [...given, ...withheld]) setBit(known, id);
   return { has, known };
+}
+
+/** Left out of an expansion that can migrate, or asked for by guests alone: their absence says nothing. */
+const UNLISTED = ['invtsc', 'ht', 'topoext', 'kvm-hint-dedicated'];
+
+function openUnmigratable(catalog: Catalog, { has, known }: Told): void {
+  for (const name of UNLISTED) {
+    const { id } = catalog.feature(name);
+    if (!hasBit(has, id)) clearBit(known, id);
+  }
+}
+
+/** Counts what every 64-bit guest needs as offered where nothing is told of it; answers what that is. */
+function withFloor(catalog: Catalog, d: Description, { has, known }: Told): readonly string[] {
+  if (d.view === 'guest') return [];
+  const open = minus(floorOf(catalog).all, known);
+  const assumed: string[] = [];
+  for (const id of bitsOf(open)) {
+    setBit(known, id);
+    // What a processor lacks, no kernel makes up.
+    if (hasBit(d.known, id) && !hasBit(d.has, id)) continue;
+    setBit(has, id);
+    if (!hasBit(d.has, id)) assumed.push(catalog.features[id]!.name);
+  }
+  return sortByBytes(assumed);
 }
 
 /** A feature whose prerequisite is off cannot be had; one whose prerequisite is unknown is unknown. */

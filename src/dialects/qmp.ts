@@ -276,6 +276,7 @@ function describeHost(
   return {
     ...blank(catalog, session, offers[0]?.line ?? session.line),
     ...read,
+    ...(props.migratable === false ? { listsUnmigratable: true } : {}),
     view: 'hypervisor',
     models,
     model: null,

@@ -4,6 +4,7 @@ import { emptyRow, hasBit, minus, type Row, setBit } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { openKvmFeatures, withoutOsState } from '../cpu/cpuid.ts';
 import { QueryError } from '../cpu/errors.ts';
+import { openFloor } from '../cpu/floor.ts';
 import type { Description, Note, Signature, View, XsaveComponent } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
@@ -153,8 +154,14 @@ export function meaningOf(
 }
 
 /** Takes back what the list of features does not settle in a view of a host. */
-export function settleView(catalog: Catalog, view: View, has: Row, known: Row): void {
+export function settleView(
+  catalog: Catalog,
+  { view, arch }: Pick<Description, 'view' | 'arch'>,
+  has: Row,
+  known: Row,
+): void {
   openKvmFeatures(catalog, has, known);
+  if (arch === 'x86_64' && view !== 'guest') openFloor(catalog, has, known);
   if (view === 'hardware' || view === 'kernel') withoutOsState(catalog, has, known);
 }
 
@@ -188,10 +195,12 @@ class RecordReader {
       view,
       features,
       unknown,
+      absent,
       limits,
       signature,
       microcode,
       xsave,
+      software,
       ...rest
     } = this.#record;
     const isX86 = isOfX86(arch);
@@ -221,14 +230,18 @@ class RecordReader {
       catalog.rowWhere(() => true),
       open,
     );
-    const speaksFor = this.#view(view);
+    const speaksFor = {
+      view: this.#view(view),
+      arch: this.#optional(arch, (value) => this.#word('arch', value, 'x86_64')) ?? 'x86_64',
+    };
     settleView(catalog, speaksFor, has, known);
+    for (const name of this.#optional(absent, (value) => this.#names('absent', value)) ?? [])
+      this.#lacks(name, { has, open, known });
     return {
       dialect: 'records',
       line: this.#line,
       host: this.#host(),
-      view: speaksFor,
-      arch: this.#optional(arch, (value) => this.#word('arch', value, 'x86_64')) ?? 'x86_64',
+      ...speaksFor,
       vendor: this.#optional(vendor, (value) =>
         catalog.vendor(this.#word('vendor', value, 'GenuineIntel')),
       ),
@@ -243,7 +256,7 @@ class RecordReader {
       models: null,
       machine: null,
       qemu: null,
-      kernel: null,
+      kernel: this.#optional(software, (value) => this.#kernel(value)),
       model: null,
       element: null,
       keys: this.#keys(rest),
@@ -255,6 +268,24 @@ class RecordReader {
     const { host } = this.#record;
     const who = typeof host === 'string' && host !== '' ? `host ${quote(host)}: ` : '';
     throw new QueryError(`${this.#input}:${this.#line}: ${who}${what}`);
+  }
+
+  /** Takes in that a feature is not there, where leaving it out does not say so. */
+  #lacks(name: string, { has, open, known }: { has: Row; open: Row; known: Row }): void {
+    const f = this.#catalog.find(name);
+    if (!f) return;
+    const other = hasBit(has, f.id) ? 'features' : hasBit(open, f.id) ? 'unknown' : null;
+    if (other !== null)
+      this.#fail(`${f.name} is both in "${other}" and in "absent"; keep it in the one that holds`);
+    setBit(known, f.id);
+  }
+
+  #kernel(value: unknown): string | null {
+    if (!isObject(value))
+      this.#fail(`"software" is ${kindOf(value)}; write it like {"kernel":"6.12.9"}`);
+    return this.#optional(value.kernel, (kernel) =>
+      this.#word('software.kernel', kernel, '6.12.9'),
+    );
   }
 
   #optional<T>(value: unknown, read: (value: unknown) => T): T | null {

@@ -23,10 +23,12 @@ const PARTS = [
   'vendor',
   'view',
   'unknown',
+  'absent',
   'limits',
   'signature',
   'microcode',
   'xsave',
+  'software',
 ] as const;
 
 /** What the core is told of records; `keep` are further keys that count. */
@@ -35,8 +37,8 @@ export const recordKeys = (catalog: Catalog, keep: readonly string[]): RecordKey
   list: 'features',
   parts: [...new Set([...PARTS, ...keep])].filter((key) => key !== 'host' && key !== 'features'),
   apart: catalog.vendors.flatMap(({ id, name }) => [id, name]),
-  // A feature must not be in both lists.
-  bound: ['unknown'],
+  // A feature must not be in two lists.
+  bound: ['unknown', 'absent'],
 });
 
 /** A description with no more of its record's keys than are asked for. */

@@ -1,11 +1,13 @@
 // plimsoll baseline: the most capable CPU that every guest can have on all hosts of a fleet, and what holds it down.
 import { distinct, hasBit, isEmpty, type Row, size } from '../core/rows.ts';
 import type { Definition } from '../cpu/definition.ts';
+import { isX86 } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import { type Stack, stackNames } from '../cpu/stack.ts';
 import type { Fleet, Kind } from '../fleet/fleet.ts';
 import type { Baseline, Baselines, Hold } from './answer.ts';
 import { findings, type Refused, splitFindings } from './findings.ts';
+import { type FloorGaps, floorGaps, isBarred } from './floor.ts';
 import { type BaselineOptions, drawLine, type Line, modelLists, nameOf } from './line.ts';
 import { draw } from './safe.ts';
 import { type Split, splitBefore, splitByXsave } from './split.ts';
@@ -23,7 +25,8 @@ export function baseline(fleet: Fleet, options: BaselineOptions = {}): Baseline 
 
   const { catalog } = fleet;
   const limits = physBits(fleet, line.drawn.features, options);
-  const { definitions, refused, runsOn } = define(line, options);
+  const gaps = floorGaps(line);
+  const { definitions, refused, runsOn } = define(line, options, gaps);
   return {
     ...head(fleet, line.stack),
     vendor: line.vendor,
@@ -34,7 +37,7 @@ export function baseline(fleet: Fleet, options: BaselineOptions = {}): Baseline 
     holds: holds(line),
     unknown: line.tally.unknown(),
     runsOn,
-    findings: findings(line, limits, refused, options),
+    findings: findings(line, limits, refused, options, gaps),
     ...skipped(fleet),
   };
 }
@@ -116,11 +119,11 @@ function physBits(fleet: Fleet, features: Row, options: BaselineOptions): Baseli
 }
 
 /** A definition a product, each held against every host; refused where none can be made or it does not hold. */
-function define(line: Line, options: BaselineOptions) {
+function define(line: Line, options: BaselineOptions, gaps: FloorGaps) {
   const { fleet, namer, naming, drawn } = line;
   const definitions: { libvirt?: Definition; qemu?: Definition } = {};
   const refused: Refused[] = [];
-  const nothing = isEmpty(drawn.features) || fleet.classes.some((c) => c.arch !== 'x86_64');
+  const nothing = isEmpty(drawn.features) || !fleet.classes.every(isX86) || isBarred(gaps);
   let hosts = 0;
   for (const product of namer.products) {
     const found = nothing ? null : namer.define(product, drawn.features, naming);

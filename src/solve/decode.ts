@@ -87,7 +87,7 @@ function decodeOne(
     host: id,
     shared: {
       view: d.view,
-      arch: d.arch,
+      arch: host.arch,
       vendor: d.vendor,
       signature: d.signature,
       ...(d.microcode === null ? {} : { microcode: d.microcode }),
@@ -97,7 +97,7 @@ function decodeOne(
       unknown: [...catalog.names(open), ...d.unnamedUnknown].sort(byBytes),
       withheld: withheld(catalog, d, minus(d.has, host.has)),
       limits: { physBits: d.limits.physBits },
-      candidates: d.arch === 'x86_64' && isSettled ? candidates(catalog, fleet) : [],
+      candidates: isX86(d) && isSettled ? candidates(catalog, fleet) : [],
     },
     findings: answer.findings.filter((f) => f.code !== 'newer-stack'),
   };
