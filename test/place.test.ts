@@ -6,7 +6,7 @@ import { loadCatalog } from '../src/cpu/catalog.ts';
 import { readNeeds } from '../src/dialects/needs.ts';
 import type { Need } from '../src/fleet/need.ts';
 import { isPlaced, place } from '../src/solve/place.ts';
-import { fleetOf, type Made } from './support/hosts.ts';
+import { asCounted, fleetOf, type Made } from './support/hosts.ts';
 import { madeFleet } from './support/made.ts';
 
 fc.configureGlobal({ includeErrorInReport: true });
@@ -38,7 +38,7 @@ function lacks(guest: Need, host: Made): string[] | null {
   if (guest.vendor !== null && guest.vendor !== vendor) return null;
   if (guest.physBits !== null && limits.physBits !== null && guest.physBits > limits.physBits)
     return null;
-  const offered = new Set([...host.features, ...(host.unnamed ?? [])]);
+  const offered = new Set([...asCounted(host).features, ...(host.unnamed ?? [])]);
   return [...catalog.names(guest.features), ...guest.unnamed].filter(
     (f) => !uncounted.has(f) && !offered.has(f),
   );
