@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { hasBit, isCovered, minus, type Row } from '../src/core/rows.ts';
+import { hasBit, isCovered, meet, minus, type Row } from '../src/core/rows.ts';
 import { loadCatalog } from '../src/cpu/catalog.ts';
 import type { Description } from '../src/cpu/host.ts';
 import { isKernel, kernelIn, kernelsLike } from '../src/cpu/kernel.ts';
@@ -12,7 +12,9 @@ import { whyWithheld } from '../src/cpu/kvm.ts';
 import { type Offer, offer } from '../src/cpu/offer.ts';
 import { parsePlace } from '../src/cpu/record.ts';
 import { untold } from '../src/dialects/described.ts';
-import { readDescriptions } from '../src/dialects/read.ts';
+import { readDescriptions, readFleet } from '../src/dialects/read.ts';
+import { writeRecord } from '../src/dialects/record-write.ts';
+import { candidate, Fleet } from '../src/fleet/fleet.ts';
 import { ROOT, SHARED, sayMissing } from './support/places.ts';
 import { assertProperty } from './support/property.ts';
 
@@ -299,6 +301,37 @@ cases('what guests of thirty real hosts were given', async () => {
   assert.ok(share(counts.none) <= 0.25, `${counts.none.unknown} unknown without a kernel`);
 });
 
+cases(
+  'what a hypervisor says of a host contradicts nothing that its processor proves',
+  async () => {
+    const { captures } = JSON.parse(
+      readFileSync(join(SHARED!, 'cases/kvm-captures.json'), 'utf8'),
+    ) as Json;
+    for (const capture of captures) {
+      const told = [...capture.offered, ...capture.notOffered];
+      const record = {
+        vendor: capture.vendor,
+        features: capture.offered,
+        unknown: catalog.features.map((f) => f.name).filter((f) => !told.includes(f)),
+        absent: capture.notOffered,
+      };
+      const said = offer(catalog, await describe(capture.id, JSON.stringify(record)));
+      const shown = offers(await describe(capture.id, textOf(capture)), capture.nearestKernel);
+      const differs = new Set(capture.differencesThere.map((name: string) => name.slice(1)));
+      const both = meet(said.known, shown.known);
+      const wrong = [
+        ...catalog.names(minus(meet(said.has, both), shown.has)),
+        ...catalog.names(minus(meet(shown.has, both), said.has)),
+      ];
+      assert.equal(
+        wrong.filter((name) => isCompared(name) && !differs.has(name)),
+        [],
+        capture.id,
+      );
+    }
+  },
+);
+
 /** Whether an answer is no more than another knows, and says the same. */
 function isPartOf(some: Offer, all: Offer): boolean {
   const off = (o: Offer): Row => minus(o.known, o.has);
@@ -371,6 +404,117 @@ test('of drawn hosts, too', () => {
     }),
     { numRuns: 150 },
   );
+});
+
+const CPUINFO = readFileSync(join(ROOT, 'test/fixtures/emerald-rapids-guest.cpuinfo'), 'utf8');
+const UNAME =
+  'Linux pve1 6.8.12-4-pve #1 SMP PREEMPT_DYNAMIC PMX 6.8.12-4 (2024-11-06T15:04Z) x86_64 GNU/Linux\n';
+
+test('documents that tell the kernel beside the processor', async () => {
+  const words = dump(AMD, 0x00830f10, {});
+  const slurp = btoa(CPUINFO);
+  const flags = /^flags\s*: (.*)$/m.exec(CPUINFO)![1]!.split(' ');
+  const metrics = [
+    'node_uname_info{machine="x86_64",nodename="a",release="6.1.0-40-amd64",version="#1 SMP Debian 6.1.192-3 (2026-09-20)"} 1',
+    ...flags.map((flag) => `node_cpu_flag_info{flag="${flag}"} 1`),
+  ];
+  const node = {
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: { name: 'n', labels: { 'feature.node.kubernetes.io/cpu-cpuid.AVX2': 'true' } },
+    status: { nodeInfo: { kernelVersion: '5.14.0-427.13.1.el9_4.x86_64' } },
+  };
+  const documents: [text: string, kernel: string][] = [
+    [`${UNAME}${words}`, '6.8.12-4-pve'],
+    [`${words}${UNAME}`, '6.8.12-4-pve'],
+    [`${UNAME}${CPUINFO}`, '6.8.12-4-pve'],
+    [`${CPUINFO}${UNAME}`, '6.8.12-4-pve'],
+    [
+      JSON.stringify({
+        host: 'a',
+        view: 'kernel',
+        features: ['avx'],
+        software: { kernel: '6.6.17' },
+      }),
+      '6.6.17',
+    ],
+    [
+      JSON.stringify({
+        ansible_facts: { ansible_hostname: 'a', ansible_kernel: '6.1.0-40-amd64' },
+        cpuinfo: { content: slurp, encoding: 'base64', source: '/proc/cpuinfo' },
+      }),
+      '6.1.0-40-amd64',
+    ],
+    [JSON.stringify(node), '5.14.0-427.13.1.el9_4.x86_64'],
+    [`${metrics.join('\n')}\n`, '6.1.192-3'],
+  ];
+  for (const [text, kernel] of documents) {
+    const d = await describe('host', text);
+    assert.is(d.kernel, kernel, text.slice(0, 60));
+    // What --kernel says is for others.
+    const { read } = await readDescriptions(catalog, [given('host', text)], { kernel: '5.4.286' });
+    assert.is(read[0]!.description.kernel, kernel);
+  }
+  for (const text of [words, CPUINFO]) {
+    assert.is((await describe('host', text)).kernel, null);
+    const { read } = await readDescriptions(catalog, [given('host', text)], { kernel: '5.4.286' });
+    assert.is(read[0]!.description.kernel, '5.4.286');
+  }
+});
+
+test('each of several hosts has the kernel beside it', async () => {
+  const [a, b] = [dump(AMD, 0x00830f10, {}), dump(INTEL, 0x000306c3, {})].map(
+    (text) => `CPU:\n${text}`,
+  );
+  const two = UNAME.replace('6.8.12-4-pve', '6.1.0-40-amd64');
+  for (const text of [
+    `${UNAME}${a}${two}${b}`,
+    `${a}${UNAME}${b}${two}`,
+    `${UNAME}${CPUINFO}\n${two}${CPUINFO}`,
+    `${CPUINFO}${UNAME}\n${CPUINFO}${two}`,
+  ]) {
+    const { read } = await readDescriptions(catalog, [given('host', text)]);
+    assert.equal(
+      read.map((r) => r.description.kernel),
+      ['6.8.12-4-pve', '6.1.0-40-amd64'],
+    );
+    // A fleet is read by another road.
+    const fleet = await readFleet(catalog, [given('host', text)]);
+    const alone = read.map((r) => new Fleet(catalog, [candidate(catalog, r.id, r.description)]));
+    for (const [i, one] of alone.entries())
+      assert.ok(
+        [...fleet.classes.keys()].some((c) => String(fleet.has(c)) === String(one.has(0))),
+        `${i}`,
+      );
+  }
+});
+
+test('a fleet reads the kernel of --kernel, by every road', async () => {
+  const rows = async (text: string, kernel?: string) => {
+    const fleet = await readFleet(catalog, [given('host', text)], {
+      keep: [],
+      ...(kernel ? { kernel } : {}),
+    });
+    return String(fleet.has(0));
+  };
+  const d = await describe('host', CPUINFO);
+  const line = writeRecord(catalog, d, 'a');
+  const lines = Array.from({ length: 400 }, (_, i) => line.replace('"a"', `"a${i}"`)).join('\n');
+  assert.ok(lines.length > 2 ** 16, 'long enough to be scanned');
+  for (const text of [CPUINFO, line, lines])
+    for (const kernel of ['5.4.286', '6.12.118']) {
+      const wanted = offers(d, kernel).has;
+      const own = new Fleet(catalog, [candidate(catalog, 'a', { ...d, kernel })]);
+      assert.is(await rows(text, kernel), String(own.has(0)));
+      assert.ok(isCovered(wanted, own.has(0)));
+      assert.is.not(await rows(text, kernel), await rows(text));
+    }
+});
+
+test('a record keeps the kernel', async () => {
+  const d = { ...(await describe('host', CPUINFO)), kernel: '6.8.12-4-pve' };
+  const again = await describe('host', writeRecord(catalog, d, 'a'));
+  assert.is(again.kernel, '6.8.12-4-pve');
 });
 
 test('a fleet that hypervisors describe never reads the table', async () => {

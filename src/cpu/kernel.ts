@@ -66,6 +66,10 @@ export function kernelIn(text: string): string | null {
   return / Debian (\d+\.\d+\S*)/.exec(line)?.[1] ?? found[1]!;
 }
 
+/** The same from what uname -r and uname -v print. */
+export const kernelOf = (release: unknown, version: unknown = ''): string | null =>
+  typeof release === 'string' ? kernelIn(`Linux here ${release} ${version}`) : null;
+
 /** The rows that hold on a kernel; null is one that nobody told. */
 export function kernelsLike(file: KvmFile, kernel: string | null): Kernels {
   const mainline = file.kernels.map((text) => releaseOf(text)!);

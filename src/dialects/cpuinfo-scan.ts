@@ -166,7 +166,8 @@ export class CpuinfoScan implements BlockListener {
 
   kind(text: Uint8Array, hasNumber: boolean): number | null {
     const [block, more] = orUnusual(() => [...readBlocks({ name: '', bytes: text.slice() })]);
-    if (!block || more || block.fields.has(CPUINFO_KEYS.number) !== hasNumber) throw new Unusual();
+    if (!block || more || block.kernel !== null) throw new Unusual();
+    if (block.fields.has(CPUINFO_KEYS.number) !== hasNumber) throw new Unusual();
     if (!hasNumber) return null;
     const key = [...block.fields]
       .map(([name, value]) => (VARYING.has(name) ? name : `${name}:${value}`))
