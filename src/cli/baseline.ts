@@ -142,7 +142,7 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
 /** What cannot be asked together, said before any input is read. */
 function refuse(options: Options): void {
   if (options.rules === 'libvirt') {
-    const foreign = (['by', 'check', 'nested', 'physBits', 'explainRules'] as const).find(
+    const foreign = (['by', 'check', 'nested', 'physBits', 'explainRules', 'kernel'] as const).find(
       (name) => options[name] !== undefined,
     );
     if (foreign !== undefined)
