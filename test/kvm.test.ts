@@ -21,6 +21,7 @@ import { assertProperty } from './support/property.ts';
 // biome-ignore lint/suspicious/noExplicitAny: cases of many shapes, compared as they are
 type Json = any;
 
+fc.configureGlobal({ includeErrorInReport: true });
 const test = suite('what KVM gives');
 const catalog = await loadCatalog();
 const { kvm } = catalog;
@@ -232,6 +233,23 @@ test('why a guest is not given what the processor has', async () => {
   assert.equal(why('movrs', '6.8.0'), { sure: true, because: 'kernel', from: '7.3.4' });
   assert.equal(why('movrs', null).because, 'processor');
   assert.equal(why('smep', '4.15.0-213-generic'), { sure: false, because: 'kernel' });
+  // Of AMD's word 8000_0008 ebx: made up on some kernels only.
+  const amd = { '80000008': '00003030-0000d000-00000000-00000000' };
+  const epyc = await describe('epyc', dump(AMD, 0x00830f10, { ...amd, ...XSAVES }));
+  const whyAmd = (name: string, kernel: string | null) =>
+    whyWithheld(catalog, { ...epyc, kernel }, catalog.feature(name).id);
+  assert.equal(whyAmd('spec-ctrl', null).because, 'kernel');
+  assert.equal(whyAmd('xsaves', '6.8.0'), {
+    sure: true,
+    because: 'hidden',
+    why: 'erratum 1386; not Hygon',
+  });
+  // KVM of this kernel gives it, and QEMU clears it where the register is not there for certain.
+  assert.equal(whyAmd('rdctl-no', '6.8.0'), {
+    sure: false,
+    because: 'needs',
+    why: 'arch-capabilities',
+  });
 });
 
 test('a kernel newer than any that was read is taken for the last, without what that never gave', async () => {

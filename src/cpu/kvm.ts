@@ -51,7 +51,18 @@ export const kvmGives = (catalog: Catalog, shown: Shown): Given => new Host(cata
 /** Why guests on a host are not given a feature, or not for certain. */
 export function whyWithheld(catalog: Catalog, shown: Shown, id: number): Withheld {
   const host = new Host(catalog, shown);
-  return { sure: host.given(id) !== undefined, ...host.why(id) };
+  const is = host.given(id);
+  if (is !== true) return { sure: is === false, ...host.why(id) };
+  // KVM gives it, and QEMU takes it away for want of another.
+  const wanting = catalog.features[id]!.needs.filter(
+    (group) => !group.some((other) => host.given(other) === true),
+  );
+  const names = wanting.map((group) => group.map((other) => catalog.features[other]!.name));
+  return {
+    sure: wanting.some((group) => group.every((other) => host.given(other) === false)),
+    because: 'needs',
+    why: names.map((group) => group.join(' or ')).join(', '),
+  };
 }
 
 /** What a person should know of how far a kernel is known. */
@@ -76,7 +87,7 @@ export function kernelNotes(catalog: Catalog, kernel: string | null): Note[] {
 }
 
 /** All of these, as far as it is known. */
-export function every(told: readonly Told[]): Told {
+function every(told: readonly Told[]): Told {
   if (told.includes(false)) return false;
   return told.includes(undefined) ? undefined : true;
 }
@@ -159,6 +170,9 @@ class Host {
       return from === null ? { because: 'never' } : { because: 'kernel', from };
     }
     if (onTop) return { because: 'qemu', why: onTop.why };
+    const combinations = this.#plan.combinations(id);
+    if (combinations.some(({ module, kernel }) => this.#givenBy(id, module, kernel) === true))
+      return { because: 'kernel', ...this.#from(id) };
     return this.#whyByRule(id, rules.find((rule) => rule?.when !== 'never')!);
   }
 
@@ -182,8 +196,12 @@ class Host {
       const all = (rule.of ?? []).flat();
       return { because: 'processor', why: `made of ${all.join(', ')}` };
     }
+    return { because: 'kernel', ...this.#from(id) };
+  }
+
+  #from(id: number): { readonly from?: string } {
     const from = this.#table.firstGiving(id, this.#modules);
-    return from === null ? { because: 'untold' } : { because: 'kernel', from };
+    return from === null ? {} : { from };
   }
 
   #isNever(id: number, module: KvmModule, kernel: number): boolean {
