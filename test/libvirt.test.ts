@@ -189,7 +189,6 @@ test('domain capabilities are what the hypervisor offers, with its models', asyn
       limits: { physBits: 46 },
       machine: 'pc-q35-8.2',
       qemu: null,
-      kernel: null,
       model: { name: 'Broadwell-IBRS', known: true },
     },
   );
