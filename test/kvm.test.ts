@@ -222,6 +222,17 @@ test("Intel's words for speculation are made up of AMD's, by kernel", async () =
   assert.equal(by('6.8.0', bare), ['absent', 'absent', 'absent']);
 });
 
+test('flags without vmx prove nothing of it, leaves do', async () => {
+  const shown = await describe('intel', dump(INTEL, 0x000306c3, {}));
+  const by = (view: 'hardware' | 'kernel', name: string) => {
+    const d = { ...shown, view, known: catalog.rowWhere(() => true) };
+    return said(offers(d, '6.8.0'), name);
+  };
+  for (const name of ['vmx', 'vmx-ept'])
+    assert.equal([by('hardware', name), by('kernel', name)], ['absent', 'unknown'], name);
+  assert.equal([by('hardware', 'svm'), by('kernel', 'svm')], ['absent', 'absent']);
+});
+
 test('why a guest is not given what the processor has', async () => {
   const leaf7 = { '00000007.00': '00000000-00000810-00000010-00000000' };
   const d = await describe('why', dump(INTEL, 0x000306c3, leaf7));

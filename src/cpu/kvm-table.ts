@@ -1,6 +1,6 @@
 // The table of what KVM gives, by number: its rows by feature, module and kernel, made when a processor is first asked
 // about. A fleet that only hypervisors describe never makes it.
-import { type Row, rowOf } from '../core/rows.ts';
+import { hasBit, type Row, rowOf, setBits, size } from '../core/rows.ts';
 import type { Catalog, Place, Vendor } from './catalog.ts';
 import type { Kernels } from './kernel.ts';
 import { parsePlace } from './record.ts';
@@ -120,6 +120,19 @@ export class KvmTable {
 
   isOutOfOrder(id: number): boolean {
     return this.#outOfOrder.has(id);
+  }
+
+  /** What flags without one of these leave open: itself, and all that QEMU clears without it. */
+  unshownWithout(has: Row): Row {
+    const open = this.row(
+      this.file.unshown.map((n) => this.id(n)).filter((id) => !hasBit(has, id)),
+    );
+    for (let before = -1; before !== size(open); ) {
+      before = size(open);
+      for (const { any, clearsMask } of this.#catalog.dependencies)
+        if (any.every((id) => hasBit(open, id))) setBits(open, clearsMask);
+    }
+    return open;
   }
 
   /** Whether a kernel is one of those that a row names. */

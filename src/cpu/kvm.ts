@@ -107,8 +107,10 @@ class Host {
   readonly #given = new Map<number, Told>();
 
   constructor(catalog: Catalog, shown: Shown) {
-    this.#shown = shown;
     this.#table = kvmTable(catalog);
+    const open = shown.view === 'kernel' ? this.#table.unshownWithout(shown.has) : null;
+    this.#shown =
+      open === null ? shown : { ...shown, known: join(shown.has, minus(shown.known, open)) };
     this.#kernels = kernelsLike(this.#table.file, shown.kernel);
     this.#modules = this.#table.modulesOf(shown.vendor);
     this.#plan = this.#table.plan(this.#modules, this.#kernels);

@@ -175,6 +175,8 @@ export interface KvmFile {
   modules: Record<KvmModule, string[]>;
   /** Features that stable kernels got or lost in no order. */
   outOfOrder: string[];
+  /** Whose absence from a kernel's flags proves nothing: the firmware or a policy may take them away. */
+  unshown: string[];
   /** What Linux takes from the processor before KVM sees it, on these models (family/model). */
   hides: {
     feature: string;

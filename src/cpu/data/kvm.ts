@@ -6,6 +6,7 @@ export default String.raw`{
 "distributions": ["4.18.0-394.el8","3.10.0-1160.el7"],
 "modules": {"Intel":["Intel","CentaurHauls","  Shanghai  ","Shanghai"],"AMD":["AMD","Hygon"]},
 "outOfOrder": ["bus-lock-detect","mcdt-no","intel-psfd","ipred-ctrl","rrsba-ctrl","ddpd-u","bhi-ctrl","no-nested-data-bp","lfence-always-serializing","null-sel-clr-base","gds-no","rfds-no","rfds-clear","bhi-no","its-no","srso-no","verw-clear","tsa-sq-no","tsa-l1-no","vmx-enable-user-wait-pause","pku","xsaves"],
+"unshown": ["vmx","svm","sgx"],
 "hides": [
 {"feature":"ss","vendor":"Intel","kernels":["5.4.286..7.3.4","4.18.0-394.el8"],"models":["6/14","6/15","6/22","6/23","6/26","6/29","6/30","6/31","6/37","6/42","6/44","6/46"],"why":"self-snoop erratum"},
 {"feature":"xsaves","vendor":"AMD","kernels":["5.4.286","5.10.262","6.1.192","6.5.0","6.6.17","6.8.0"],"models":["23/*"],"why":"erratum 1386; not Hygon"},

@@ -7,7 +7,7 @@ type Learnt = Omit<KvmFile, 'schema' | 'source'>;
 const MODULES: Readonly<Record<string, KvmModule>> = { GenuineIntel: 'Intel', AuthenticAMD: 'AMD' };
 
 export function learnKvm({ kvm, curated }: Facts): Learnt {
-  const { modules, elsewhere, hiddenWith, hybrid, qemu } = curated.kvm;
+  const { modules, elsewhere, hiddenWith, hybrid, qemu, unshown } = curated.kvm;
   // A kernel of a distribution stands beside the mainline, which is in its own order.
   const versions: string[] = kvm.sources
     .map((s: Json) => s.version)
@@ -46,6 +46,7 @@ export function learnKvm({ kvm, curated }: Facts): Learnt {
     distributions,
     modules,
     outOfOrder: kvm.nonMonotone,
+    unshown,
     hides: kvm.linuxHides.map((h: Json) =>
       given({
         feature: h.feature,
