@@ -108,9 +108,9 @@ class Host {
 
   constructor(catalog: Catalog, shown: Shown) {
     this.#table = kvmTable(catalog);
-    const open = shown.view === 'kernel' ? this.#table.unshownWithout(shown.has) : null;
-    this.#shown =
-      open === null ? shown : { ...shown, known: join(shown.has, minus(shown.known, open)) };
+    const open =
+      shown.view === 'kernel' ? this.#table.unshownWithout(shown.has) : this.#table.row([]);
+    this.#shown = { ...shown, known: join(shown.has, minus(shown.known, open)) };
     this.#kernels = kernelsLike(this.#table.file, shown.kernel);
     this.#modules = this.#table.modulesOf(shown.vendor);
     this.#plan = this.#table.plan(this.#modules, this.#kernels);
