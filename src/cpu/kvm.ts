@@ -105,6 +105,7 @@ class Host {
   readonly #modules: readonly KvmModule[];
   readonly #plan: Plan;
   readonly #given = new Map<number, Told>();
+  readonly #applied = new Map<KvmOnTop, Told>();
 
   constructor(catalog: Catalog, shown: Shown) {
     this.#table = kvmTable(catalog);
@@ -292,38 +293,46 @@ class Host {
   }
 
   #onTop(rule: KvmOnTop, id: number, is: Told, module: KvmModule, kernel: number): Told {
-    const applies = every([
-      this.#applies(rule),
-      rule.vendor === undefined || rule.vendor === module,
-      rule.kernels === undefined || this.#table.includes(rule.kernels, kernel),
-      ...(rule.where ?? []).map((name) => this.#byKvm(this.#table.id(name), module, kernel)),
-    ]);
+    if (rule.vendor !== undefined && rule.vendor !== module) return is;
+    if (rule.kernels && !this.#table.includes(rule.kernels, kernel)) return is;
+    let applies = this.#applies(rule);
+    if (rule.where && applies !== false)
+      applies = every([
+        applies,
+        ...rule.where.map((name) => this.#byKvm(this.#table.id(name), module, kernel)),
+      ]);
     if (applies === false) return is;
-    const then = (): Told => {
-      switch (rule.does) {
-        case 'adds':
-          return true;
-        case 'adds-from-cpuid':
-          return some([is, this.#raw(id, false)]);
-        case 'allows':
-          return is === false ? undefined : is;
-        case 'removes':
-          return false;
-        case 'may-remove':
-          return this.#stated(id) === true ? is : is && undefined;
-        case 'nothing':
-          return is;
-      }
-    };
-    const made = then();
+    const made = this.#made(rule, id, is);
     return applies === true || made === is ? made : undefined;
   }
 
+  /** What a rule of QEMU's makes of it where it applies. */
+  #made(rule: KvmOnTop, id: number, is: Told): Told {
+    switch (rule.does) {
+      case 'adds':
+        return true;
+      case 'adds-from-cpuid':
+        return some([is, this.#raw(id, false)]);
+      case 'allows':
+        return is === false ? undefined : is;
+      case 'removes':
+        return false;
+      case 'may-remove':
+        return this.#stated(id) === true ? is : is && undefined;
+      case 'nothing':
+        return is;
+    }
+  }
+
   /** Whether the host is one that a rule of QEMU's is about, as far as that does not depend on module and kernel. */
-  #applies({ from, until, models }: KvmOnTop): Told {
+  #applies(rule: KvmOnTop): Told {
+    if (this.#applied.has(rule)) return this.#applied.get(rule);
+    const { from, until, models } = rule;
     const { qemu, signature } = this.#shown;
     const isOfModel = models === undefined ? true : isOneOf(models, signature);
-    return every([isOfModel, from === undefined ? true : isFrom(qemu, from, until)]);
+    const is = every([isOfModel, from === undefined ? true : isFrom(qemu, from, until)]);
+    this.#applied.set(rule, is);
+    return is;
   }
 
   #mayApply(rule: KvmOnTop): boolean {
