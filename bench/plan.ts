@@ -177,6 +177,7 @@ const describe = (has: Uint32Array, known: Uint32Array, vendor: string): Descrip
   models: null,
   machine: null,
   qemu: null,
+  kernel: null,
   model: null,
   element: null,
   keys: {},

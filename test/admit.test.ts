@@ -6,7 +6,7 @@ import { loadCatalog } from '../src/cpu/catalog.ts';
 import { parseStack } from '../src/cpu/stack.ts';
 import { admit } from '../src/solve/admit.ts';
 import { baseline } from '../src/solve/baseline.ts';
-import { fleetOf, type Made } from './support/hosts.ts';
+import { asCounted, fleetOf, type Made } from './support/hosts.ts';
 import { KVM, madeFleet } from './support/made.ts';
 
 fc.configureGlobal({ includeErrorInReport: true });
@@ -31,7 +31,8 @@ test('a host is admitted just when the line with it is the line without it', () 
         const joining: Made = made[twin] ? { ...made[twin]!, id: 'new' } : other;
         const [found] = admit(fleetOf(catalog, [joining]), line, 'line.json').hosts;
         const lowered = baseline(fleetOf(catalog, [...made, joining]), { stack });
-        const lost = line.features.filter((f) => !joining.features.includes(f));
+        const { features } = asCounted(joining);
+        const lost = line.features.filter((f) => !features.includes(f));
         assert.is(found!.admitted === true, lost.length === 0);
         assert.is(found!.admitted === null, lost.length > 0 && found!.lost.length === 0);
         assert.equal([...found!.lost, ...found!.unknown].sort(), lost);

@@ -8,7 +8,7 @@ import { readDescriptions } from '../src/dialects/read.ts';
 import type { Fleet } from '../src/fleet/fleet.ts';
 import { type Asker, asking } from '../src/solve/fit.ts';
 import { guestsOf, isPlaced, type PlaceOptions, place as placeGuests } from '../src/solve/place.ts';
-import { fleetOf, type Made } from './support/hosts.ts';
+import { asCounted, fleetOf, type Made } from './support/hosts.ts';
 import { madeFleet } from './support/made.ts';
 
 fc.configureGlobal({ includeErrorInReport: true });
@@ -46,7 +46,7 @@ function lacks(guest: Named, host: Made): string[] | null {
   if (guest.vendor !== null && guest.vendor !== vendor) return null;
   if (guest.physBits !== null && limits.physBits !== null && guest.physBits > limits.physBits)
     return null;
-  const offered = new Set([...host.features, ...(host.unnamed ?? [])]);
+  const offered = new Set([...asCounted(host).features, ...(host.unnamed ?? [])]);
   return [...catalog.names(guest.features), ...guest.unnamed].filter(
     (f) => !uncounted.has(f) && !offered.has(f),
   );

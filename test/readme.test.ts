@@ -48,7 +48,7 @@ test('the demo prints what README shows', () => {
 /** Commands of the section on pins, and how many lines of each are shown. */
 const PINS: readonly (readonly [command: string, lines: number])[] = [
   [
-    'drift --cpu Cascadelake-Server --machine pc-q35-10.0 --to-machine microvm test/fixtures/demo-fleet.ndjson',
+    'drift --cpu Cascadelake-Server --machine pc-q35-10.0 --to-machine microvm --kernel 6.12.118 test/fixtures/demo-fleet.ndjson',
     10,
   ],
   ['pin --cpu Cascadelake-Server --machine pc-q35-10.0 --to readconfig -q', 6],

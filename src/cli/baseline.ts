@@ -131,6 +131,8 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
     return answer.baselines.every(({ baseline }) => isAnswered(baseline)) ? 0 : 1;
   }
   const answer = baseline(fleet, how);
+  const bare = answer.findings.find((finding) => finding.code === 'nothing-known');
+  if (bare) throw new QueryError(bare.message);
   if (options.to !== undefined) return writeOne(call, catalog, answer, fleet, options);
   await print(call, answer, options, (base) =>
     renderBaseline(printableAll(answer), page(base, call, inputs, catalog, answer, options)),
@@ -141,7 +143,7 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
 /** What cannot be asked together, said before any input is read. */
 function refuse(options: Options): void {
   if (options.rules === 'libvirt') {
-    const foreign = (['by', 'check', 'nested', 'physBits', 'explainRules'] as const).find(
+    const foreign = (['by', 'check', 'nested', 'physBits', 'explainRules', 'kernel'] as const).find(
       (name) => options[name] !== undefined,
     );
     if (foreign !== undefined)

@@ -142,7 +142,7 @@ function sameNames(outcomes: readonly Outcome[]): string[] {
 async function readAnswer(
   catalog: Catalog,
   source: string,
-  { dialect, text, host, silent = [] }: Answered,
+  { dialect, text, host, kernel = null, silent = [] }: Answered,
 ): Promise<Outcome> {
   const input = { name: source, bytes: new TextEncoder().encode(text) };
   const { read, skipped } = await readDescriptions(catalog, [input], {
@@ -154,6 +154,7 @@ async function readAnswer(
     source,
     read: hosts.map((r, i) => ({
       ...r,
+      description: { ...r.description, kernel: r.description.kernel ?? kernel },
       id: r.description.host ?? (host === null ? r.id : i === 0 ? host : `${host}#${i + 1}`),
     })),
     problems: [

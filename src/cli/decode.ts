@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import { loadCatalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
-import { type Description, unsettled } from '../cpu/host.ts';
+import { type Description, isShown, unsettled } from '../cpu/host.ts';
 import { readDescriptions } from '../dialects/read.ts';
 import { candidate, Fleet, type Skipped } from '../fleet/fleet.ts';
 import { baseline } from '../solve/baseline.ts';
@@ -157,6 +157,18 @@ function* render(
   if (skipped.length > 0) yield findingLines([], printableAll(skipped), page).join('\n');
 }
 
+/** How much of what a processor has guests can be given, and what they are not. */
+function offersText({ offers, withheld }: Shared): string {
+  const [sure, open] = [true, false].map((is) =>
+    beginning(withheld.filter((w) => w.sure === is).map((w) => w.feature)).join(' '),
+  );
+  return [
+    count(offers.length, 'feature'),
+    ...(sure ? [`not ${sure}`] : []),
+    ...(open ? [`perhaps ${open}`] : []),
+  ].join('; ');
+}
+
 /** Names that are not worth a screen: an answer about hardware leaves a hundred open. */
 const beginning = (names: readonly string[]): readonly string[] =>
   names.length <= 16 ? names : [...names.slice(0, 15), `… and ${names.length - 15} more`];
@@ -184,6 +196,7 @@ function sharedLines(shared: Shared, page: Page): string[] {
         .join(', '),
     ],
     [count(shared.features.length, 'feature'), shared.features],
+    ['offers guests', isShown(shared) ? offersText(shared) : ''],
     [`${shared.unknown.length} unknown`, beginning(shared.unknown)],
   ];
   return [...definitionLines(shared.definitions, [], page, 3), ...factLines(facts, page)];

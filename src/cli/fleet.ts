@@ -38,6 +38,7 @@ const UNSCHEDULABLE = 'unschedulable';
 export const readOptions = (options: HostOptions): ReadOptions => ({
   ...(options.from === undefined ? {} : { from: options.from }),
   ...(options.skipUnreadable ? { skipUnreadable: true } : {}),
+  ...(options.kernel === undefined ? {} : { kernel: options.kernel }),
   ...(options.ids === false ? { noIds: true } : {}),
   keep: [
     ...(options.keep ?? [...SOFTWARE, ...askedKeys(options)]),

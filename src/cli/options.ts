@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { QueryError } from '../cpu/errors.ts';
+import { isKernel } from '../cpu/kernel.ts';
 import type { ColorChoice } from './io.ts';
 
 /** The values of an option that may be repeated or hold a comma list. */
@@ -40,6 +41,7 @@ export interface ReadingOptions {
   readonly from?: string;
   readonly skipUnreadable?: true;
   readonly threads?: number;
+  readonly kernel?: string;
 }
 
 /** Beyond this many, threads wait for memory and not for each other. */
@@ -52,6 +54,13 @@ export const threadsOf = ({ threads }: ReadingOptions): number =>
 function threadCount(value: string): number {
   if (countOf(value) <= MAX_THREADS) return Number(value);
   throw new InvalidArgumentError(`Give at most ${MAX_THREADS}.`);
+}
+
+function kernelVersion(value: string): string {
+  if (isKernel(value)) return value.trim();
+  throw new InvalidArgumentError(
+    'Give what uname -r prints there, like 6.12.9 or 5.14.0-427.el9.x86_64.',
+  );
 }
 
 /** A whole number from 1. */
@@ -68,6 +77,11 @@ export const readingOptions = (command: Command): Command =>
       'read every input in this language; else it is recognised by content',
     )
     .option('--skip-unreadable', 'go on without inputs that cannot be read, and name them')
+    .option(
+      '--kernel <version>',
+      'the Linux kernel of hosts that do not tell theirs (uname -r): what KVM gives there depends on it',
+      kernelVersion,
+    )
     .addOption(
       new Option(
         '--threads <n>',

@@ -1,5 +1,5 @@
 // What an accelerator has for guests whatever the host: all that tcg emulates, and the words that KVM makes up.
-import type { Row } from '../core/rows.ts';
+import { bitsOf, meet, type Row } from '../core/rows.ts';
 import type { Catalog } from './catalog.ts';
 import { tcgFeatures } from './properties.ts';
 
@@ -25,4 +25,19 @@ export function kvmWord(catalog: Catalog): Row {
     );
   kvmWords.set(catalog, word);
   return word;
+}
+
+/** Beside those that QEMU asks for by itself, one that every KVM has given since 2012. */
+const GIVEN = ['kvm-pv-unhalt'];
+/** Withdrawn long ago, and only for machines whose interrupt controller is split. */
+const WITHHELD = ['kvm-mmu', 'kvm-msi-ext-dest-id'];
+
+/** Of KVM's own word, where nobody tells of it: what every guest is given, and what none is by default. */
+export function assumedOfKvm(catalog: Catalog): {
+  readonly given: readonly number[];
+  readonly withheld: readonly number[];
+} {
+  const ids = (names: readonly string[]) => names.map((name) => catalog.feature(name).id);
+  const asked = bitsOf(meet(catalog.accelerators.kvm.on, kvmWord(catalog)));
+  return { given: [...asked, ...ids(GIVEN)], withheld: ids(WITHHELD) };
 }

@@ -31,8 +31,12 @@ let loading: Promise<Catalog> | undefined;
 export function loadCatalog(): Promise<Catalog> {
   loading ??= import('./data.ts').then(
     (text) =>
-      new Catalog(JSON.parse(text.features), JSON.parse(text.libvirt), JSON.parse(text.qemu), () =>
-        JSON.parse(text.machines),
+      new Catalog(
+        JSON.parse(text.features),
+        JSON.parse(text.libvirt),
+        JSON.parse(text.qemu),
+        () => JSON.parse(text.machines),
+        () => JSON.parse(text.kvm),
       ),
   );
   return loading;
@@ -51,7 +55,8 @@ export async function loadCatalogWith(learnt: readonly LearntQemu[]): Promise<Ca
     qemu: JSON.parse(text.qemu),
     machines: JSON.parse(text.machines),
   });
-  return new Catalog(features, libvirt, qemu, () => machines, learnt);
+  const kvm = () => JSON.parse(text.kvm);
+  return new Catalog(features, libvirt, qemu, () => machines, kvm, learnt);
 }
 
 export class Catalog {
@@ -99,6 +104,8 @@ export class Catalog {
   /** Of learnt versions the names of models and features that they have. */
   readonly #learntNames: ReadonlyMap<string, ReadonlySet<string>>;
   readonly #readMachines: () => Data.MachinesFile;
+  readonly #readKvm: () => Data.KvmFile;
+  #kvm: Data.KvmFile | undefined;
   #machines:
     | (Data.MachinesFile & { byModel: ReadonlyMap<string, Data.MachinesFile['changes']> })
     | undefined;
@@ -108,6 +115,7 @@ export class Catalog {
     libvirt: Data.LibvirtFile,
     qemu: Data.QemuFile,
     machines: () => Data.MachinesFile,
+    kvm: () => Data.KvmFile,
     learnt: readonly LearntQemu[] = NONE,
   ) {
     this.learnt = new Map(learnt.map((q) => [q.version, q]));
@@ -161,6 +169,7 @@ export class Catalog {
       tcg: accelerator(qemu.accelerators.tcg),
     };
     this.#readMachines = machines;
+    this.#readKvm = kvm;
   }
 
   /** The feature of this spelling: QEMU's and its aliases, libvirt's, the kernel's or Xen's, in that order. */
@@ -317,6 +326,12 @@ export class Catalog {
   /** Machine types, oldest first within a family; ranges of the changes are positions in this list. */
   get machines(): Data.MachinesFile['machines'] {
     return this.#machineData().machines;
+  }
+
+  /** What KVM gives guests of which processor, by kernel: read when a host is first described without its hypervisor. */
+  get kvm(): Data.KvmFile {
+    this.#kvm ??= this.#readKvm();
+    return this.#kvm;
   }
 
   /** What machine types change about every CPU. */

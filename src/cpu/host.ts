@@ -47,6 +47,8 @@ export interface Description {
   /** The machine type and QEMU version that it speaks for, where it says so. */
   readonly machine: string | null;
   readonly qemu: string | null;
+  /** The host's kernel, as uname -r prints it, where the document says so. */
+  readonly kernel: string | null;
   /** The CPU model that it is written relative to, and whether the catalog knows it. */
   readonly model: { readonly name: string; readonly known: boolean } | null;
   /** The libvirt element that it was read from, as written. */
@@ -62,12 +64,26 @@ export interface Description {
   readonly words?: Words;
   /** The processor version register, where it is a POWER processor. */
   readonly pvr?: number;
+  /** A hypervisor lists what cannot migrate, too. */
+  readonly listsUnmigratable?: true;
   /** The features that a hypervisor lists, whatever it says of them; others it does not know at all. */
   readonly told?: Row;
   /** Other keys of a host record. */
   readonly keys: Readonly<Record<string, string | number | boolean>>;
   readonly notes: readonly Note[];
 }
+
+/** Whether it shows what a host is, and not what its guests are given. */
+export const isShown = ({ view }: Pick<Description, 'view'>): boolean =>
+  view === 'hardware' || view === 'kernel';
+
+/** Whether it is of the architecture that the catalog describes. */
+export const isX86 = ({ arch }: Pick<Description, 'arch'>): boolean =>
+  arch === 'x86_64' || arch === 'i686';
+
+/** The same with this kernel, where it matters and none is told. */
+export const withKernel = (d: Description, kernel: string | null): Description =>
+  kernel === null || d.kernel !== null || !isShown(d) ? d : { ...d, kernel };
 
 const UNSETTLED = new Set(['host-cpu', 'default-cpu', 'refused']);
 

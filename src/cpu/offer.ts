@@ -1,6 +1,7 @@
 // What a description proves about the CPU that guests of this host can have. A hypervisor says it itself; what
-// CPUID or the kernel shows is held against what KVM was seen to hand on.
+// CPUID or the kernel shows is held against what KVM of the host's kernel makes of it (kvm.ts).
 import {
+  bitsOf,
   clearBit,
   clearBits,
   hasAll,
@@ -14,97 +15,93 @@ import {
   setBits,
   size,
 } from '../core/rows.ts';
-import { kvmWord } from './accelerators.ts';
-import type { Catalog, Vendor } from './catalog.ts';
-import type { Description } from './host.ts';
+import { assumedOfKvm, kvmWord } from './accelerators.ts';
+import type { Catalog } from './catalog.ts';
+import { archOf, floorOf } from './floor.ts';
+import { type Description, isShown, isX86, type Note } from './host.ts';
+import { kernelNotes, kvmGives } from './kvm.ts';
+import { sortByBytes } from './order.ts';
 
 export interface Offer {
   /** Features that guests on this host can have for certain. */
   readonly has: Row;
   /** Features of which it is certain whether they can; never less than `has`. */
   readonly known: Row;
-  /** Features counted as offered although the description lacks them, where that deserves a word. */
+  /** Features counted as offered although the description does not tell of them, where that deserves a word. */
   readonly assumed: readonly string[];
+  /** What a person should know of how this was concluded. */
+  readonly notes: readonly Note[];
 }
-
-// Seen under KVM on every host of 51 captures, whatever CPUID says: KVM makes them up.
-const ALWAYS_OFFERED = ['x2apic'];
-// The same, but an in-kernel interrupt controller or a timer decides.
-const ASSUMED = ['tsc-deadline', 'arat'];
-// KVM emulates them on processors that lack them, sometimes: absence on the processor settles nothing.
-const EMULATED = ['umip', 'tsc-adjust', 'arch-capabilities'];
 
 /** What guests on the described host can have (rules of the views: README, "What a description proves"). */
 export function offer(catalog: Catalog, d: Description): Offer {
-  if (d.view === 'guest')
-    return { ...withDefaults(catalog, d.has.slice(), d.known.slice()), assumed: [] };
-  if (d.view === 'hypervisor')
-    return { ...offerKvm(catalog, d.has.slice(), d.known.slice()), assumed: [] };
+  if (!isX86(d)) return { has: d.has, known: d.known, assumed: [], notes: [] };
+  if (d.view === 'guest') return { ...withDefaults(catalog, d), assumed: [], notes: [] };
+  const told = isShown(d)
+    ? heldToPrerequisites(catalog, withKvmWords(catalog, kvmGives(catalog, d)))
+    : withKvmWords(catalog, { has: d.has.slice(), known: d.known.slice() });
+  if (d.view === 'hypervisor' && !d.listsUnmigratable) openUnmigratable(catalog, told);
+  const assumed = archOf(catalog, d) === 'x86_64' ? withFloor(catalog, d, told) : [];
+  return { ...told, assumed, notes: isShown(d) ? kernelNotes(catalog, d.kernel) : [] };
+}
 
-  const has = meet(d.has, handedOn(catalog, d.vendor));
-  // What the processor has and nobody saw KVM hand on is unknown, not absent.
-  const known = minus(d.known, minus(d.has, has));
-  for (const name of EMULATED) {
-    const { id } = catalog.feature(name);
-    if (!hasBit(has, id)) clearBit(known, id);
-  }
-  const assumed = ASSUMED.filter((name) => !hasBit(d.has, catalog.feature(name).id));
-  for (const name of [...ALWAYS_OFFERED, ...ASSUMED]) {
-    const { id } = catalog.feature(name);
-    setBit(has, id);
-    setBit(known, id);
-  }
-  return { ...heldToPrerequisites(catalog, offerKvm(catalog, has, known)), assumed };
+interface Told {
+  readonly has: Row;
+  readonly known: Row;
 }
 
 /** What QEMU gives every guest under KVM unasked, where its description lists none of KVM's own features. */
-function withDefaults(catalog: Catalog, has: Row, known: Row): { has: Row; known: Row } {
+function withDefaults(catalog: Catalog, { has, known }: Told): Told {
   const word = kvmWord(catalog);
   if (size(meet(known, word)) > 0) return { has, known };
   const given = meet(catalog.accelerators.kvm.on, word);
   return { has: join(has, given), known: join(known, given) };
 }
 
-/** KVM gives its own features to every guest, and most descriptions do not list that word. */
-function offerKvm(catalog: Catalog, has: Row, known: Row): { has: Row; known: Row } {
+/** KVM gives words of its own to every guest, and most descriptions do not list them: then they count as given. */
+function withKvmWords(catalog: Catalog, { has, known }: Told): Told {
   const word = kvmWord(catalog);
   if (size(meet(known, word)) > 0) return { has, known };
-  const given = derived(catalog, 'given by kvm', () =>
-    catalog.rowWhere((f) => hasBit(word, f.id) && f.merge !== 'never' && f.offered.size > 0),
-  );
-  return { has: join(has, given), known: join(known, given) };
-}
-
-/** A feature whose prerequisite is off cannot be had; one whose prerequisite is unknown is unknown. */
-function heldToPrerequisites(
-  catalog: Catalog,
-  { has, known }: { has: Row; known: Row },
-): { has: Row; known: Row } {
-  for (const { anyMask, clearsMask } of catalog.dependencies) {
-    if (hasAny(has, anyMask)) continue;
-    clearBits(has, clearsMask);
-    if (hasAll(known, anyMask)) setBits(known, clearsMask);
-    else clearBits(known, clearsMask);
-  }
+  const { given, withheld } = assumedOfKvm(catalog);
+  for (const id of given) setBit(has, id);
+  for (const id of [...given, ...withheld]) setBit(known, id);
   return { has, known };
 }
 
-const cache = new WeakMap<Catalog, Map<string, Row>>();
+/** Left out of an expansion that can migrate, or asked for by guests alone: their absence says nothing. */
+const UNLISTED = ['invtsc', 'ht', 'topoext', 'kvm-hint-dedicated'];
 
-/** A row that the catalog determines, made once. */
-function derived(catalog: Catalog, key: string, make: () => Row): Row {
-  const rows = cache.get(catalog) ?? new Map<string, Row>();
-  cache.set(catalog, rows);
-  const row = rows.get(key) ?? make();
-  rows.set(key, row);
-  return row;
+function openUnmigratable(catalog: Catalog, { has, known }: Told): void {
+  for (const name of UNLISTED) {
+    const { id } = catalog.feature(name);
+    if (!hasBit(has, id)) clearBit(known, id);
+  }
 }
 
-/** What KVM was seen to hand on to guests of this vendor's processors and no switch of the host decides. */
-function handedOn(catalog: Catalog, vendor: Vendor | null): Row {
-  // Without a vendor only what both big ones offer is safe to say.
-  if (vendor === null) return meet(handedOn(catalog, 'Intel'), handedOn(catalog, 'AMD'));
-  return derived(catalog, `handed on ${vendor}`, () =>
-    catalog.rowWhere((f) => f.offered.has(vendor) && !f.hostConditional),
-  );
+/** Counts what every 64-bit guest needs as offered where nothing is told of it; answers what that is. */
+function withFloor(catalog: Catalog, d: Description, { has, known }: Told): readonly string[] {
+  if (d.view === 'guest') return [];
+  const open = minus(floorOf(catalog).all, known);
+  const assumed: string[] = [];
+  for (const id of bitsOf(open)) {
+    setBit(known, id);
+    // What a processor lacks, no kernel makes up.
+    if (hasBit(d.known, id) && !hasBit(d.has, id)) continue;
+    setBit(has, id);
+    if (!hasBit(d.has, id)) assumed.push(catalog.features[id]!.name);
+  }
+  return sortByBytes(assumed);
+}
+
+/** A feature whose prerequisite is off cannot be had; one whose prerequisite is unknown is unknown. */
+function heldToPrerequisites(catalog: Catalog, { has, known }: Told): Told {
+  for (const { anyMask, clears, clearsMask } of catalog.dependencies) {
+    if (hasAny(has, anyMask)) continue;
+    const isOff = hasAll(known, anyMask);
+    if (isOff) setBits(known, clearsMask);
+    // What is off stays off, whatever it needs.
+    else for (const id of clears) if (hasBit(has, id)) clearBit(known, id);
+    clearBits(has, clearsMask);
+  }
+  return { has, known };
 }

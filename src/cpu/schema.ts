@@ -152,3 +152,71 @@ export interface MachinesFile {
   }[];
   all: { qemu: string; machines: number[][]; values: Values }[];
 }
+
+/** The module of the kernel that gives features to guests: kvm_intel or kvm_amd. */
+export type KvmModule = 'Intel' | 'AMD';
+
+/** When guests on some kernels are given a feature. */
+export interface KvmRow {
+  /** Of this module alone. */
+  vendor?: KvmModule;
+  /** Kernels that were read: one, or all of `kernels` from one to another (`A..B`). */
+  kernels: string[];
+  /** hardware: as the processor, as Linux keeps it, has it; made-up: where all of a list of `of` are there. */
+  when: 'always' | 'never' | 'hardware' | 'made-up' | 'conditional';
+  /** Of a conditional one: absent without the processor's bit, offered with it, or neither. */
+  hardware?: 'needed' | 'enough' | 'any';
+  /** Bits by name or place, or `linux:...` for what no description tells; one list is enough. */
+  of?: string[][];
+  /** What guests must be given, too. */
+  needs?: string[];
+  /** Not where the processor has this bit, by its place. */
+  barredBy?: string;
+  /** Linux' own switches do not count. */
+  raw?: true;
+  /** Who decides about a conditional one. */
+  why?: string;
+}
+
+export interface KvmFile {
+  schema: string;
+  source: string;
+  /** Mainline kernels that were read, oldest first, and those of distributions with fixes of their own. */
+  kernels: string[];
+  distributions: string[];
+  modules: Record<KvmModule, string[]>;
+  /** Features that stable kernels got or lost in no order. */
+  outOfOrder: string[];
+  /** Whose absence from a kernel's flags proves nothing: the firmware or a policy may take them away. */
+  unshown: string[];
+  /** What Linux takes from the processor before KVM sees it, on these models (family/model). */
+  hides: {
+    feature: string;
+    vendor: KvmModule;
+    kernels: string[];
+    models?: string[];
+    /** Microcode or an option decides. */
+    unsure?: true;
+    /** Only with this feature can Linux take it away. */
+    with?: string;
+    why: string;
+  }[];
+  /** What QEMU does to what KVM gives. */
+  qemu: KvmOnTop[];
+  rules: { features: string[]; rows: KvmRow[] }[];
+}
+
+export interface KvmOnTop {
+  does: 'adds' | 'adds-from-cpuid' | 'allows' | 'removes' | 'may-remove' | 'nothing';
+  features: string[];
+  vendor?: KvmModule;
+  /** The oldest QEMU that is known to, and the newest that is known not to. */
+  from?: string;
+  until?: string;
+  /** On these: family/model, or family/model/N up to this stepping. */
+  models?: string[];
+  kernels?: string[];
+  /** Where guests are given all of these. */
+  where?: string[];
+  why: string;
+}

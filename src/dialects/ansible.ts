@@ -3,6 +3,7 @@
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
+import { kernelOf } from '../cpu/kernel.ts';
 import { cpuinfo } from './cpuinfo.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
 import { at, decodeText, readJsonStream } from './documents.ts';
@@ -88,6 +89,16 @@ function nameIn(value: unknown): string | null {
   return null;
 }
 
+/** The kernel in its facts. */
+function kernelIn(value: unknown): string | null {
+  for (const facts of [value, at(value, 'ansible_facts')])
+    for (const name of ['ansible_kernel', 'kernel']) {
+      const kernel = kernelOf(at(facts, name), at(facts, `${name}_version`));
+      if (kernel !== null) return kernel;
+    }
+  return null;
+}
+
 /** The content of a slurped /proc/cpuinfo, wherever it was registered. */
 function slurpOf(value: unknown, depth = 0): string | null {
   if (typeof value !== 'object' || value === null || depth > MAX_DEPTH) return null;
@@ -121,5 +132,6 @@ function describe(input: Input, catalog: Catalog, { host, line, value }: Found):
     throw new QueryError(`${where}: the content of the slurp is no base64, so it is cut short`);
   }
   const read = cpuinfo.read!({ name: where, bytes }, catalog) as Description[];
-  return read.map((description) => ({ ...description, dialect: 'ansible', line, host }));
+  const kernel = kernelIn(value);
+  return read.map((d) => ({ ...d, dialect: 'ansible', line, host, kernel: d.kernel ?? kernel }));
 }

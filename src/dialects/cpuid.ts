@@ -4,6 +4,7 @@ import type { Catalog } from '../cpu/catalog.ts';
 import { decodeWords } from '../cpu/cpuid.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
+import { kernelIn } from '../cpu/kernel.ts';
 import { together } from '../cpu/processor.ts';
 import { Words } from '../cpu/words.ts';
 import { untold } from './described.ts';
@@ -44,6 +45,8 @@ interface Host {
   readonly line: number;
   readonly cpus: Cpu[];
   readonly msrs: Words;
+  /** The kernel of a line of uname -a or of /proc/version beside the dump. */
+  kernel: string | null;
 }
 
 export const cpuid: Dialect = {
@@ -71,9 +74,11 @@ function readHosts(input: Input): Host[] {
   let cpu: Cpu | undefined;
   let isNumbered = false;
   let onlyMsrs = false;
+  let kernel: string | null = null;
   const add = (line: number, number: number | null, isNewHost: boolean): Cpu => {
     if (!host || isNewHost) {
-      host = { line, cpus: [], msrs: new Words() };
+      host = { line, cpus: [], msrs: new Words(), kernel };
+      kernel = null;
       hosts.push(host);
     }
     const added: Cpu = { words: new Words(), number, unmarked: new Map() };
@@ -96,7 +101,13 @@ function readHosts(input: Input): Host[] {
       else cpu = add(number, wanted, !isNumbered || same !== undefined);
       continue;
     }
-    if (!WORDS.test(text)) continue;
+    if (!WORDS.test(text)) {
+      const found = kernelIn(text);
+      // Before the first dump, or behind one that has it, it is of the next.
+      if (found !== null && host && host.kernel === null) host.kernel = found;
+      else kernel = found ?? kernel;
+      continue;
+    }
     const msr = MSR.exec(text);
     if (msr) {
       const value = BigInt(`0x${msr.slice(2, 6).join('')}`);
@@ -136,7 +147,7 @@ function unmarkedSubleaf(cpu: Cpu, leaf: number, eax: number, ebx: number): numb
   return before === 1 ? 1 : null;
 }
 
-function describe(input: Input, catalog: Catalog, { line, cpus, msrs }: Host): Description {
+function describe(input: Input, catalog: Catalog, { line, cpus, msrs, kernel }: Host): Description {
   const withMsrs = cpus.find((c) => c.words.hasMsrs)?.words;
   let before: Cpu | undefined;
   const processors = cpus.map((cpu) => {
@@ -169,6 +180,7 @@ function describe(input: Input, catalog: Catalog, { line, cpus, msrs }: Host): D
   return {
     ...untold(catalog, 'cpuid', line),
     view: 'hardware',
+    kernel,
     vendor: all.vendor,
     has: all.has,
     known: all.known,

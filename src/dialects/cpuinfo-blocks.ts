@@ -1,5 +1,6 @@
 // /proc/cpuinfo as the kernel lays it out, not understood yet: lines, a block of them for each processor, hosts.
 import { QueryError } from '../cpu/errors.ts';
+import { kernelIn } from '../cpu/kernel.ts';
 import type { Input } from './dialect.ts';
 import { linesOf, quote } from './lines.ts';
 
@@ -9,6 +10,8 @@ export interface Block {
   readonly fields: Map<string, string>;
   /** The key of a last line whose end is missing. */
   cut: string | null;
+  /** The kernel of a line of uname -a or of /proc/version before it, or behind the last block of a host. */
+  kernel: string | null;
 }
 
 /**
@@ -17,6 +20,9 @@ export interface Block {
  */
 export function* readBlocks(input: Input, before = 0): Generator<Block> {
   let block: Block | undefined;
+  let last: Block | undefined;
+  let kernel: string | null = null;
+  let isBehind = true;
   for (const { number, text, isEnded } of linesOf(input, before)) {
     const isBlank = text.trim() === '';
     const colon = text.indexOf(':');
@@ -26,6 +32,13 @@ export function* readBlocks(input: Input, before = 0): Generator<Block> {
       block = undefined;
     }
     if (isBlank) continue;
+    const told = text.startsWith('Linux ') ? kernelIn(text) : null;
+    if (told !== null) {
+      // Where the first block follows such a line, every host does.
+      if (last && isBehind) last.kernel = told;
+      else [kernel, isBehind] = [told, false];
+      continue;
+    }
     if (colon < 0) {
       if (!isEnded && block) {
         block.cut = text.trim();
@@ -35,7 +48,11 @@ export function* readBlocks(input: Input, before = 0): Generator<Block> {
         `${input.name}:${number}: ${quote(text.trim())} is no line of /proc/cpuinfo; give the file as the kernel prints it`,
       );
     }
-    block ??= { line: number, fields: new Map(), cut: null };
+    if (!block) {
+      block = { line: number, fields: new Map(), cut: null, kernel };
+      last = block;
+      kernel = null;
+    }
     block.fields.set(key, text.slice(colon + 1).trim());
     if (!isEnded) block.cut = key;
   }

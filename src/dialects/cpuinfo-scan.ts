@@ -13,7 +13,6 @@ import {
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Arrival, Gatherer } from '../fleet/gather.ts';
-import { kindOf } from '../fleet/kind.ts';
 import { describe, readHosts } from './cpuinfo.ts';
 import { type Block, readBlocks } from './cpuinfo-blocks.ts';
 import type { BlockScan, Input, Skip, Stream } from './dialect.ts';
@@ -101,7 +100,7 @@ export class CpuinfoScan implements BlockListener {
     const rest = 'bytes' in input ? this.#readBytes(input.bytes) : await this.#readStream(input);
     if (rest)
       for (const d of readHosts({ name: input.name, bytes: rest }, this.#catalog, skip, this.#line))
-        this.#push(this.#gatherer.kind(kindOf(this.#catalog, d)));
+        this.#push(this.#gatherer.describe(d));
     return this.#finish(input.name);
   }
 
@@ -167,7 +166,8 @@ export class CpuinfoScan implements BlockListener {
 
   kind(text: Uint8Array, hasNumber: boolean): number | null {
     const [block, more] = orUnusual(() => [...readBlocks({ name: '', bytes: text.slice() })]);
-    if (!block || more || block.fields.has(CPUINFO_KEYS.number) !== hasNumber) throw new Unusual();
+    if (!block || more || block.kernel !== null) throw new Unusual();
+    if (block.fields.has(CPUINFO_KEYS.number) !== hasNumber) throw new Unusual();
     if (!hasNumber) return null;
     const key = [...block.fields]
       .map(([name, value]) => (VARYING.has(name) ? name : `${name}:${value}`))
@@ -245,7 +245,7 @@ export class CpuinfoScan implements BlockListener {
     const blocks = kinds.map((kind) => this.#blocks[kind]!);
     const input = { name: '', bytes: new Uint8Array(0) };
     const description = orUnusual(() => describe(input, this.#catalog, blocks));
-    return this.#gatherer.kind(kindOf(this.#catalog, description));
+    return this.#gatherer.describe(description);
   }
 
   #seal(): void {

@@ -80,7 +80,7 @@ export function describe(input: Input, catalog: Catalog, blocks: readonly Block[
   });
   const all = together(catalog, processors);
   return {
-    ...blank(catalog, first),
+    ...blank(catalog, first, blocks),
     ...pick(all),
     arch: 'x86_64',
     limits: { physBits: all.physBits },
@@ -97,9 +97,10 @@ const pick = ({ vendor, has, known, unnamed, signature, microcode }: Processor) 
   microcode,
 });
 
-const blank = (catalog: Catalog, { line }: Block): Description => ({
+const blank = (catalog: Catalog, { line }: Block, blocks: readonly Block[] = []): Description => ({
   ...untold(catalog, 'cpuinfo', line),
   view: 'kernel',
+  kernel: blocks.find((block) => block.kernel !== null)?.kernel ?? null,
 });
 
 function readProcessor(catalog: Catalog, fields: ReadonlyMap<string, string>): Processor {

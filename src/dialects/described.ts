@@ -24,6 +24,7 @@ export const untold = (catalog: Catalog, dialect: string, line: number | null): 
   models: null,
   machine: null,
   qemu: null,
+  kernel: null,
   model: null,
   element: null,
   keys: {},

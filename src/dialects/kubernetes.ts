@@ -15,6 +15,7 @@ import type { Catalog, Vendor } from '../cpu/catalog.ts';
 import { settleDependents } from '../cpu/cpuid.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note } from '../cpu/host.ts';
+import { kernelOf } from '../cpu/kernel.ts';
 import { findNfd, nfdHidden, nfdSteady, psabiLevels } from '../cpu/products.ts';
 import { withUsable } from '../cpu/proven.ts';
 import { untold, vendorOf, wholeNumber } from './described.ts';
@@ -113,6 +114,7 @@ function describeNode(catalog: Catalog, node: unknown, where: string, line: numb
     ...untold(catalog, 'kubernetes', line),
     host,
     arch,
+    kernel: kernelOf(at(node, 'status', 'nodeInfo', 'kernelVersion')),
     keys: keysOf(node, labels, where),
   };
   if (arch !== 'x86_64')

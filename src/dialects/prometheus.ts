@@ -3,6 +3,7 @@
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
+import { kernelOf } from '../cpu/kernel.ts';
 import { untold, vendorOf, wholeNumber } from './described.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
 import { at, decodeText, listOf, objectOf, readJsonStream, textOf } from './documents.ts';
@@ -155,7 +156,8 @@ function describe(
     wholeNumber(info?.get(key), where, key),
   ) as [number | null, number | null, number | null];
   const microcode = info?.get('microcode');
-  const machine = samples.find((s) => s.name === 'node_uname_info')?.labels.get('machine');
+  const uname = samples.find((s) => s.name === 'node_uname_info')?.labels;
+  const machine = uname?.get('machine');
   if (machine !== undefined && machine !== 'x86_64')
     throw new QueryError(
       `${where} is ${machine}; the catalog describes x86 only, so give its /proc/cpuinfo`,
@@ -165,6 +167,7 @@ function describe(
     ...(whole ? readFlags : readSomeFlags)(catalog, flags, vendor),
     host: hostOf(samples, instance),
     view: 'kernel',
+    kernel: kernelOf(uname?.get('release'), uname?.get('version')),
     vendor,
     signature:
       family === null || model === null || stepping === null ? null : { family, model, stepping },

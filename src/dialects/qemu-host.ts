@@ -101,6 +101,7 @@ function readOffers(catalog: Catalog, offers: readonly Offered[], where: string)
   }
   return {
     ...moving,
+    listsUnmigratable: true as const,
     vendor: whole.vendor ?? moving.vendor,
     has: join(whole.has, minus(moving.has, whole.told)),
     known: join(whole.known, moving.known),

@@ -1,14 +1,13 @@
 // From inputs to a fleet: recognise, read, name, and join what several documents say about one host.
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
-import type { Description } from '../cpu/host.ts';
+import { type Description, withKernel } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import { isArrow, readArrow } from '../fleet/arrow.ts';
 import { Fleet, type Skipped } from '../fleet/fleet.ts';
 import { type Arrival, Gatherer } from '../fleet/gather.ts';
 import { batchOf } from '../fleet/hosts.ts';
 import { hostIds } from '../fleet/ids.ts';
-import { kindOf } from '../fleet/kind.ts';
 import { isSummary, readSummaries } from '../fleet/summary.ts';
 import { Alike, type AlikeOptions, firstTag } from './alike.ts';
 import { cpuinfo } from './cpuinfo.ts';
@@ -40,6 +39,8 @@ export interface ReadOptions {
   readonly takes?: 'hosts' | 'guests' | 'cpus';
   /** What is in no dialect is a line a guest: all that stands after a -cpu. */
   readonly lines?: boolean;
+  /** The kernel of hosts that do not tell theirs, as uname -r prints it: what KVM gives there depends on it. */
+  readonly kernel?: string;
   /** A fleet without hosts is an answer, too. */
   readonly mayBeEmpty?: boolean;
 }
@@ -167,6 +168,14 @@ export async function readDescriptions(
   options: ReadOptions = {},
 ): Promise<{ read: Read[]; skipped: Skipped[] }> {
   const dialect = dialectOf(options);
+  const { kernel = null } = options;
+  // Equal elements stay one object.
+  const settled = new Map<Description, Description>();
+  const settle = (d: Description): Description => {
+    const known = settled.get(d) ?? withKernel(d, kernel);
+    settled.set(d, known);
+    return known;
+  };
   const placed: { input: string; host: string | null; description: Description }[] = [];
   const problems = new Problems(options);
   const alike = new Alike(alikeDescriptions(catalog));
@@ -178,7 +187,11 @@ export async function readDescriptions(
         (await readInput(catalog, whole, dialect, problems.skip(input.name), options));
       for (const description of descriptions) checkTaken(input.name, description, options);
       for (const description of descriptions)
-        placed.push({ input: input.name, host: description.host, description });
+        placed.push({
+          input: input.name,
+          host: description.host,
+          description: kernel === null ? description : settle(description),
+        });
     }),
   );
   alike.free();
@@ -218,7 +231,7 @@ class FleetReader {
     this.#options = options;
     this.#dialect = dialectOf(options);
     this.#problems = new Problems(options);
-    this.#gatherer = new Gatherer(catalog, !options.noIds);
+    this.#gatherer = new Gatherer(catalog, !options.noIds, options.kernel);
     this.#alike = new Alike(alikeDescriptions(catalog));
   }
 
@@ -335,7 +348,7 @@ class FleetReader {
     if (!placed) {
       for (const key of Object.keys(description.keys)) this.#gatherer.key(key);
       const kept = keepOnly(description, this.#options.keep);
-      const kind = this.#gatherer.kind(kindOf(this.#catalog, kept));
+      const kind = this.#gatherer.describe(kept);
       const name = description.host ?? '';
       placed = { name, kind, alone: [{ ...batchOf([name], [kind]), ascending: false }] };
       this.#placed.set(description, placed);

@@ -36,7 +36,7 @@ export class Variants {
       else if (meaning === 'itself') unnamed.push(this.#spelling(name));
     }
     const known = this.#all.slice();
-    settleView(catalog, first.view, has, known);
+    settleView(catalog, first, has, known);
     return { ...first, has, known, unnamed: unnamed.sort(byBytes) };
   }
 

@@ -4,6 +4,7 @@ import { emptyRow, hasBit, minus, type Row, setBit } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { openKvmFeatures, withoutOsState } from '../cpu/cpuid.ts';
 import { QueryError } from '../cpu/errors.ts';
+import { openFloor } from '../cpu/floor.ts';
 import type { Description, Note, Signature, Tsc, View, XsaveComponent } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
@@ -162,8 +163,14 @@ export function meaningOf(
 }
 
 /** Takes back what the list of features does not settle in a view of a host. */
-export function settleView(catalog: Catalog, view: View, has: Row, known: Row): void {
+export function settleView(
+  catalog: Catalog,
+  { view, arch }: Pick<Description, 'view' | 'arch'>,
+  has: Row,
+  known: Row,
+): void {
   openKvmFeatures(catalog, has, known);
+  if (arch === 'x86_64' && view !== 'guest') openFloor(catalog, has, known);
   if (view === 'hardware' || view === 'kernel') withoutOsState(catalog, has, known);
 }
 
@@ -197,6 +204,7 @@ class RecordReader {
       view,
       features,
       unknown,
+      absent,
       limits,
       signature,
       microcode,
@@ -234,14 +242,18 @@ class RecordReader {
       catalog.rowWhere(() => true),
       open,
     );
-    const speaksFor = this.#view(view);
+    const speaksFor = {
+      view: this.#view(view),
+      arch: this.#optional(arch, (value) => this.#word('arch', value, 'x86_64')) ?? 'x86_64',
+    };
     settleView(catalog, speaksFor, has, known);
+    for (const name of this.#optional(absent, (value) => this.#names('absent', value)) ?? [])
+      this.#lacks(name, { has, open, known });
     return {
       dialect: 'records',
       line: this.#line,
       host: this.#host(),
-      view: speaksFor,
-      arch: this.#optional(arch, (value) => this.#word('arch', value, 'x86_64')) ?? 'x86_64',
+      ...speaksFor,
       vendor: this.#optional(vendor, (value) =>
         catalog.vendor(this.#word('vendor', value, 'GenuineIntel')),
       ),
@@ -257,6 +269,7 @@ class RecordReader {
       machine: null,
       qemu: runs.qemu,
       libvirt: runs.libvirt,
+      kernel: runs.kernel,
       tsc: this.#optional(tsc, (value) => this.#tsc(value)),
       model: null,
       element: null,
@@ -269,6 +282,20 @@ class RecordReader {
     const { host } = this.#record;
     const who = typeof host === 'string' && host !== '' ? `host ${quote(host)}: ` : '';
     throw new QueryError(`${this.#input}:${this.#line}: ${who}${what}`);
+  }
+
+  /** Takes in that a feature is not there, where leaving it out does not say so. */
+  #lacks(name: string, { has, open, known }: { has: Row; open: Row; known: Row }): void {
+    const f = this.#catalog.find(name);
+    if (!f) return;
+    const other = hasBit(has, f.id) ? 'features' : hasBit(open, f.id) ? 'unknown' : null;
+    if (other !== null)
+      this.#fail(`${f.name} is both in "${other}" and in "absent"; keep it in the one that holds`);
+    setBit(known, f.id);
+  }
+
+  #kernel(value: unknown): string | null {
+    return this.#optional(value, (kernel) => this.#word('software.kernel', kernel, '6.12.9'));
   }
 
   #optional<T>(value: unknown, read: (value: unknown) => T): T | null {
@@ -398,17 +425,18 @@ class RecordReader {
   }
 
   /** The versions that the host says to run. */
-  #software(value: unknown): { readonly qemu: string | null; readonly libvirt: string | null } {
-    if (value === undefined || value === null) return { qemu: null, libvirt: null };
-    const like = '{"qemu":"10.0.2","libvirt":"11.3.0"}';
+  #software(value: unknown): Pick<Description, 'qemu' | 'kernel'> & { libvirt: string | null } {
+    if (value === undefined || value === null) return { qemu: null, libvirt: null, kernel: null };
+    const like = '{"qemu":"10.0.2","libvirt":"11.3.0","kernel":"6.12.9"}';
     if (!isObject(value)) this.#fail(`"software" is ${kindOf(value)}; write it like ${like}`);
+    const { kernel } = value;
     const version = (product: string) => {
       const text = value[product];
       if (text === undefined || text === null) return null;
       if (typeof text === 'string' && /^\d+(\.\d+){1,2}$/.test(text)) return text;
       return this.#fail(`"software.${product}" is no version; write it like ${like}`);
     };
-    return { qemu: version('qemu'), libvirt: version('libvirt') };
+    return { qemu: version('qemu'), libvirt: version('libvirt'), kernel: this.#kernel(kernel) };
   }
 
   #numbers(key: string, value: unknown, names: readonly string[]): Record<string, number> {

@@ -12,7 +12,6 @@ import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
 import { type Arrival, Arrivals, type Gatherer } from '../fleet/gather.ts';
 import { batchOf } from '../fleet/hosts.ts';
-import { kindOf } from '../fleet/kind.ts';
 import type { Skip, ThreadScan } from './dialect.ts';
 import { decodeLine, MAX_LINE, tooLong } from './lines.ts';
 import { Variants } from './record-variants.ts';
@@ -24,6 +23,7 @@ const PARTS = [
   'vendor',
   'view',
   'unknown',
+  'absent',
   'limits',
   'signature',
   'microcode',
@@ -39,8 +39,8 @@ export const recordKeys = (catalog: Catalog, keep: readonly string[]): RecordKey
   list: 'features',
   parts: [...new Set([...PARTS, ...keep])].filter((key) => key !== 'host' && key !== 'features'),
   apart: catalog.vendors.flatMap(({ id, name }) => [id, name]),
-  // A feature must not be in both lists.
-  bound: ['unknown'],
+  // A feature must not be in two lists.
+  bound: ['unknown', 'absent'],
 });
 
 /** A description with no more of its record's keys than are asked for. */
@@ -243,7 +243,7 @@ export class RecordScan implements ScanListener {
 
   #first(line: Uint8Array, number: number): number {
     const description = keepOnly(this.#read(line, number)!, this.#options.keep);
-    const kind = this.#gatherer.kind(kindOf(this.#catalog, description));
+    const kind = this.#gatherer.describe(description);
     this.#firsts.set(kind, description);
     return kind;
   }
@@ -253,7 +253,7 @@ export class RecordScan implements ScanListener {
     const first = this.#firsts.get(of);
     if (!first) return null;
     const description = variants.describe(first, names);
-    return this.#gatherer.kind(kindOf(this.#catalog, description));
+    return this.#gatherer.describe(description);
   }
 
   #read(line: Uint8Array, number: number): Description | null {
@@ -261,6 +261,6 @@ export class RecordScan implements ScanListener {
   }
 
   #kindOf(d: Description): number {
-    return this.#gatherer.kind(kindOf(this.#catalog, keepOnly(d, this.#options.keep)));
+    return this.#gatherer.describe(keepOnly(d, this.#options.keep));
   }
 }

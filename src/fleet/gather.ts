@@ -2,12 +2,13 @@
 // several speak of one.
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
+import { type Description, withKernel } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import type { Gathered } from './fleet.ts';
 import { type Batch, batchOf, GONE, idAt } from './hosts.ts';
 import { hostIds, numberedIds } from './ids.ts';
 import { type Document, joinDocuments } from './join.ts';
-import type { Kind } from './kind.ts';
+import { type Kind, kindOf } from './kind.ts';
 
 /** Hosts of an input, in its order; an empty id stands for a host that its document does not name. */
 export interface Arrival extends Batch {
@@ -85,6 +86,7 @@ function withRoom<T extends Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer>>(
 
 export class Gatherer {
   readonly #catalog: Catalog;
+  readonly #kernel: string | null;
   readonly #kinds: Kind[] = [];
   readonly #inputs: {
     readonly name: string;
@@ -95,8 +97,10 @@ export class Gatherer {
   /** How many hosts of each kind there are, where nobody asks who they are. */
   readonly #counts: number[] | null;
 
-  constructor(catalog: Catalog, ids: boolean) {
+  /** `kernel`: that of hosts that do not tell theirs. */
+  constructor(catalog: Catalog, ids: boolean, kernel: string | null = null) {
     this.#catalog = catalog;
+    this.#kernel = kernel;
     this.#counts = ids ? null : [];
   }
 
@@ -104,6 +108,11 @@ export class Gatherer {
   kind(kind: Kind): number {
     for (const key of Object.keys(kind.keys)) this.#keys.add(key);
     return this.#kinds.push(kind) - 1;
+  }
+
+  /** The number of the kind that a description is of. */
+  describe(description: Description): number {
+    return this.kind(kindOf(this.#catalog, withKernel(description, this.#kernel)));
   }
 
   /** All hosts of an input; a closed one says all that is to be said of its hosts. */

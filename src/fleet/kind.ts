@@ -2,6 +2,7 @@
 // nothing but their names. Millions of hosts come down to a few kinds.
 import { hasBit, type Row } from '../core/rows.ts';
 import type { Catalog, Vendor } from '../cpu/catalog.ts';
+import { archOf } from '../cpu/floor.ts';
 import type { Asked } from '../cpu/guest.ts';
 import type { Description, Note, Signature, Tsc, View, XsaveComponent } from '../cpu/host.ts';
 import { offer } from '../cpu/offer.ts';
@@ -60,14 +61,14 @@ export interface Member extends Beside {
 
 /** What a description says, settled into what its host offers. */
 export function kindOf(catalog: Catalog, d: Description): Kind {
-  const { has, known, assumed } = offer(catalog, d);
+  const { has, known, assumed, notes } = offer(catalog, d);
   return {
     has,
     known,
     assumed,
     unnamed: d.unnamed,
     unnamedUnknown: d.unnamedUnknown,
-    arch: d.arch,
+    arch: archOf(catalog, d),
     vendor: d.vendor,
     view: d.view,
     physBits: d.limits.physBits,
@@ -86,7 +87,7 @@ export function kindOf(catalog: Catalog, d: Description): Kind {
     selfHosted:
       (d.view === 'hardware' || d.view === 'kernel') &&
       hasBit(d.has, catalog.feature('hypervisor').id),
-    notes: d.notes,
+    notes: notes.length > 0 ? [...d.notes, ...notes] : d.notes,
   };
 }
 

@@ -1,6 +1,7 @@
 // The answers as data: what --json prints. Sentences are made elsewhere.
 import type { Definitions } from '../cpu/definition.ts';
 import type { View, XsaveComponent } from '../cpu/host.ts';
+import type { Withheld } from '../cpu/kvm.ts';
 import type { HostList, Skipped } from '../fleet/fleet.ts';
 
 export type Severity = 'error' | 'warning' | 'info';
@@ -119,8 +120,13 @@ export interface Decoded {
     } | null;
     readonly microcode?: string;
     readonly definitions: Definitions;
+    /** What the description has. */
     readonly features: readonly string[];
+    /** What guests can be given of it, and of what that is not known. */
+    readonly offers: readonly string[];
     readonly unknown: readonly string[];
+    /** Of what a processor or its kernel shows: what guests are not given for certain, and why. */
+    readonly withheld: readonly (Withheld & { readonly feature: string })[];
     readonly limits: { readonly physBits: number | null };
     readonly candidates: readonly { readonly name: string; readonly lacks: readonly string[] }[];
     readonly findings: readonly Finding[];

@@ -2,7 +2,7 @@
 import { bitsOf, distinct, emptyRow, hasBit, isEmpty, type Row, size } from '../core/rows.ts';
 import type { Product } from '../cpu/catalog.ts';
 import type { Definition } from '../cpu/definition.ts';
-import type { XsaveComponent } from '../cpu/host.ts';
+import { isX86, type XsaveComponent } from '../cpu/host.ts';
 import { type Need, needing } from '../cpu/need.ts';
 import { byBytes } from '../cpu/order.ts';
 import { type Stack, stackNames } from '../cpu/stack.ts';
@@ -10,6 +10,7 @@ import type { Fleet, Kind } from '../fleet/fleet.ts';
 import type { Baseline, Baselines, Hold } from './answer.ts';
 import { findings, type Refused, splitFindings } from './findings.ts';
 import { asking, Fits } from './fit.ts';
+import { type FloorGaps, floorGaps, isBarred } from './floor.ts';
 import { type BaselineOptions, drawLine, type Line, modelLists, nameOf } from './line.ts';
 import { draw } from './safe.ts';
 import { type Split, splitBefore, splitByXsave } from './split.ts';
@@ -28,10 +29,12 @@ export function baseline(fleet: Fleet, options: BaselineOptions = {}): Baseline 
   const { catalog } = fleet;
   const limits = physBits(fleet, line.drawn.features, options);
   const xsave = layoutOf(fleet, line.drawn.features);
+  const gaps = floorGaps(line);
   const { definitions, refused, runsOn } = define(
     line,
     { xsave, physBits: limits.physBits },
     options,
+    gaps,
   );
   return {
     ...head(fleet, line.stack),
@@ -44,7 +47,7 @@ export function baseline(fleet: Fleet, options: BaselineOptions = {}): Baseline 
     unknown: line.tally.unknown(),
     xsave,
     runsOn,
-    findings: findings(line, limits, refused, options),
+    findings: findings(line, limits, refused, options, gaps),
     ...skipped(fleet),
   };
 }
@@ -136,11 +139,16 @@ function layoutOf(fleet: Fleet, features: Row): XsaveComponent[] {
 }
 
 /** A definition a product, each held against every host; refused where none can be made or it does not hold. */
-function define(line: Line, limits: Pick<Need, 'xsave' | 'physBits'>, options: BaselineOptions) {
+function define(
+  line: Line,
+  limits: Pick<Need, 'xsave' | 'physBits'>,
+  options: BaselineOptions,
+  gaps: FloorGaps,
+) {
   const { fleet, namer, naming, drawn } = line;
   const definitions: { libvirt?: Definition; qemu?: Definition } = {};
   const refused: Refused[] = [];
-  const nothing = isEmpty(drawn.features) || fleet.classes.some((c) => c.arch !== 'x86_64');
+  const nothing = isEmpty(drawn.features) || !fleet.classes.every(isX86) || isBarred(gaps);
   let hosts = 0;
   for (const product of namer.products) {
     const found = nothing ? null : namer.define(product, drawn.features, naming);

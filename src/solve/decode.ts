@@ -1,7 +1,8 @@
 // plimsoll decode: what a host, dump or definition really is: its features, limits, and the models that come near.
 import { minus, type Row, size } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
-import { type Description, unsettled } from '../cpu/host.ts';
+import { type Description, isShown, isX86, unsettled } from '../cpu/host.ts';
+import { whyWithheld } from '../cpu/kvm.ts';
 import { byBytes } from '../cpu/order.ts';
 import { candidate, Fleet, type Skipped } from '../fleet/fleet.ts';
 import type { Decoded } from './answer.ts';
@@ -74,27 +75,41 @@ function decodeOne(
   d: Description,
   options: BaselineOptions,
 ): DecodedOne {
-  const fleet = new Fleet(catalog, [candidate(catalog, id, d)]);
+  const host = candidate(catalog, id, d);
+  const fleet = new Fleet(catalog, [host]);
   const answer = baseline(fleet, options);
   const isSettled = unsettled(d) === null;
-  // What the description says, not what guests could be given of it.
-  const open = minus(catalog.row(catalog.features.map((f) => f.name)), d.known);
+  const open = minus(
+    catalog.rowWhere(() => true),
+    host.known,
+  );
   return {
     host: id,
     shared: {
       view: d.view,
-      arch: d.arch,
+      arch: host.arch,
       vendor: d.vendor,
       signature: d.signature,
       ...(d.microcode === null ? {} : { microcode: d.microcode }),
       definitions: isSettled ? answer.definitions : {},
       features: [...catalog.names(d.has), ...d.unnamed].sort(byBytes),
+      offers: [...catalog.names(host.has), ...d.unnamed].sort(byBytes),
       unknown: [...catalog.names(open), ...d.unnamedUnknown].sort(byBytes),
+      withheld: withheld(catalog, d, minus(d.has, host.has)),
       limits: { physBits: d.limits.physBits },
-      candidates: d.arch === 'x86_64' && isSettled ? candidates(catalog, fleet) : [],
+      candidates: isX86(d) && isSettled ? candidates(catalog, fleet) : [],
     },
     findings: answer.findings.filter((f) => f.code !== 'newer-stack'),
   };
+}
+
+/** Why guests are not given these, of a host that shows them; by name. */
+function withheld(catalog: Catalog, d: Description, row: Row): Host['withheld'] {
+  if (!isShown(d) || !isX86(d)) return [];
+  return catalog.names(row).map((feature) => {
+    const { id } = catalog.feature(feature);
+    return { feature, ...whyWithheld(catalog, d, id) };
+  });
 }
 
 /** The models of the vendor that come nearest; a feature that the host lacks weighs as much as two that it has beside. */

@@ -7,6 +7,7 @@ import { isImmunity } from '../cpu/security.ts';
 import { edgeStack, stackNames } from '../cpu/stack.ts';
 import type { Fleet, HostList, HostSet } from '../fleet/fleet.ts';
 import type { Baseline, Finding, Severity } from './answer.ts';
+import { type FloorGaps, isBarred } from './floor.ts';
 import type { BaselineOptions, Line } from './line.ts';
 import { namerOf } from './name.ts';
 import { draw } from './safe.ts';
@@ -21,11 +22,13 @@ export function findings(
   limits: Baseline['limits'],
   refused: readonly Refused[],
   options: BaselineOptions,
+  gaps: FloorGaps,
 ): Finding[] {
   const { fleet } = line;
   const say = new Sayer(fleet);
   descriptions(say);
   views(say);
+  floor(say, gaps);
   unknownNames(say, fleet);
   leftOpen(say, line);
   physBits(say, limits);
@@ -33,7 +36,7 @@ export function findings(
   merges(say, line);
   security(say, line);
   leftOut(say, line, options);
-  stacks(say, line, refused, options);
+  stacks(say, line, isBarred(gaps) ? [] : refused, options);
   return say.sorted();
 }
 
@@ -144,13 +147,15 @@ function views(say: Sayer): void {
     say.members((i) => classes[i]!.vendor === null && classes.some((c) => c.vendor !== null)),
     (who) => `${who}: no vendor given; taken to be the same as the others'`,
   );
-  for (const name of new Set(kinds.flatMap((kind) => kind.assumed)))
+  const assumed = new Map(kinds.map(({ assumed }) => [assumed.join(), assumed]));
+  assumed.delete('');
+  for (const [key, names] of assumed)
     say.say(
       'info',
       'assumed',
-      say.fleet.hostsWhere((kind) => kind.assumed.includes(name)),
+      say.fleet.hostsWhere((kind) => kind.assumed.join() === key),
       (who) =>
-        `${who}: ${name} is not in the description; counted as offered, because KVM provides it`,
+        `${who}: the description does not tell of ${some(names)}; counted as offered, because every 64-bit guest needs ${names.length === 1 ? 'it' : 'them'}`,
     );
   const machines = [...new Set(kinds.flatMap((kind) => kind.machine ?? []))].sort(byBytes);
   if (machines.length > 1)
@@ -161,6 +166,27 @@ function views(say: Sayer): void {
       () =>
         `the hosts speak for different machine types (${some(machines)}); what a host offers can depend on it`,
     );
+}
+
+/** What every 64-bit guest needs, where a host is known to lack it; and hosts of which nothing else is known. */
+function floor(say: Sayer, { lacking, bare }: FloorGaps): void {
+  for (const { feature, needed, classes } of lacking)
+    say.say(
+      needed ? 'error' : 'warning',
+      needed ? 'floor' : 'switched-off',
+      say.members((i) => hasBit(classes, i)),
+      (who) =>
+        needed
+          ? `${who}: no ${feature}, which every 64-bit guest needs, so no definition would run there`
+          : `${who}: no ${feature}, which every 64-bit processor has; its firmware may switch it off, and then guests go without everywhere`,
+    );
+  say.say(
+    'error',
+    'nothing-known',
+    say.members((i) => bare.includes(i)),
+    (who) =>
+      `${who}: nothing is known but what every 64-bit guest needs, so no CPU can be said to run there; virsh domcapabilities of the host would settle it`,
+  );
 }
 
 /** Names that no catalog entry explains: they take part under their own name. */

@@ -3,6 +3,7 @@
 import {
   emptyRow,
   hasBit,
+  intersects,
   isEqual,
   join,
   meet,
@@ -13,6 +14,7 @@ import {
 } from '../core/rows.ts';
 import type { Catalog, Product, QemuModel, Vendor } from '../cpu/catalog.ts';
 import type { Definition } from '../cpu/definition.ts';
+import { floorOf } from '../cpu/floor.ts';
 import { byBytes } from '../cpu/order.ts';
 import {
   clearedBeside,
@@ -99,7 +101,8 @@ export class Namer {
 
   #define(product: Product, target: Row, naming: Naming): Definition | null {
     const cleared = clearedBeside(this.#catalog, target);
-    for (const names of this.#byCost(this.#candidates(product, naming), target)) {
+    const isShort = !hasBit(target, this.#catalog.feature('lm').id);
+    for (const names of this.#byCost(this.#candidates(product, naming, isShort), target)) {
       const candidates = names
         .map((n) => ({ ...n, ...this.#words(n.name, target, cleared) }))
         .filter(
@@ -148,9 +151,15 @@ export class Namer {
     return given.length > 0 ? given : [...this.#catalog.versions[product]];
   }
 
-  #candidates(product: Product, { vendor, models }: Naming): readonly ModelName[] {
-    const key = JSON.stringify([product, vendor, models]);
-    const candidates = this.#candidatesOf.get(key) ?? this.#findCandidates(product, vendor, models);
+  /** The names to choose from; `isShort`: models without long mode alone. */
+  #candidates(
+    product: Product,
+    { vendor, models }: Naming,
+    isShort: boolean,
+  ): readonly ModelName[] {
+    const key = JSON.stringify([product, vendor, models, isShort]);
+    const candidates =
+      this.#candidatesOf.get(key) ?? this.#findCandidates(product, vendor, models, isShort);
     this.#candidatesOf.set(key, candidates);
     return candidates;
   }
@@ -159,6 +168,7 @@ export class Namer {
     product: Product,
     vendor: Vendor | null,
     models: readonly string[] | undefined,
+    isShort: boolean,
   ): readonly ModelName[] {
     const known = this.#known(product).filter(
       ({ name, base }) =>
@@ -167,7 +177,11 @@ export class Namer {
         (models.includes(base) && product === 'qemu'),
     );
     const made = (keep: (m: QemuModel) => boolean) =>
-      known.filter(keep).flatMap(({ name }) => this.#nameOf(product, name) ?? []);
+      known
+        .filter(keep)
+        .flatMap(({ name }) => this.#nameOf(product, name) ?? [])
+        .filter((n) => !isShort || !n.tables.some((row) => hasBit(row, longMode)));
+    const longMode = this.#catalog.feature('lm').id;
     const own = made((m) => m.vendor !== null && m.vendor === vendor);
     return own.length > 0 ? own : made((m) => m.vendor === null);
   }
@@ -228,10 +242,14 @@ export class Namer {
       toSwitchOff(this.#catalog, target, name.ever, cleared),
       meet(minus(name.ever, target), name.held),
     );
+    const { needed } = floorOf(this.#catalog);
     return {
       require,
       disable,
-      possible: size(minus(join(require, disable), this.nameable(name.product))) === 0,
+      possible:
+        size(minus(join(require, disable), this.nameable(name.product))) === 0 &&
+        // A model with long mode is for 64-bit guests, and none of them runs without these.
+        !(hasBit(name.ever, this.#catalog.feature('lm').id) && intersects(disable, needed)),
     };
   }
 

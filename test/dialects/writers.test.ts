@@ -33,7 +33,9 @@ function cpuOf(model: string, more = '', physBits = 46, stack = 'newest'): Guest
   const own = catalog.names(catalog.qemuFeatures(model, catalog.versions.qemu.at(-1)!)!);
   const kvm = catalog.names(catalog.accelerators.kvm.on);
   const features = [...new Set([...own, ...kvm, ...more.split(' ').filter(Boolean)])];
-  const fleet = fleetOf(catalog, [{ id: 'a', features, facts: { vendor, limits: { physBits } } }]);
+  const arch = features.includes('lm') ? 'x86_64' : 'i686';
+  const facts = { vendor, arch, limits: { physBits } };
+  const fleet = fleetOf(catalog, [{ id: 'a', features, facts }]);
   const answer = baseline(fleet, { stack: parseStack(catalog, stack) });
   assert.ok(answer.definitions.libvirt && answer.definitions.qemu, model);
   return guestCpu(answer, catalog, fleet);

@@ -12,6 +12,24 @@ export interface Made {
   readonly facts?: Partial<Description>;
 }
 
+/** What every 64-bit guest needs, and what the absence of says nothing where a hypervisor lists what can migrate. */
+export const FLOOR =
+  'apic clflush cmov cx8 de fpu fxsr lm mca mce mmx msr mtrr nx pae pat pge pse pse36 sep sse sse2 syscall tsc'.split(
+    ' ',
+  );
+const UNLISTED = ['invtsc', 'ht', 'topoext', 'kvm-hint-dedicated'];
+
+/** A host as it counts: open features of the floor are there, and what an expansion leaves out is open. */
+export function asCounted(made: Made): Made {
+  const open = made.unknown ?? [];
+  const unlisted = UNLISTED.filter((f) => !made.features.includes(f) && !open.includes(f));
+  return {
+    ...made,
+    features: [...made.features, ...open.filter((f) => FLOOR.includes(f))],
+    unknown: [...open.filter((f) => !FLOOR.includes(f)), ...unlisted],
+  };
+}
+
 function describe(
   catalog: Catalog,
   { id, features, unknown = [], unnamed = [], facts }: Made,
@@ -34,6 +52,7 @@ function describe(
     models: null,
     machine: null,
     qemu: null,
+    kernel: null,
     model: null,
     element: null,
     keys: {},

@@ -1,7 +1,8 @@
 // Where live hosts are asked, and by what: each source answers with documents in a language that is read anyway.
 import { readFile } from 'node:fs/promises';
-import { hostname } from 'node:os';
+import { hostname, release, type, version } from 'node:os';
 import { QueryError } from '../../cpu/errors.ts';
+import { kernelIn, kernelOf } from '../../cpu/kernel.ts';
 import { fetchJson } from './http.ts';
 import { type Asking, ask } from './program.ts';
 import { askBinary, askSocket } from './qmp.ts';
@@ -12,6 +13,8 @@ export interface Answered {
   readonly text: string;
   /** The host that it is about, where the document does not say. */
   readonly host: string | null;
+  /** The kernel of its host, where the document does not say. */
+  readonly kernel?: string | null;
   /** Hosts that the source knows of and has no answer from. */
   readonly silent?: readonly string[];
 }
@@ -62,6 +65,7 @@ function parse(name: string): URL {
 }
 
 const local: Collect = async (around) => {
+  const kernel = type() === 'Linux' ? kernelOf(release(), version()) : null;
   const domcapabilities = await ask(
     'virsh',
     ['-c', 'qemu:///system', 'domcapabilities'],
@@ -71,9 +75,10 @@ const local: Collect = async (around) => {
     throw error;
   });
   if (domcapabilities !== null)
-    return { dialect: 'libvirt', text: domcapabilities, host: hostname() };
+    return { dialect: 'libvirt', text: domcapabilities, host: hostname(), kernel };
   try {
-    return { dialect: 'cpuinfo', text: await readFile('/proc/cpuinfo', 'utf8'), host: hostname() };
+    const text = await readFile('/proc/cpuinfo', 'utf8');
+    return { dialect: 'cpuinfo', text, host: hostname(), kernel };
   } catch {
     throw new QueryError('this machine has neither a libvirt that answers nor /proc/cpuinfo');
   }
@@ -116,6 +121,8 @@ const VISIT = [
   'if command -v virsh >/dev/null 2>&1; then LC_ALL=C virsh -q -c qemu:///system domcapabilities 2>/dev/null; fi',
   `echo ${MARK}`,
   'cat /proc/cpuinfo',
+  `echo ${MARK}`,
+  'uname -a',
 ].join('\n');
 
 const ssh =
@@ -129,10 +136,12 @@ const ssh =
       ...['-o', 'BatchMode=yes', '-o', `ConnectTimeout=${seconds}`, '--', target, 'sh', '-s'],
     ];
     const text = await ask('ssh', args, { ...around, input: `${VISIT}\n` });
-    const [name, domcapabilities = '', cpuinfo = ''] = text.split(`${MARK}\n`);
+    const [name, domcapabilities = '', cpuinfo = '', uname = ''] = text.split(`${MARK}\n`);
+    const kernel = kernelIn(uname);
     const host = name!.trim() || url.hostname;
-    if (domcapabilities.trim() !== '') return { dialect: 'libvirt', text: domcapabilities, host };
-    if (cpuinfo.trim() !== '') return { dialect: 'cpuinfo', text: cpuinfo, host };
+    if (domcapabilities.trim() !== '')
+      return { dialect: 'libvirt', text: domcapabilities, host, kernel };
+    if (cpuinfo.trim() !== '') return { dialect: 'cpuinfo', text: cpuinfo, host, kernel };
     throw new QueryError('it shows neither a libvirt nor /proc/cpuinfo; is it a Linux host?');
   };
 

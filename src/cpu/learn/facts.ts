@@ -18,6 +18,8 @@ export interface Facts {
   readonly offers: Json;
   /** The words of /proc/cpuinfo by kernel. */
   readonly linuxWords: Json;
+  /** What KVM gives of which processor, by kernel. */
+  readonly kvm: Json;
   readonly curated: Json;
 }
 

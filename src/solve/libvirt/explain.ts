@@ -196,7 +196,7 @@ function whyLeftOut(
   return {
     ...out,
     rule: 'expression',
-    why: 'some software of the stack has no name for it, or it would be cleared in silence for want of what it depends on',
+    why: 'KVM gives it to no guest there, some software of the stack has no name for it, or it would be cleared in silence for want of what it depends on',
   };
 }
 
