@@ -1,10 +1,22 @@
 // What libvirt makes of a guest's <cpu> when it starts it, and what it refuses.
 
-import { clearBit, emptyRow, hasBit, join, meet, minus, type Row, setBit } from '../core/rows.ts';
+import {
+  clearBit,
+  emptyRow,
+  hasBit,
+  isEmpty,
+  join,
+  meet,
+  minus,
+  type Row,
+  setBit,
+} from '../core/rows.ts';
+import { tcgRow } from './accelerators.ts';
 import {
   checkModel,
   expanded,
   ofExpansion,
+  ofTheHost,
   placeOf,
   Refused,
   type Resolved,
@@ -12,8 +24,8 @@ import {
 import type { Catalog, Feature, Vendor } from './catalog.ts';
 import type { Expansion } from './expand.ts';
 import type { AskedOfLibvirt } from './guest.ts';
-import type { LibvirtCpu } from './libvirt.ts';
-import { type NamedModel, type Need, needing, type Software } from './need.ts';
+import type { CpuCheck, LibvirtCpu, Policy } from './libvirt.ts';
+import { type Need, needing, type Software } from './need.ts';
 import { byBytes, compareVersions } from './order.ts';
 
 /** What libvirt asks QEMU for where a domain names no CPU. */
@@ -27,55 +39,148 @@ const TAKEN_UNNAMED: ReadonlySet<string> = new Set(['osxsave', 'ospke']);
 export function ofLibvirt(catalog: Catalog, asked: AskedOfLibvirt, software: Software): Resolved {
   const { element: cpu } = asked;
   checkWords(catalog, cpu, software.libvirt);
-  const check = cpu.check ?? (asked.accelerator === 'tcg' ? 'none' : 'partial');
-  // Without a check nobody looks whether what is forbidden is there.
-  const forbid = check === 'none' ? emptyRow(catalog.bits) : rowOfPolicy(catalog, cpu, 'forbid');
-  if (cpu.mode !== 'custom')
-    return { need: ofLibvirtHost(catalog, asked, forbid), expansion: null };
+  if (cpu.mode !== 'custom' || cpu.match === 'minimum')
+    return { need: ofTheHosts(catalog, asked, software), expansion: null };
   const model = cpu.model ?? DEFAULT_MODEL;
   checkLibvirtModel(catalog, model, cpu, software.libvirt);
+  if (isReplaced(catalog, cpu, software))
+    return { need: ofReplaced(catalog, asked, software), expansion: null };
   checkModel(catalog, model, software);
   const where = placeOf(catalog, asked, software);
   const e = expanded(catalog, argumentOf(catalog, asked, software.libvirt), where);
-  if (cpu.check === 'full') checkFull(catalog, asked, e, software.libvirt);
-  const need = ofExpansion(catalog, e, {
-    forbid,
-    models: modelsOf(asked, model),
-    startsPoorer: cpu.model === null || check === 'none',
-  });
+  const check = checkOf(asked);
+  if (check === 'full') checkFull(catalog, asked, e, software.libvirt);
+  const need = ofExpansion(catalog, e, excusedBy(catalog, asked));
+  return { expansion: e, need: checked(catalog, asked, need, software) };
+}
+
+/** How far libvirt looks before it starts a guest, where the element does not say. */
+const checkOf = ({ element, accelerator }: AskedOfLibvirt): CpuCheck =>
+  element.check ?? (accelerator === 'tcg' ? 'none' : 'partial');
+
+/** What is asked for and may lack. */
+function excusedBy(catalog: Catalog, asked: AskedOfLibvirt): Row {
+  const optional = rowOfPolicy(catalog, asked.element, 'optional');
   // A full check finds that a forced feature is not there.
-  const forced = check === 'full' ? emptyRow(catalog.bits) : rowOfPolicy(catalog, cpu, 'force');
-  const optional = join(forced, rowOfPolicy(catalog, cpu, 'optional'));
+  if (checkOf(asked) === 'full') return optional;
+  return join(optional, rowOfPolicy(catalog, asked.element, 'force'));
+}
+
+/** A need with what libvirt itself looks at before it starts a guest. */
+function checked(catalog: Catalog, asked: AskedOfLibvirt, need: Need, software: Software): Need {
+  const { element: cpu, accelerator } = asked;
+  const check = checkOf(asked);
+  const none = emptyRow(catalog.bits);
+  const isEmulated = accelerator === 'tcg';
+  const excused = excusedBy(catalog, asked);
+  const held = check === 'partial' ? heldByLibvirt(catalog, cpu, excused, software.libvirt) : none;
+  if (isEmulated) refuseHeld(catalog, minus(held, offeredByTcg(catalog, software.qemu)));
+  const isStrict =
+    check !== 'none' &&
+    cpu.match === 'strict' &&
+    compareVersions(software.libvirt, STRICT_STARTS_SINCE) < 0;
   return {
-    expansion: e,
-    need: {
-      ...need,
-      features: minus(need.features, optional),
-      // Plain emulation is of any vendor.
-      vendor: asked.accelerator === 'tcg' ? null : vendorOf(catalog, cpu, need.vendor),
-      whole: isStrict(cpu, software.libvirt) ? join(need.features, optional) : null,
-    },
+    ...need,
+    // Plain emulation is of any vendor.
+    vendor: isEmulated ? null : vendorOf(catalog, cpu, need.vendor),
+    physBits: cpu.maxphysaddr?.mode === 'emulate' ? cpu.maxphysaddr.bits : need.physBits,
+    models:
+      isEmulated || cpu.model === null
+        ? []
+        : [{ name: cpu.model, product: 'libvirt', alone: asked.byName }],
+    held: isEmulated ? none : minus(held, need.features),
+    // Without a check nobody looks whether what is forbidden is there, or anything left over.
+    forbid: check === 'none' ? none : rowOfPolicy(catalog, cpu, 'forbid'),
+    whole: isStrict ? join(need.features, excused) : null,
+    startsPoorer: cpu.model === null || check === 'none',
   };
 }
 
-const modelsOf = ({ accelerator, byName }: AskedOfLibvirt, model: string): NamedModel[] =>
-  accelerator === 'tcg' ? [] : [{ name: model, product: 'libvirt', alone: byName }];
-
-/** host-passthrough, maximum, and host-model without a model of its own. */
-function ofLibvirtHost(
-  catalog: Catalog,
-  { element: cpu, tscHz }: AskedOfLibvirt,
-  forbid: Row,
-): Need {
+/** What libvirt's own map has of a model and its features, which a partial check holds against the host. */
+function heldByLibvirt(catalog: Catalog, cpu: LibvirtCpu, excused: Row, libvirt: string): Row {
   const never = catalog.rowWhere((f) => f.merge === 'never');
-  return needing(emptyRow(catalog.bits), {
-    arch: cpu.arch ?? 'x86_64',
-    vendor: cpu.vendor === null ? null : catalog.vendor(cpu.vendor),
-    features: minus(rowOfPolicy(catalog, cpu, 'require'), never),
-    forbid,
-    tscHz,
-    own: `its CPU is ${cpu.mode}: it takes that of the host on which it starts, and moves to equals alone`,
+  return minus(minus(writtenRow(catalog, cpu, libvirt), excused), never);
+}
+
+/** The model's features by libvirt's map with what the element switches. */
+function writtenRow(catalog: Catalog, cpu: LibvirtCpu, libvirt: string): Row {
+  const map = cpu.model === null ? null : catalog.libvirtFeatures(cpu.model, libvirt);
+  const row = (map ?? emptyRow(catalog.bits)).slice();
+  for (const { name, policy } of cpu.features) {
+    const feature = findFeature(catalog, name);
+    if (!feature || policy === 'optional') continue;
+    (isOn(policy) ? setBit : clearBit)(row, feature.id);
+  }
+  return row;
+}
+
+const isOn = (policy: Policy | null): boolean =>
+  policy === null || policy === 'require' || policy === 'force';
+
+/** What libvirt finds in plain emulation: what QEMU emulates, but for what it switches off by default. */
+const offeredByTcg = (catalog: Catalog, qemu: string): Row =>
+  minus(tcgRow(catalog, qemu), catalog.accelerators.tcg.off);
+
+function refuseHeld(catalog: Catalog, lacking: Row): void {
+  if (isEmpty(lacking)) return;
+  throw new Refused(
+    `libvirt's check finds that plain emulation lacks ${catalog.names(lacking).join(', ')}, so it does not start`,
+  );
+}
+
+/** host-passthrough, maximum, host-model without a model of its own, and at least a model: the rest is the host's. */
+function ofTheHosts(catalog: Catalog, asked: AskedOfLibvirt, software: Software): Need {
+  const { element: cpu, accelerator } = asked;
+  if (cpu.mode === 'host-passthrough' && accelerator === 'tcg')
+    throw new Refused('host-passthrough needs KVM: libvirt starts no emulated guest with it');
+  const called = cpu.mode === 'custom' ? `at least ${cpu.model ?? DEFAULT_MODEL}` : cpu.mode;
+  const where = placeOf(catalog, asked, software);
+  const excused = excusedBy(catalog, asked);
+  const argument = hostArgumentOf(catalog, asked, software.libvirt);
+  const host = ofTheHost(catalog, argument, where, called, excused);
+  const own =
+    cpu.mode === 'custom' && accelerator === 'kvm'
+      ? heldByLibvirt(catalog, cpu, excused, software.libvirt)
+      : emptyRow(catalog.bits);
+  const need = checked(catalog, asked, host, software);
+  return {
+    ...need,
+    models: [],
+    whole: null,
+    held: emptyRow(catalog.bits),
+    features: join(host.features, own),
+  };
+}
+
+/** Whether libvirt puts the nearest model in the place of one that its QEMU lacks. */
+const isReplaced = (catalog: Catalog, { model, fallback }: LibvirtCpu, software: Software) =>
+  model !== null &&
+  fallback !== 'forbid' &&
+  software.isGiven === true &&
+  !catalog.hasQemuModel(model, software.qemu) &&
+  catalog.libvirtFeatures(model, software.libvirt) !== null;
+
+/** A guest whose model QEMU lacks gets what libvirt's map has of it, by whatever name. */
+function ofReplaced(catalog: Catalog, asked: AskedOfLibvirt, software: Software): Need {
+  const { element: cpu, accelerator } = asked;
+  const { qemu } = placeOf(catalog, asked, software);
+  const excused = excusedBy(catalog, asked);
+  const features = minus(
+    heldByLibvirt(catalog, cpu, excused, software.libvirt),
+    catalog.accelerators[accelerator].off,
+  );
+  const isEmulated = accelerator === 'tcg';
+  const lacking = isEmulated ? minus(features, tcgRow(catalog, qemu)) : emptyRow(catalog.bits);
+  const need = needing(emptyRow(catalog.bits), {
+    arch: 'x86_64',
+    vendor: catalog.libvirtModel(cpu.model!, software.libvirt)!.vendor,
+    features: isEmulated ? emptyRow(catalog.bits) : features,
+    tscHz: isEmulated ? null : asked.tscHz,
+    poorer: isEmpty(lacking)
+      ? null
+      : `starts, without ${catalog.names(lacking).join(', ')}, which plain emulation (tcg) lacks`,
   });
+  return { ...checked(catalog, asked, need, software), models: [] };
 }
 
 /** libvirt refuses a word that it does not know, even one that is to be off. */
@@ -114,9 +219,6 @@ function vendorOf(catalog: Catalog, cpu: LibvirtCpu, ofModel: Vendor | null): Ve
   return said;
 }
 
-const isStrict = (cpu: LibvirtCpu, libvirt: string): boolean =>
-  cpu.match === 'strict' && compareVersions(libvirt, STRICT_STARTS_SINCE) < 0;
-
 function rowOfPolicy(catalog: Catalog, cpu: LibvirtCpu, wanted: string): Row {
   const row = emptyRow(catalog.bits);
   for (const { name, policy } of cpu.features) {
@@ -138,12 +240,14 @@ function checkFull(catalog: Catalog, asked: AskedOfLibvirt, e: Expansion, libvir
   for (const { name, policy } of cpu.features) {
     const feature = findFeature(catalog, name);
     if (!feature) continue;
-    const isOn = policy === null || policy === 'require' || policy === 'force';
-    (isOn ? setBit : clearBit)(written, feature.id);
+    (isOn(policy) ? setBit : clearBit)(written, feature.id);
     // Optional is whatever came of it.
     if (policy === 'optional') (hasBit(given, feature.id) ? setBit : clearBit)(written, feature.id);
   }
-  const words = catalog.nameable('libvirt', libvirt);
+  const words = meet(
+    catalog.nameable('libvirt', libvirt),
+    catalog.rowWhere((f) => f.qemu !== null),
+  );
   const extra = catalog.names(meet(minus(given, written), words));
   const missing = catalog.names(meet(minus(written, given), words));
   if (extra.length + missing.length === 0) return;
@@ -163,15 +267,24 @@ export const findFeature = (catalog: Catalog, name: string): Feature | undefined
   catalog.findLibvirt(name) ?? catalog.find(name);
 
 /** What libvirt makes of a guest's CPU on QEMU's command line; of one that is the host's, what it says beside. */
-export const argumentOf = (
-  catalog: Catalog,
-  { element, tscHz }: AskedOfLibvirt,
-  libvirt: string,
-): string =>
-  [
-    cpuArgumentOf(catalog, element, libvirt),
-    ...(tscHz === null ? [] : [`tsc-frequency=${tscHz}`]),
-  ].join(',');
+export const argumentOf = (catalog: Catalog, asked: AskedOfLibvirt, libvirt: string): string =>
+  asked.element.mode === 'custom' && asked.element.match !== 'minimum'
+    ? withClock(cpuArgumentOf(catalog, asked.element, libvirt), asked)
+    : hostArgumentOf(catalog, asked, libvirt);
+
+/** The same of a guest with the CPU of its host. */
+const hostArgumentOf = (catalog: Catalog, asked: AskedOfLibvirt, libvirt: string): string =>
+  withClock(
+    cpuArgumentOf(
+      catalog,
+      { ...asked.element, mode: 'host-passthrough', vendorId: null, maxphysaddr: null },
+      libvirt,
+    ),
+    asked,
+  );
+
+const withClock = (cpu: string, { tscHz }: AskedOfLibvirt): string =>
+  tscHz === null ? cpu : `${cpu},tsc-frequency=${tscHz}`;
 
 /** What libvirt makes of a <cpu> on QEMU's command line. */
 export function cpuArgumentOf(catalog: Catalog, cpu: LibvirtCpu, libvirt: string): string {
@@ -180,8 +293,7 @@ export function cpuArgumentOf(catalog: Catalog, cpu: LibvirtCpu, libvirt: string
   for (const { name, policy } of cpu.features) {
     const feature = findFeature(catalog, name);
     // An optional feature is there where the host has it, and switched off elsewhere: none to count on.
-    if (feature)
-      said.set(feature.name, policy === null || policy === 'require' || policy === 'force');
+    if (feature) said.set(feature.name, isOn(policy));
   }
   // libvirt switches off what it took out of a model, unless the guest asks for it.
   for (const id of catalog.libvirtModel(model, libvirt)?.removed ?? []) {

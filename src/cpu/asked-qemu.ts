@@ -107,53 +107,64 @@ export function expanded(catalog: Catalog, cpu: string, { foreign, ...where }: W
   }
 }
 
-/** The need of a CPU that QEMU makes of a definition. */
-export function ofExpansion(catalog: Catalog, e: Expansion, more: Partial<Need> = {}): Need {
-  const { vendor: named, 'phys-bits': bits, 'tsc-frequency': hz } = e.properties;
+/**
+ * The need of a CPU that QEMU makes of a definition.
+ * @param excused features that are asked for and may lack
+ */
+export function ofExpansion(
+  catalog: Catalog,
+  e: Expansion,
+  excused: Row = emptyRow(catalog.bits),
+): Need {
   const model = catalog.qemuModels.get(e.resolved)!;
   const isEmulated = e.accelerator === 'tcg';
   const enforced = e.properties.enforce === true;
-  const poorer = poorerReason(catalog, e);
+  const poorer = poorerReason(catalog, e, excused);
   if (poorer !== null && enforced)
-    throw new Refused(
-      `${poorer.replace(/^starts, without/, `QEMU ${e.qemu} with enforce refuses`)}`,
-    );
-  const features = isEmulated ? emptyRow(catalog.bits) : ofTheProcessor(catalog, e);
-  const invtsc = catalog.feature('invtsc').id;
-  const isFixed = typeof hz === 'number' && hz > 0;
+    throw new Refused(poorer.replace(/^starts, without/, `QEMU ${e.qemu} with enforce refuses`));
+  const features = isEmulated ? emptyRow(catalog.bits) : ofTheProcessor(catalog, e, excused);
+  const tscHz = isEmulated ? null : fixedHz(e);
   const ownsVendor = model.vendor !== null || e.named.has('vendor');
   return needing(emptyRow(catalog.bits), {
     arch: 'x86_64',
-    vendor: isEmulated || !ownsVendor ? null : catalog.vendor(String(named)),
+    vendor: isEmulated || !ownsVendor ? null : catalog.vendor(String(e.properties.vendor)),
     features,
-    physBits:
-      isEmulated || e.properties['host-phys-bits'] === true || !(Number(bits) > 0)
-        ? null
-        : Number(bits),
-    tscHz: isEmulated || !isFixed ? null : (hz as number),
+    physBits: isEmulated ? null : ownBits(e),
+    tscHz,
     own:
-      hasBit(features, invtsc) && !isFixed
+      hasBit(features, catalog.feature('invtsc').id) && tscHz === null
         ? 'it has invtsc without a fixed tsc-frequency: it starts where invtsc is there, and QEMU does not let it move'
         : null,
     models: isEmulated ? [] : [{ name: e.model, product: 'qemu', alone: false }],
     startsPoorer: !enforced,
     poorer,
-    ...more,
   });
 }
 
+/** The frequency in Hz that its time stamp counter is fixed to. */
+const fixedHz = ({ properties }: Expansion): number | null => {
+  const hz = properties['tsc-frequency'];
+  return typeof hz === 'number' && hz > 0 ? hz : null;
+};
+
+/** Physical address bits of its own; null where it has the host's. */
+const ownBits = ({ properties }: Expansion): number | null => {
+  const bits = Number(properties['phys-bits']);
+  return properties['host-phys-bits'] !== true && bits > 0 ? bits : null;
+};
+
 /** What QEMU leaves out of a CPU, whatever the host; null where it leaves nothing out. */
-function poorerReason(catalog: Catalog, e: Expansion): string | null {
+function poorerReason(catalog: Catalog, e: Expansion, excused: Row): string | null {
   if (!isEmpty(e.orphaned))
     return `starts, without ${catalog.names(e.orphaned).join(', ')}, because a feature that it needs is off`;
   if (e.accelerator === 'tcg') {
-    const lacking = catalog.names(minus(e.features, tcgRow(catalog, e.qemu)));
+    const lacking = catalog.names(minus(minus(e.features, tcgRow(catalog, e.qemu)), excused));
     return lacking.length === 0
       ? null
       : `starts, without ${lacking.join(', ')}, which plain emulation (tcg) lacks`;
   }
   const { refused } = writtenSwitches(catalog, e.qemu);
-  const off = writtenOn(catalog, e).filter((f) => refused.includes(f.name));
+  const off = writtenOn(catalog, e, excused).filter((f) => refused.includes(f.name));
   return off.length === 0
     ? null
     : `starts, without ${off.map((f) => f.name).join(', ')}, which QEMU ${e.qemu} gives no guest that asks for it`;
@@ -163,26 +174,25 @@ function poorerReason(catalog: Catalog, e: Expansion): string | null {
  * What it asks of the host's processor. What the topology, the operating system or QEMU itself sets is asked of no
  * host, but for a switch that is written on: QEMU takes it, refuses it, or asks the host for it.
  */
-function ofTheProcessor(catalog: Catalog, e: Expansion): Row {
+function ofTheProcessor(catalog: Catalog, e: Expansion, excused: Row): Row {
   const never = catalog.rowWhere((f) => f.merge === 'never');
-  if (e.accelerator !== 'kvm') return minus(e.features, never);
   const { taken, refused } = writtenSwitches(catalog, e.qemu);
-  for (const f of writtenOn(catalog, e))
+  for (const f of writtenOn(catalog, e, excused))
     if (!taken.includes(f.name) && !refused.includes(f.name)) clearBit(never, f.id);
-  return minus(e.features, never);
+  return minus(minus(e.features, never), excused);
 }
 
 /** Switches that are no matter of the processor and are written on all the same. */
-const writtenOn = (catalog: Catalog, e: Expansion): Feature[] =>
+const writtenOn = (catalog: Catalog, e: Expansion, excused: Row): Feature[] =>
   e.string.items
     .flatMap(({ name }) => catalog.findQemu(name) ?? [])
-    .filter((f) => f.merge === 'never' && hasBit(e.features, f.id));
+    .filter((f) => f.merge === 'never' && hasBit(e.features, f.id) && !hasBit(excused, f.id));
 
 /** Whether a guest has the CPU of the host on which it starts. */
 export const isOfHost = (asked: Asked): boolean =>
   asked.by === 'qemu'
     ? OF_THE_HOST.has(asked.cpu.split(',')[0]!) && asked.accelerator === 'kvm'
-    : asked.element.mode !== 'custom';
+    : asked.element.mode !== 'custom' || asked.element.match === 'minimum';
 
 export function ofQemu(catalog: Catalog, asked: AskedOfQemu, software: Software): Resolved {
   const where = placeOf(catalog, asked, software);
@@ -193,20 +203,34 @@ export function ofQemu(catalog: Catalog, asked: AskedOfQemu, software: Software)
   return { need: ofExpansion(catalog, expansion), expansion };
 }
 
-function ofTheHost(catalog: Catalog, cpu: string, where: Where): Need {
-  const { model, items } = parsed(cpu);
+/** The need of a CPU that is the host's but for what is said beside. */
+export function ofTheHost(
+  catalog: Catalog,
+  cpu: string,
+  { foreign: _, ...where }: Where,
+  called = cpu.split(',')[0],
+  excused: Row = emptyRow(catalog.bits),
+): Need {
   let e: Expansion;
   try {
-    e = expandItems(catalog, { model, items }, where, [], { hostless: true });
+    e = expandItems(catalog, parsed(cpu), where, [], { hostless: true });
   } catch (error) {
     if (error instanceof QueryError) throw new Refused(`-cpu "${cpu}": ${error.message}`);
     throw error;
   }
-  const row = ofTheProcessor(catalog, e);
-  return needing(emptyRow(catalog.bits), {
+  const enforced = e.properties.enforce === true;
+  const none = emptyRow(catalog.bits);
+  const poorer = poorerReason(catalog, e, excused);
+  if (poorer !== null && enforced)
+    throw new Refused(poorer.replace(/^starts, without/, `QEMU ${e.qemu} with enforce refuses`));
+  const isEmulated = e.accelerator === 'tcg';
+  return needing(none, {
     arch: 'x86_64',
-    features: row,
-    own: `its CPU is ${model}: it takes that of the host on which it starts, and moves to equals alone`,
-    startsPoorer: e.properties.enforce !== true,
+    vendor: e.named.has('vendor') ? catalog.vendor(String(e.properties.vendor)) : null,
+    features: isEmulated ? none : ofTheProcessor(catalog, e, excused),
+    tscHz: isEmulated ? null : fixedHz(e),
+    own: `its CPU is ${called}: it takes that of the host on which it starts, and moves to equals alone`,
+    startsPoorer: !enforced,
+    poorer,
   });
 }

@@ -44,6 +44,8 @@ export interface Need {
   /** The frequency of its time stamp counter in Hz, where it is fixed. */
   readonly tscHz: number | null;
   readonly models: readonly NamedModel[];
+  /** Features that libvirt's own check wants of the host's processor, though QEMU is not asked for them. */
+  readonly held: Row;
   /** Features that the host's processor must not have. */
   readonly forbid: Row;
   /** All that it takes, where nothing of the host's may be left over; null where it may. */
@@ -71,6 +73,7 @@ export const needing = (empty: Row, rest: Partial<Need> & Pick<Need, 'arch'>): N
   xsave: [],
   tscHz: null,
   models: [],
+  held: empty,
   forbid: empty,
   whole: null,
   own: null,

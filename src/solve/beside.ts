@@ -19,6 +19,7 @@ export interface Reason {
     | 'phys-bits'
     | 'xsave-layout'
     | 'tsc'
+    | 'held'
     | 'forbidden'
     | 'left-over';
   readonly message: string;
@@ -187,7 +188,11 @@ function clock(hz: number, host: Tsc | null, { no, unknown }: Found): void {
 export function besideUnit(fleet: Fleet, need: Need, { index, tsc, model }: Place): Beside {
   const facts = fleet.classes[index]!;
   const isPlain =
-    need.tscHz === null && need.whole === null && isEmpty(need.forbid) && X86.has(facts.arch);
+    need.tscHz === null &&
+    need.whole === null &&
+    isEmpty(need.forbid) &&
+    isEmpty(need.held) &&
+    X86.has(facts.arch);
   if (isPlain || need.refused !== null || need.unsettled !== null) return NOTHING;
   const no: Reason[] = [];
   const unknown: Reason[] = [];
@@ -200,9 +205,31 @@ export function besideUnit(fleet: Fleet, need: Need, { index, tsc, model }: Plac
       });
   }
   if (need.tscHz !== null) clock(need.tscHz, tsc, { no, unknown });
+  heldByLibvirt(fleet, need, index, { no, unknown });
   forbidden(fleet, need, index, { no, unknown });
   leftOver(fleet, need, index, { no, unknown });
   return { no, unknown };
+}
+
+/** libvirt looks at the processor, too: what KVM does not give may be there. */
+function heldByLibvirt(fleet: Fleet, need: Need, index: number, { no, unknown }: Found): void {
+  const { catalog } = fleet;
+  const lacking = minus(need.held, fleet.narrow(fleet.has(index)));
+  if (isEmpty(lacking)) return;
+  const isOfKvm = fleet.classes[index]!.view === 'hypervisor';
+  const known = isOfKvm ? emptyRow(catalog.bits) : fleet.narrow(fleet.known(index));
+  const absent = catalog.names(meet(lacking, known));
+  const open = catalog.names(minus(lacking, known));
+  if (absent.length > 0)
+    no.push({
+      code: 'held',
+      message: `libvirt's check wants ${absent.join(', ')} of the host's processor, which lacks that; switch it off in the definition`,
+    });
+  if (open.length > 0)
+    unknown.push({
+      code: 'held',
+      message: `libvirt's check wants ${open.join(', ')} of the host's processor, and whether that is there is not known; switch it off in the definition, or give the host's capabilities too`,
+    });
 }
 
 /** A forbidden feature must not be in the processor, which only a view of the hardware tells. */

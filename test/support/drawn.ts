@@ -236,13 +236,14 @@ export function drawnGuests(catalog: Catalog, most: number): fc.Arbitrary<DrawnG
       hz: fc.option(fc.constantFrom(...HZ), { freq: 2 }),
       machine: fc.constantFrom(...MACHINES),
       type: fc.constantFrom('kvm', 'kvm', 'kvm', 'qemu'),
+      fallback: fc.constantFrom('', " fallback='forbid'"),
     })
     .map((d) => (id: string) => {
       const words = d.words.map((w) => `<feature policy='${w.policy}' name='${w.name}'/>`).join('');
       const check = d.check === undefined ? '' : ` check='${d.check}'`;
       const cpu =
         d.mode === 'custom'
-          ? `<cpu mode='custom' match='${d.match}'${check}><model fallback='forbid'>${d.model}</model>${d.vendor === null ? '' : `<vendor>${d.vendor}</vendor>`}${d.bits === null ? '' : `<maxphysaddr mode='emulate' bits='${d.bits}'/>`}${words}</cpu>`
+          ? `<cpu mode='custom' match='${d.match}'${check}><model${d.fallback}>${d.model}</model>${d.vendor === null ? '' : `<vendor>${d.vendor}</vendor>`}${d.bits === null ? '' : `<maxphysaddr mode='emulate' bits='${d.bits}'/>`}${words}</cpu>`
           : `<cpu mode='${d.mode}'${check}>${words}</cpu>`;
       const clock =
         d.hz === null ? '' : `<clock offset='utc'><timer name='tsc' frequency='${d.hz}'/></clock>`;

@@ -6,7 +6,7 @@ import { newestSoftware, startOfAsked } from '../../src/cpu/asked.ts';
 import type { Catalog } from '../../src/cpu/catalog.ts';
 import type { Expansion } from '../../src/cpu/expand.ts';
 import type { Description } from '../../src/cpu/host.ts';
-import type { Policy } from '../../src/cpu/libvirt.ts';
+import type { LibvirtCpu, Policy } from '../../src/cpu/libvirt.ts';
 import { expandCpu } from '../../src/cpu/start.ts';
 import type { Kind } from '../../src/fleet/fleet.ts';
 
@@ -51,13 +51,17 @@ export function slowRule(
       return since !== undefined && catalog.isSince('libvirt', software.libvirt, since);
     };
     if (!words.every(isKnown)) return 'no';
-    if (element.mode !== 'custom') return ownElement(catalog, d, host, offers);
     if (
+      element.mode === 'custom' &&
+      element.match !== 'minimum' &&
       catalog.libvirtModels.has(element.model!) &&
       catalog.libvirtModel(element.model!, software.libvirt) === null
     )
       return 'no';
   }
+  const element = asked.by === 'libvirt' ? asked.element : null;
+  const isOwn = element !== null && (element.mode !== 'custom' || element.match === 'minimum');
+  if (isOwn && element.mode === 'host-passthrough' && asked.accelerator === 'tcg') return 'no';
   const isHost = asked.by === 'qemu' && /^host(,|$)/.test(asked.cpu) && asked.accelerator === 'kvm';
   let e: Expansion;
   try {
@@ -65,7 +69,10 @@ export function slowRule(
       ...newestSoftware(catalog),
       ...software,
     });
-    if (isHost) return ownLine(catalog, cpu, offers);
+    if (isHost) return ownLine(catalog, cpu, host, offers, where.qemu);
+    if (isOwn) return ownElement(catalog, d, host, offers, software.libvirt, where.qemu);
+    if (element && isReplaced(catalog, element, software))
+      return replaced(catalog, d, host, offers, software.libvirt, where.qemu);
     if (!catalog.qemuModels.has(cpu.split(',')[0]!)) return software.isGiven ? 'no' : 'unknown';
     e = expandCpu(catalog, cpu, where);
   } catch (error) {
@@ -102,7 +109,7 @@ function isSameEverywhere(catalog: Catalog, e: Expansion): boolean {
 
 const isNever = (catalog: Catalog, name: string): boolean => catalog.find(name)?.merge === 'never';
 
-function ownLine(catalog: Catalog, cpu: string, offers: Offers): Slow {
+function ownLine(catalog: Catalog, cpu: string, host: Kind, offers: Offers, qemu: string): Slow {
   const items = cpu.split(',').slice(1);
   if (items.includes('no-such=on')) return 'no';
   const on = new Map<string, boolean>();
@@ -111,31 +118,160 @@ function ownLine(catalog: Catalog, cpu: string, offers: Offers): Slow {
     const feature = catalog.findQemu(name);
     if (feature) on.set(feature.name, value === 'on');
   }
-  const wanted = [...on]
-    .filter(([name, is]) => is && !isNever(catalog, name))
-    .map(([name]) => name);
+  const written = [...on].filter(([, is]) => is).map(([name]) => name);
+  const hz = items.find((item) => item.startsWith('tsc-frequency='))?.split('=')[1];
+  const wanted = written.filter((name) => asksHost(catalog, name, true));
   return worst([
     'own-cpu',
-    ...features(catalog, wanted, offers).map((v, i) =>
-      v === 'unknown' && wanted[i] === 'invtsc' ? 'own-cpu' : v,
+    ...(written.some((name) => isWithheld(name, qemu)) ? (['no'] as const) : []),
+    ...(items.includes('vendor=AuthenticAMD') ? vendor('AMD', host) : []),
+    ...clock(hz === undefined ? null : Number(hz), host),
+    ...features(catalog, wanted, offers).map((v, at) =>
+      v === 'unknown' && wanted[at] === 'invtsc' ? 'own-cpu' : v,
     ),
   ]);
 }
 
-function ownElement(catalog: Catalog, d: Description, host: Kind, offers: Offers): Slow {
-  const element = d.asked!.by === 'libvirt' ? d.asked!.element : null;
+/** Switches that QEMU sets itself: it takes some for any guest that asks, and gives others to none. */
+const TAKEN = ['hypervisor', 'topoext', 'kvm-hint-dedicated', 'ht'];
+const isWithheld = (name: string, qemu: string): boolean =>
+  name === 'kvm-mmu' || name === 'kvm-msi-ext-dest-id' || (name === 'ht' && qemu === '7.2');
+const asksHost = (catalog: Catalog, name: string, isWritten: boolean): boolean =>
+  !isNever(catalog, name) || (isWritten && !TAKEN.includes(name) && !isWithheld(name, ''));
+
+const checkOf = ({ asked }: Description): string => {
+  if (asked?.by !== 'libvirt') return 'none';
+  return asked.element.check ?? (asked.accelerator === 'tcg' ? 'none' : 'partial');
+};
+
+const excusedBy = (catalog: Catalog, d: Description): string[] => {
   const of = policies(catalog, d);
-  const check = element!.check ?? (d.asked!.accelerator === 'tcg' ? 'none' : 'partial');
-  return worst([
-    'own-cpu',
-    ...features(
-      catalog,
-      of('require').filter((name) => !isNever(catalog, name)),
-      offers,
-    ).map((v): Slow => v),
-    ...(check === 'none' ? [] : forbidden(of('forbid'), host, offers)),
-    ...clock(d.asked!.by === 'libvirt' ? d.asked!.tscHz : null, host),
-  ]);
+  return [...of('optional'), ...(checkOf(d) === 'full' ? [] : of('force'))];
+};
+
+/** What libvirt's map and the element have, which a partial check looks for. */
+function writtenBy(catalog: Catalog, d: Description, libvirt: string): string[] {
+  const element = d.asked!.by === 'libvirt' ? d.asked!.element : null;
+  const names = new Set(
+    catalog.names(catalog.libvirtFeatures(element!.model!, libvirt) ?? catalog.row([])),
+  );
+  const of = policies(catalog, d);
+  for (const name of [...of('require'), ...of('force')]) names.add(name);
+  for (const name of [...of('disable'), ...of('forbid')]) names.delete(name);
+  const excused = excusedBy(catalog, d);
+  return [...names].filter((name) => !excused.includes(name) && !isNever(catalog, name));
+}
+
+/** libvirt looks at the processor, of which a hypervisor's view is not all. */
+const held = (names: readonly string[], host: Kind, { has, known }: Offers): Slow[] =>
+  names.map((name) =>
+    has.has(name) ? 'runs' : host.view !== 'hypervisor' && known.has(name) ? 'no' : 'unknown',
+  );
+
+const tcgOffers = (catalog: Catalog, qemu: string): Set<string> => {
+  const off = new Set(catalog.names(catalog.accelerators.tcg.off));
+  return new Set(catalog.names(tcgRow(catalog, qemu)).filter((name) => !off.has(name)));
+};
+
+function ownElement(
+  catalog: Catalog,
+  d: Description,
+  host: Kind,
+  offers: Offers,
+  libvirt: string,
+  qemu: string,
+): Slow {
+  const asked = d.asked!;
+  const element = asked.by === 'libvirt' ? asked.element : null;
+  const of = policies(catalog, d);
+  const excused = excusedBy(catalog, d);
+  const isEmulated = asked.accelerator === 'tcg';
+  const required = [...of('require'), ...of('force')].filter(
+    (name) => !excused.includes(name) && catalog.find(name)!.qemu !== null,
+  );
+  const least = element!.mode === 'custom' ? writtenBy(catalog, d, libvirt) : [];
+  const tcg = new Set(catalog.names(tcgRow(catalog, qemu)));
+  const all: Slow[] = ['own-cpu'];
+  if (isEmulated && required.some((name) => !tcg.has(name))) all.push('no');
+  if (isEmulated && element!.mode === 'custom' && checkOf(d) === 'partial')
+    if (least.some((name) => !tcgOffers(catalog, qemu).has(name))) all.push('no');
+  if (isEmulated && element!.mode !== 'custom' && checkOf(d) === 'partial')
+    if (of('require').some((name) => !tcgOffers(catalog, qemu).has(name))) all.push('no');
+  if (!isEmulated) {
+    const wanted = [...required.filter((name) => !isNever(catalog, name)), ...least];
+    all.push(
+      ...features(catalog, wanted, offers).map((v, at) =>
+        v === 'unknown' && wanted[at] === 'invtsc' ? 'own-cpu' : v,
+      ),
+      ...vendor(element!.vendor, host),
+      ...clock(asked.by === 'libvirt' ? asked.tscHz : null, host),
+    );
+  }
+  const bitsWanted = element!.maxphysaddr?.mode === 'emulate' ? element!.maxphysaddr.bits : null;
+  all.push(...bits(bitsWanted, host));
+  if (checkOf(d) !== 'none') all.push(...forbidden(of('forbid'), host, offers));
+  return worst(all);
+}
+
+const isReplaced = (
+  catalog: Catalog,
+  { model, fallback }: LibvirtCpu,
+  software: { qemu: string; libvirt: string; isGiven?: boolean },
+): boolean =>
+  fallback !== 'forbid' &&
+  software.isGiven === true &&
+  !catalog.hasQemuModel(model!, software.qemu) &&
+  catalog.libvirtFeatures(model!, software.libvirt) !== null;
+
+/** A model that QEMU lacks is another with the same features. */
+function replaced(
+  catalog: Catalog,
+  d: Description,
+  host: Kind,
+  offers: Offers,
+  libvirt: string,
+  qemu: string,
+): Slow {
+  const asked = d.asked!;
+  const element = asked.by === 'libvirt' ? asked.element : null;
+  const written = writtenBy(catalog, d, libvirt);
+  const off = new Set(catalog.names(catalog.accelerators[asked.accelerator].off));
+  const wanted = written.filter((name) => !off.has(name));
+  const of = policies(catalog, d);
+  const all: Slow[] = [];
+  if (asked.accelerator === 'tcg') {
+    const tcg = new Set(catalog.names(tcgRow(catalog, qemu)));
+    if (wanted.some((name) => !tcg.has(name))) all.push('no');
+    if (checkOf(d) === 'partial' && written.some((name) => !tcgOffers(catalog, qemu).has(name)))
+      all.push('no');
+  } else {
+    const ofModel = catalog.libvirtModel(element!.model!, libvirt)!.vendor;
+    if (element!.vendor && ofModel && element!.vendor !== ofModel) return 'no';
+    all.push(
+      ...features(catalog, wanted, offers),
+      ...vendor(element!.vendor ?? ofModel, host),
+      ...clock(asked.by === 'libvirt' ? asked.tscHz : null, host),
+    );
+    if (checkOf(d) === 'partial')
+      all.push(
+        ...held(
+          written.filter((name) => !wanted.includes(name)),
+          host,
+          offers,
+        ),
+      );
+  }
+  all.push(
+    ...bits(element!.maxphysaddr?.mode === 'emulate' ? element!.maxphysaddr.bits : null, host),
+  );
+  if (checkOf(d) !== 'none') {
+    all.push(...forbidden(of('forbid'), host, offers));
+    if (element!.match === 'strict' && libvirt === '9.0') {
+      const own = asked.accelerator === 'tcg' ? [] : wanted;
+      all.push(...leftOver(catalog, [...own, ...excusedBy(catalog, d)], offers));
+    }
+  }
+  return worst(all);
 }
 
 const policies = (catalog: Catalog, d: Description) => (wanted: Policy) =>
@@ -196,67 +332,57 @@ function ofExpansion(
   const asked = d.asked!;
   const of = policies(catalog, d);
   const element = asked.by === 'libvirt' ? asked.element : null;
-  const check = element
-    ? (element.check ?? (asked.accelerator === 'tcg' ? 'none' : 'partial'))
-    : null;
+  const check = checkOf(d);
+  const excused = new Set(element ? excusedBy(catalog, d) : []);
+  const written = element ? writtenBy(catalog, d, libvirt) : [];
   if (catalog.names(e.orphaned).length > 0) all.push('no');
-  const names = catalog.names(e.features);
+  const names = catalog.names(e.features).filter((name) => !excused.has(name));
   const ofModel = catalog.qemuModels.get(e.resolved)!.vendor;
   const said = e.named.has('vendor') ? catalog.vendor(String(e.properties.vendor)) : ofModel;
   if (asked.accelerator === 'kvm' && element?.vendor && ofModel && element.vendor !== ofModel)
     return 'no';
   if (check === 'full' && !isWhole(catalog, e, element!, libvirt)) return 'no';
+  let wanted: string[] = [];
   if (asked.accelerator === 'tcg') {
     const tcg = new Set(catalog.names(tcgRow(catalog, e.qemu)));
     if (names.some((name) => !tcg.has(name))) all.push('no');
-  } else {
-    const written = new Set(e.string.items.map((i) => catalog.findQemu(i.name)?.name));
-    if (e.qemu === '7.2' && written.has('ht') && names.includes('ht')) all.push('no');
-    const refused = ['kvm-mmu', 'kvm-msi-ext-dest-id'].filter(
-      (n) => written.has(n) && names.includes(n),
-    );
-    if (refused.length > 0) all.push('no');
-    const asksHost = (name: string) =>
-      !isNever(catalog, name) ||
-      (written.has(name) &&
-        ![
-          'hypervisor',
-          'topoext',
-          'kvm-hint-dedicated',
-          'ht',
-          'kvm-mmu',
-          'kvm-msi-ext-dest-id',
-        ].includes(name));
-    const excused = new Set([...of('optional'), ...(check === 'full' ? [] : of('force'))]);
-    const wanted = names.filter((name) => asksHost(name) && !excused.has(name));
-    const hz = Number(e.properties['tsc-frequency']);
-    const isStuck = names.includes('invtsc') && !(hz > 0);
+    if (check === 'partial' && written.some((name) => !tcgOffers(catalog, e.qemu).has(name)))
+      all.push('no');
     all.push(
-      ...features(catalog, wanted, offers).map((v, i) =>
-        isStuck && v === 'unknown' && wanted[i] === 'invtsc' ? 'runs' : v,
+      ...bits(element?.maxphysaddr?.mode === 'emulate' ? element.maxphysaddr.bits : null, host),
+    );
+  } else {
+    const items = new Set(e.string.items.map((item) => catalog.findQemu(item.name)?.name));
+    if (names.some((name) => items.has(name) && isWithheld(name, e.qemu))) all.push('no');
+    wanted = names.filter((name) => asksHost(catalog, name, items.has(name)));
+    const hz = Number(e.properties['tsc-frequency']);
+    const isStuck = wanted.includes('invtsc') && !(hz > 0);
+    all.push(
+      ...features(catalog, wanted, offers).map((v, at) =>
+        isStuck && v === 'unknown' && wanted[at] === 'invtsc' ? 'runs' : v,
       ),
     );
     if (isStuck) all.push('own-cpu');
     all.push(...vendor(element?.vendor ?? said, host));
-    all.push(
-      ...bits(
-        e.properties['host-phys-bits'] !== true && Number(e.properties['phys-bits']) > 0
-          ? Number(e.properties['phys-bits'])
-          : null,
-        host,
-      ),
-    );
+    const isOwn = e.properties['host-phys-bits'] !== true && Number(e.properties['phys-bits']) > 0;
+    all.push(...bits(isOwn ? Number(e.properties['phys-bits']) : null, host));
     all.push(...clock(hz > 0 ? hz : null, host));
+    if (check === 'partial')
+      all.push(
+        ...held(
+          written.filter((name) => !wanted.includes(name)),
+          host,
+          offers,
+        ),
+      );
     if (!all.includes('no'))
       all.push(...listed(catalog, element?.model ?? e.model, new Set(wanted), host));
+  }
+  if (check !== 'none') {
+    all.push(...forbidden(of('forbid'), host, offers));
     if (element?.match === 'strict' && libvirt === '9.0')
       all.push(...leftOver(catalog, [...wanted, ...excused], offers));
   }
-  if (check !== null && check !== 'none') all.push(...forbidden(of('forbid'), host, offers));
-  if (asked.accelerator === 'tcg' && element?.match === 'strict' && libvirt === '9.0')
-    all.push(
-      ...leftOver(catalog, [...of('optional'), ...(check === 'full' ? [] : of('force'))], offers),
-    );
   return worst(all);
 }
 
@@ -290,6 +416,7 @@ function isWhole(
   }
   return catalog.features.every(
     (f) =>
+      f.qemu === null ||
       !(f.libvirt && catalog.isSince('libvirt', libvirt, f.libvirt.since)) ||
       given.has(f.name) === written.has(f.name),
   );
