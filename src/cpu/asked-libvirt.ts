@@ -20,6 +20,7 @@ import {
   placeOf,
   Refused,
   type Resolved,
+  Unsettled,
 } from './asked-qemu.ts';
 import type { Catalog, Feature, Vendor } from './catalog.ts';
 import type { Expansion } from './expand.ts';
@@ -58,6 +59,13 @@ export function ofLibvirt(catalog: Catalog, asked: AskedOfLibvirt, software: Sof
 const checkOf = ({ element, accelerator }: AskedOfLibvirt): CpuCheck =>
   element.check ?? (accelerator === 'tcg' ? 'none' : 'partial');
 
+/** Whether a guest starts without what is not there, by how far libvirt looks: partly at the processor alone. */
+const POORER: Readonly<Record<CpuCheck, Need['startsPoorer']>> = {
+  none: 'yes',
+  partial: 'perhaps',
+  full: 'no',
+};
+
 /** What is asked for and may lack. */
 function excusedBy(catalog: Catalog, asked: AskedOfLibvirt): Row {
   const optional = rowOfPolicy(catalog, asked.element, 'optional');
@@ -92,7 +100,7 @@ function checked(catalog: Catalog, asked: AskedOfLibvirt, need: Need, software: 
     // Without a check nobody looks whether what is forbidden is there, or anything left over.
     forbid: check === 'none' ? none : rowOfPolicy(catalog, cpu, 'forbid'),
     whole: isStrict ? join(need.features, excused) : null,
-    startsPoorer: cpu.model === null || check === 'none',
+    startsPoorer: POORER[check],
   };
 }
 
@@ -138,18 +146,34 @@ function ofTheHosts(catalog: Catalog, asked: AskedOfLibvirt, software: Software)
   const excused = excusedBy(catalog, asked);
   const argument = hostArgumentOf(catalog, asked, software.libvirt);
   const host = ofTheHost(catalog, argument, where, called, excused);
-  const own =
-    cpu.mode === 'custom' && accelerator === 'kvm'
-      ? heldByLibvirt(catalog, cpu, excused, software.libvirt)
-      : emptyRow(catalog.bits);
   const need = checked(catalog, asked, host, software);
-  return {
-    ...need,
+  const isLeast = cpu.mode === 'custom' && checkOf(asked) !== 'partial';
+  const rest = {
     models: [],
     whole: null,
-    held: emptyRow(catalog.bits),
-    features: join(host.features, own),
+    ...(isLeast ? { forbid: emptyRow(catalog.bits) } : {}),
   };
+  if (cpu.mode === 'custom') checkLeast(catalog, asked, software);
+  if (cpu.mode !== 'custom' || accelerator === 'tcg')
+    return { ...need, ...rest, held: emptyRow(catalog.bits) };
+  const least = heldByLibvirt(catalog, cpu, excused, software.libvirt);
+  const features = join(host.features, minus(least, catalog.accelerators.kvm.off));
+  return {
+    ...need,
+    ...rest,
+    vendor: vendorOf(catalog, cpu, catalog.libvirtModels.get(cpu.model ?? '')?.vendor ?? null),
+    features,
+    held: checkOf(asked) === 'partial' ? minus(least, features) : emptyRow(catalog.bits),
+  };
+}
+
+/** Without a check libvirt looks at no model of which a guest asks at least. */
+function checkLeast(catalog: Catalog, asked: AskedOfLibvirt, { libvirt }: Software): void {
+  const { model } = asked.element;
+  if (model === null || checkOf(asked) === 'none') return;
+  checkLibvirtModel(catalog, model, asked.element, libvirt);
+  if (!catalog.libvirtModels.has(model))
+    throw new Unsettled(`no libvirt that is known here has a CPU model "${model}"`);
 }
 
 /** Whether libvirt puts the nearest model in the place of one that its QEMU lacks. */
@@ -169,18 +193,27 @@ function ofReplaced(catalog: Catalog, asked: AskedOfLibvirt, software: Software)
     heldByLibvirt(catalog, cpu, excused, software.libvirt),
     catalog.accelerators[accelerator].off,
   );
+  const { on } = catalog.accelerators[accelerator];
+  if (checkOf(asked) === 'full')
+    checkGiven(
+      catalog,
+      cpu,
+      [on, catalog.row(['hypervisor'])].reduce(join, features),
+      software.libvirt,
+    );
   const isEmulated = accelerator === 'tcg';
   const lacking = isEmulated ? minus(features, tcgRow(catalog, qemu)) : emptyRow(catalog.bits);
   const need = needing(emptyRow(catalog.bits), {
     arch: 'x86_64',
     vendor: catalog.libvirtModel(cpu.model!, software.libvirt)!.vendor,
-    features: isEmulated ? emptyRow(catalog.bits) : features,
     tscHz: isEmulated ? null : asked.tscHz,
     poorer: isEmpty(lacking)
       ? null
       : `starts, without ${catalog.names(lacking).join(', ')}, which plain emulation (tcg) lacks`,
   });
-  return { ...checked(catalog, asked, need, software), models: [] };
+  // Which model stands in for it libvirt alone decides, so what it lacks is not known for certain.
+  const seen = checked(catalog, asked, need, software);
+  return { ...seen, held: isEmulated ? seen.held : join(seen.held, features), models: [] };
 }
 
 /** libvirt refuses a word that it does not know, even one that is to be off. */
@@ -215,7 +248,9 @@ function vendorOf(catalog: Catalog, cpu: LibvirtCpu, ofModel: Vendor | null): Ve
   if (cpu.vendor === null) return ofModel;
   const said = catalog.vendor(cpu.vendor);
   if (ofModel !== null && ofModel !== said && cpu.vendorId === null)
-    throw new Refused(`its <vendor> is ${said} and its model one of ${ofModel}: no host is both`);
+    throw new Refused(
+      `of another vendor: its <vendor> is ${said} and its model one of ${ofModel}, and no host is both`,
+    );
   return said;
 }
 
@@ -234,9 +269,13 @@ function checkFull(catalog: Catalog, asked: AskedOfLibvirt, e: Expansion, libvir
   const given = e.features.slice();
   const topology = ['ht', ...(cpu.vendor === 'AMD' || ofAmd(catalog, e) ? ['cmp-legacy'] : [])];
   for (const name of topology) (threads > 1 ? setBit : clearBit)(given, catalog.feature(name).id);
-  const written = (
-    catalog.libvirtFeatures(cpu.model ?? DEFAULT_MODEL, libvirt) ?? e.features
-  ).slice();
+  checkGiven(catalog, cpu, given, libvirt);
+}
+
+/** The same for what a guest is given, however that came about. */
+function checkGiven(catalog: Catalog, cpu: LibvirtCpu, given: Row, libvirt: string): void {
+  const map = catalog.libvirtFeatures(cpu.model ?? DEFAULT_MODEL, libvirt);
+  const written = (map ?? given).slice();
   for (const { name, policy } of cpu.features) {
     const feature = findFeature(catalog, name);
     if (!feature) continue;

@@ -136,7 +136,7 @@ export function ofExpansion(
         ? 'it has invtsc without a fixed tsc-frequency: it starts where invtsc is there, and QEMU does not let it move'
         : null,
     models: isEmulated ? [] : [{ name: e.model, product: 'qemu', alone: false }],
-    startsPoorer: !enforced,
+    startsPoorer: enforced ? 'no' : 'yes',
     poorer,
   });
 }
@@ -230,7 +230,7 @@ export function ofTheHost(
     features: isEmulated ? none : ofTheProcessor(catalog, e, excused),
     tscHz: isEmulated ? null : fixedHz(e),
     own: `its CPU is ${called}: it takes that of the host on which it starts, and moves to equals alone`,
-    startsPoorer: !enforced,
+    startsPoorer: enforced ? 'no' : 'yes',
     poorer,
   });
 }

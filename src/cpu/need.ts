@@ -52,8 +52,8 @@ export interface Need {
   readonly whole: Row | null;
   /** Why it takes the CPU of the host on which it starts, and can move to equals alone; null where it has its own. */
   readonly own: string | null;
-  /** Whether it starts where something lacks, without that. */
-  readonly startsPoorer: boolean;
+  /** Whether it starts without what the host lacks: 'perhaps' where libvirt looks at more than what guests are given. */
+  readonly startsPoorer: 'yes' | 'no' | 'perhaps';
   /** What it goes without wherever it starts, as a sentence; null where that depends on the host. */
   readonly poorer: string | null;
   /** Why nothing starts it, whatever the host; null where that depends on the host. */
@@ -77,9 +77,15 @@ export const needing = (empty: Row, rest: Partial<Need> & Pick<Need, 'arch'>): N
   forbid: empty,
   whole: null,
   own: null,
-  startsPoorer: false,
+  startsPoorer: 'no',
   poorer: null,
   refused: null,
   unsettled: null,
   ...rest,
 });
+
+/** What becomes of a guest on a host that lacks these features, where it may start all the same. */
+export const startsWithout = (need: Need, features: readonly string[]): string | null =>
+  need.startsPoorer === 'no' || features.length === 0
+    ? null
+    : `starts, without ${features.join(', ')}${need.startsPoorer === 'perhaps' ? ', or libvirt refuses it' : ''}`;

@@ -3,7 +3,7 @@
 import { bitsOf, emptyRow, hasBit, isEmpty, meet, minus } from '../core/rows.ts';
 import type { Catalog, Product } from '../cpu/catalog.ts';
 import type { Tsc, XsaveComponent } from '../cpu/host.ts';
-import type { NamedModel, Need } from '../cpu/need.ts';
+import { type NamedModel, type Need, startsWithout } from '../cpu/need.ts';
 import { blockersOf, type ModelList } from '../cpu/usable.ts';
 import type { ClassFacts, Fleet } from '../fleet/fleet.ts';
 
@@ -159,8 +159,8 @@ function unusable(
     const feature = catalog.find(blocker);
     return alone || feature === undefined || hasBit(need.features, feature.id);
   });
-  if (inTheWay.length > 0 && need.startsPoorer && !alone)
-    return `starts, without ${inTheWay.join(', ')}`;
+  const poorer = alone ? null : startsWithout(need, inTheWay);
+  if (poorer !== null) return poorer;
   return inTheWay.length === 0
     ? null
     : `the host lists ${name} as a model that does not run there, for want of ${inTheWay.join(', ')}`;

@@ -1,5 +1,6 @@
 // plimsoll compare: can these CPUs run on this host, and if not, why not.
 import { hasBit, join, minus, type Row } from '../core/rows.ts';
+import { type Need, startsWithout } from '../cpu/need.ts';
 import { byBytes } from '../cpu/order.ts';
 import type { Fleet, Kind } from '../fleet/fleet.ts';
 import type { Comparison, Finding, Verdict } from './answer.ts';
@@ -50,15 +51,15 @@ interface Cpu {
 
 function compareOne(host: Fleet, cpu: Cpu, fits: Fits, asker: number): Comparison['cpus'][number] {
   const fit = fits.fit(asker, 0);
-  const { features, startsPoorer, own } = fits.need(asker, 0);
-  const extra = extraOf(host, cpu, features);
+  const need = fits.need(asker, 0);
+  const extra = extraOf(host, cpu, need.features);
   return {
     cpu: cpu.id,
     verdict: verdictOf(fit, extra),
     missing: fit.lacking,
     extra,
     unknown: fit.open,
-    reasons: reasonsOf(fit, startsPoorer, own),
+    reasons: reasonsOf(fit, need),
   };
 }
 
@@ -84,20 +85,16 @@ function extraOf(host: Fleet, { kind, fleet }: Cpu, asked: Row): string[] {
 }
 
 /** All that stands in the way first, then what is not known. */
-function reasonsOf(fit: Fit, startsPoorer: boolean, own: string | null): string[] {
+function reasonsOf(fit: Fit, need: Need): string[] {
   const { lacking, open, no, unknown } = fit;
-  const poorer = startsPoorer && no.length === 0;
+  const poorer = startsWithout(need, lacking);
   return [
     ...no.map((reason) => reason.message),
     ...(lacking.length > 0
-      ? [
-          poorer
-            ? `it starts, without ${lacking.join(', ')}`
-            : `the host lacks ${lacking.join(', ')}`,
-        ]
+      ? [poorer === null ? `the host lacks ${lacking.join(', ')}` : `it ${poorer}`]
       : []),
     ...(open.length > 0 ? [`it is not known whether the host has ${open.join(', ')}`] : []),
     ...unknown.map((reason) => reason.message),
-    ...(fit.verdict === 'own-cpu' && own !== null ? [own] : []),
+    ...(fit.verdict === 'own-cpu' && need.own !== null ? [need.own] : []),
   ];
 }

@@ -3,6 +3,7 @@ import { meet } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
+import { startsWithout } from '../cpu/need.ts';
 import { byBytes } from '../cpu/order.ts';
 import { readSaved } from '../cpu/saved.ts';
 import { didYouMean } from '../cpu/suggest.ts';
@@ -243,8 +244,8 @@ class Ground {
     return groups
       .map(({ units: of, key: [lacking, ...reasons] }): Missing => {
         const features = lacks.names(lacking as number);
-        const poorer = this.fits.need(asker, of[0]!).startsPoorer && reasons.length === 0;
-        const all = poorer ? [`starts, without ${features.join(', ')}`] : (reasons as string[]);
+        const poorer = startsWithout(this.fits.need(asker, of[0]!), features);
+        const all = [...new Set([...(reasons as string[]), ...(poorer === null ? [] : [poorer])])];
         return {
           features,
           ...(all.length > 0 ? { reasons: all } : {}),

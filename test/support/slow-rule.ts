@@ -189,6 +189,11 @@ function ownElement(
   const required = [...of('require'), ...of('force')].filter(
     (name) => !excused.includes(name) && catalog.find(name)!.qemu !== null,
   );
+  const ofLeast =
+    element!.mode === 'custom' ? catalog.libvirtModels.get(element!.model!)!.vendor : null;
+  if (!isEmulated && element!.vendor && ofLeast && element!.vendor !== ofLeast) return 'no';
+  if (element!.mode === 'custom' && checkOf(d) !== 'none')
+    if (catalog.libvirtModel(element!.model!, libvirt) === null) return 'no';
   const least = element!.mode === 'custom' ? writtenBy(catalog, d, libvirt) : [];
   const tcg = new Set(catalog.names(tcgRow(catalog, qemu)));
   const all: Slow[] = ['own-cpu'];
@@ -198,18 +203,31 @@ function ownElement(
   if (isEmulated && element!.mode !== 'custom' && checkOf(d) === 'partial')
     if (of('require').some((name) => !tcgOffers(catalog, qemu).has(name))) all.push('no');
   if (!isEmulated) {
-    const wanted = [...required.filter((name) => !isNever(catalog, name)), ...least];
+    const off = new Set(catalog.names(catalog.accelerators.kvm.off));
+    const wanted = [
+      ...required.filter((name) => !isNever(catalog, name)),
+      ...least.filter((name) => !off.has(name)),
+    ];
+    if (checkOf(d) === 'partial')
+      all.push(
+        ...held(
+          least.filter((name) => !wanted.includes(name)),
+          host,
+          offers,
+        ),
+      );
     all.push(
       ...features(catalog, wanted, offers).map((v, at) =>
         v === 'unknown' && wanted[at] === 'invtsc' ? 'own-cpu' : v,
       ),
-      ...vendor(element!.vendor, host),
+      ...vendor(element!.vendor ?? ofLeast, host),
       ...clock(asked.by === 'libvirt' ? asked.tscHz : null, host),
     );
   }
   const bitsWanted = element!.maxphysaddr?.mode === 'emulate' ? element!.maxphysaddr.bits : null;
   all.push(...bits(bitsWanted, host));
-  if (checkOf(d) !== 'none') all.push(...forbidden(of('forbid'), host, offers));
+  if (checkOf(d) === 'partial' || (checkOf(d) === 'full' && element!.mode !== 'custom'))
+    all.push(...forbidden(of('forbid'), host, offers));
   return worst(all);
 }
 
@@ -238,6 +256,9 @@ function replaced(
   const off = new Set(catalog.names(catalog.accelerators[asked.accelerator].off));
   const wanted = written.filter((name) => !off.has(name));
   const of = policies(catalog, d);
+  const { on } = catalog.accelerators[asked.accelerator];
+  const given = new Set([...wanted, ...catalog.names(on), 'hypervisor']);
+  if (checkOf(d) === 'full' && !isListed(catalog, given, element!, libvirt)) return 'no';
   const all: Slow[] = [];
   if (asked.accelerator === 'tcg') {
     const tcg = new Set(catalog.names(tcgRow(catalog, qemu)));
@@ -248,7 +269,7 @@ function replaced(
     const ofModel = catalog.libvirtModel(element!.model!, libvirt)!.vendor;
     if (element!.vendor && ofModel && element!.vendor !== ofModel) return 'no';
     all.push(
-      ...features(catalog, wanted, offers),
+      ...held(wanted, host, offers),
       ...vendor(element!.vendor ?? ofModel, host),
       ...clock(asked.by === 'libvirt' ? asked.tscHz : null, host),
     );
@@ -267,8 +288,7 @@ function replaced(
   if (checkOf(d) !== 'none') {
     all.push(...forbidden(of('forbid'), host, offers));
     if (element!.match === 'strict' && libvirt === '9.0') {
-      const own = asked.accelerator === 'tcg' ? [] : wanted;
-      all.push(...leftOver(catalog, [...own, ...excusedBy(catalog, d)], offers));
+      all.push(...leftOver(catalog, excusedBy(catalog, d), offers));
     }
   }
   return worst(all);
@@ -406,8 +426,18 @@ function isWhole(
     ...(catalog.qemuModels.get(e.resolved)!.vendor === 'AMD' ? ['cmp-legacy'] : []),
   ])
     given.delete(name);
+  return isListed(catalog, given, element, libvirt);
+}
+
+/** Whether just what a guest is given is written, as far as libvirt has words for it. */
+function isListed(
+  catalog: Catalog,
+  given: ReadonlySet<string>,
+  element: LibvirtCpu,
+  libvirt: string,
+): boolean {
   const map = catalog.libvirtFeatures(element.model!, libvirt);
-  const written = new Set(catalog.names(map ?? e.features));
+  const written = new Set(map === null ? given : catalog.names(map));
   for (const { name, policy } of element.features) {
     const feature = catalog.findLibvirt(name)!.name;
     if (policy === 'optional') given.has(feature) ? written.add(feature) : written.delete(feature);
