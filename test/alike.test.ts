@@ -43,7 +43,7 @@ const capabilities = (uuid: string, memory: string, feature: string, model: stri
   `<capabilities>
   <host><uuid>${uuid}</uuid>
     <cpu><arch>x86_64</arch><model>${model}</model><vendor>Intel</vendor>
-      <counter name='tsc' frequency='${memory}000' scaling='no'/><feature name='${feature}'/></cpu>
+      <counter name='tsc' frequency='2100000000' scaling='no'/><feature name='${feature}'/></cpu>
     <topology><cells num='1'><cell id='0'><memory unit='KiB'>${memory}</memory></cell></cells></topology>
   </host>
 </capabilities>`;

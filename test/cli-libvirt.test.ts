@@ -337,7 +337,7 @@ test('what only the host of a guest settles is not decoded, and a host is no gue
     ],
     [
       'open (open.xml:1): its CPU names no model, so what it has is known only once the guest runs',
-      'open has no definition that could be written: its CPU is host-passthrough, which only the host that runs it settles; virsh dumpxml of the running guest shows what it got',
+      'open has no definition that could be written: its CPU is host-passthrough: it takes that of the host on which it starts, and moves to equals alone; what QEMU answers to query-cpu-model-expansion there, or the live domain XML, shows what it got',
       'penryn (penryn.xml:1) is the CPU of a host; give the definition of a guest',
     ].map((sentence) => ({ status: 2, stdout: '', stderr: `error: ${sentence}\n` })),
   );

@@ -2,11 +2,13 @@ import { existsSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { hasBit, meet, rowOf } from '../src/core/rows.ts';
+import { hasBit, join, meet, minus, rowOf } from '../src/core/rows.ts';
 import { loadCatalog } from '../src/cpu/catalog.ts';
 import type { GuestCpu } from '../src/cpu/definition.ts';
 import { QueryError } from '../src/cpu/errors.ts';
 import type { Description } from '../src/cpu/host.ts';
+import { closeDependencies } from '../src/cpu/qemu.ts';
+import { expandCpu } from '../src/cpu/start.ts';
 import { recogniseDialect } from '../src/dialects/index.ts';
 import { libvirt } from '../src/dialects/libvirt.ts';
 import { readLibvirtCpus } from '../src/dialects/libvirt-element.ts';
@@ -118,7 +120,8 @@ test('a bit on which libvirts differ is unknown unless it is written', async () 
   assert.is(says(await read(CAPABILITIES), 'mpx'), 'unknown');
   const cpu = (features: string) =>
     `<cpu match='exact'><model>Skylake-Server</model>${features}</cpu>`;
-  assert.is(says(await read(cpu('')), 'mpx'), 'unknown');
+  // A guest is what the QEMU that starts it makes of it, and libvirt switches off what it took from the model.
+  assert.is(says(await read(cpu('')), 'mpx'), 'no');
   assert.is(says(await read(cpu("<feature policy='disable' name='mpx'/>")), 'mpx'), 'no');
   assert.is(says(await read(cpu("<feature policy='require' name='mpx'/>")), 'mpx'), 'yes');
   // A newer libvirt calls hosts by versioned names, and their models have no mpx.
@@ -151,18 +154,18 @@ test('what the libvirt that wrote it has no name for is unknown, not absent', as
   assert.equal(shut, ['no', 'no', 'unknown', 'no']);
 });
 
-test('what a guest leaves out is not asked for, but what QEMU adds to its model is not known', async () => {
+test('what a guest leaves out is not asked for, and what QEMU adds to its model is', async () => {
   const cpu = (features: string) =>
     read(`<cpu match='exact'><model>Skylake-Server</model>${features}</cpu>`);
   const plain = await cpu('');
   assert.equal(
-    ['fb-clear', 'its-no', 'vmx-ept', 'vmx-mbec'].map((f) => says(plain, f)),
-    ['no', 'no', 'no', 'no'],
+    ['fb-clear', 'its-no', 'vmx-ept', 'vmx-mbec', 'x2apic', 'kvmclock'].map((f) => says(plain, f)),
+    ['no', 'no', 'no', 'no', 'yes', 'yes'],
   );
   const nested = await cpu("<feature policy='require' name='vmx'/>");
   assert.equal(
     ['vmx-ept', 'vmx-mbec'].map((f) => says(nested, f)),
-    ['unknown', 'no'],
+    ['yes', 'no'],
   );
 });
 
@@ -272,13 +275,14 @@ test('a domain is a guest by its name; policies and the match decide what is kno
   const domain = (cpu: string) =>
     `<domain type='kvm' id='3'><name>web-1</name><os><type arch='x86_64' machine='pc-q35-8.2'>hvm</type></os>
      <metadata><cpu><model>Penryn</model></cpu></metadata>${cpu}</domain>`;
-  const d = await read(
-    domain(`<cpu mode='custom' match='exact' check='full'><model fallback='forbid'>EPYC-Milan</model><vendor>AMD</vendor>
+  const milan = (features: string) =>
+    read(
+      domain(`<cpu mode='custom' match='exact' check='partial'><model fallback='forbid'>EPYC-Milan</model><vendor>AMD</vendor>
       <maxphysaddr mode='emulate' bits='42'/>
       <feature policy='require' name='x2apic'/><feature policy='force' name='umip'/><feature policy='optional' name='la57'/>
-      <feature policy='disable' name='svm'/><feature policy='forbid' name='avx2'/>
-      <feature policy='require' name='novel'/><feature policy='disable' name='novel2'/><feature policy='optional' name='novel3'/></cpu>`),
-  );
+      <feature policy='disable' name='svm'/><feature policy='forbid' name='avx2'/>${features}</cpu>`),
+    );
+  const d = await milan('');
   assert.equal(
     [d.host, d.view, d.machine, d.limits.physBits, d.vendor],
     ['web-1', 'guest', 'pc-q35-8.2', 42, 'AMD'],
@@ -287,26 +291,29 @@ test('a domain is a guest by its name; policies and the match decide what is kno
     ['x2apic', 'umip', 'la57', 'svm', 'avx2', 'avx', 'avx512f'].map((f) => says(d, f)),
     ['yes', 'yes', 'unknown', 'no', 'no', 'yes', 'no'],
   );
-  assert.equal([d.unnamed, d.unnamedUnknown, codes(d)], [['novel'], ['novel3'], []]);
-  const minimum = await read(domain("<cpu match='minimum'><model>Penryn</model></cpu>"));
+  assert.equal(codes(d), []);
+  // What libvirt refuses is read as far as it is written.
+  const refused = await milan(
+    "<feature policy='require' name='novel'/><feature policy='disable' name='novel2'/><feature policy='optional' name='novel3'/>",
+  );
   assert.equal(
-    ['ssse3', 'avx2'].map((f) => says(minimum, f)),
-    ['yes', 'unknown'],
+    [refused.unnamed, refused.unnamedUnknown, codes(refused)],
+    [['novel'], ['novel3'], ['refused']],
   );
   for (const mode of ['host-model', 'host-passthrough', 'maximum']) {
     const open = await read(
       domain(`<cpu mode='${mode}'><feature policy='disable' name='vmx'/></cpu>`),
     );
-    assert.equal(
-      [codes(open), says(open, 'vmx'), says(open, 'sse2')],
-      [['host-cpu'], 'no', 'unknown'],
-    );
+    assert.equal([codes(open), says(open, 'sse2')], [['host-cpu'], 'unknown']);
   }
+  const minimum = await read(domain("<cpu match='minimum'><model>Penryn</model></cpu>"));
+  assert.equal([codes(minimum), says(minimum, 'avx2')], [['host-cpu'], 'unknown']);
+  // Without a model it is QEMU's own.
   for (const cpu of ['', '<cpu/>', "<cpu><topology sockets='1' cores='2' threads='1'/></cpu>"]) {
     const open = await read(domain(cpu));
     assert.equal(
-      [codes(open), open.host, says(open, 'sse2')],
-      [['default-cpu'], 'web-1', 'unknown'],
+      [codes(open), open.host, open.model!.name, says(open, 'sse2')],
+      [[], 'web-1', 'qemu64', 'yes'],
     );
   }
 });
@@ -565,35 +572,28 @@ test('a definition is written as one element in the spelling of libvirt', async 
   );
 });
 
-test('every model of the catalog, with any features on or off, is read as it was written', async () => {
-  const features = catalog.features.filter((f) => f.libvirt).map((f) => f.name);
+test('every model of the catalog, with any features on or off, is read as QEMU takes what libvirt makes of it', async () => {
+  const features = catalog.features.filter((f) => f.libvirt && f.qemu).map((f) => f.name);
   const words = fc.uniqueArray(fc.constantFrom(...features), { maxLength: 30 });
-  for (const model of catalog.libvirtModels.values())
+  const where = { machine: 'q35', qemu: '10.0', accelerator: 'kvm' } as const;
+  for (const model of catalog.libvirtModels.values()) {
+    if (!catalog.hasQemuModel(model.name, '10.0')) continue;
     await assertProperty(
-      fc.asyncProperty(
-        words,
-        fc.nat(),
-        fc.option(fc.integer({ min: 32, max: 52 })),
-        async (some, cut, physBits) => {
-          const [require, disable] = [some.slice(0, cut % 31), some.slice(cut % 31)];
-          const d = await read(
-            libvirt.write!(cpuOf(model.name, require, disable, physBits), catalog),
-          );
-          const expected = new Set(catalog.names(model.features));
-          for (const name of require) expected.add(name);
-          for (const name of disable) expected.delete(name);
-          for (const [id, { name }] of catalog.features.entries())
-            if (hasBit(d.known, id))
-              assert.is(hasBit(d.has, id), expected.has(name), `${model.name} ${name}`);
-          for (const name of some) assert.ok(hasBit(d.known, named(name)), name);
-          assert.equal(
-            [d.model!.name, d.vendor, d.limits.physBits, d.unnamed],
-            [model.name, model.vendor, physBits, []],
-          );
-        },
-      ),
+      fc.asyncProperty(words, fc.nat(), async (some, cut) => {
+        const [require, disable] = [some.slice(0, cut % 31), some.slice(cut % 31)];
+        const d = await read(libvirt.write!(cpuOf(model.name, require, disable, null), catalog));
+        const items = [
+          ...model.removed.map((id) => `${catalog.features[id]!.name}=off`),
+          ...require.map((name) => `${name}=on`),
+          ...disable.map((name) => `${name}=off`),
+        ];
+        const e = expandCpu(catalog, [model.name, ...items].join(','), where);
+        assert.equal(catalog.names(d.has), catalog.names(e.features), model.name);
+        assert.equal([d.model!.name, d.vendor, d.unnamed], [model.name, model.vendor, []]);
+      }),
       { numRuns: 3 },
     );
+  }
 });
 
 test('no document crashes the reader', async () => {
@@ -681,15 +681,32 @@ const NAMED_BY_11_3 = rowOf(
     .map((f) => f.id),
 );
 
+const NAMED_BY_QEMU = rowOf(
+  catalog.bits,
+  catalog.features.filter((f) => f.qemu).map((f) => f.id),
+);
+
+/** What QEMU gives or takes of every guest, and what stands on it: a guest's definition is what QEMU makes of it. */
+const { on, off } = catalog.accelerators.kvm;
+const ALL = catalog.rowWhere(() => true);
+const QEMUS_OWN = [
+  on,
+  catalog.row(['hypervisor']),
+  minus(ALL, closeDependencies(catalog, minus(ALL, off))),
+].reduce(join);
+
 test('words and definition of one processor agree wherever both speak', async () => {
   let compared = 0;
   for (const c of cases.filter((c) => c.kind === 'decode-host' || c.kind === 'decode-guest')) {
     const data = await read((c.data as Document).text);
     const definition = await read((c.expected_file as Document).text);
     // What this libvirt has no name for it cannot have written.
-    const known = meet(meet(data.known, definition.known), NAMED_BY_11_3);
+    const isGuest = c.kind === 'decode-guest';
+    const own = isGuest ? minus(NAMED_BY_11_3, QEMUS_OWN) : NAMED_BY_11_3;
+    const has = isGuest ? closeDependencies(catalog, meet(data.has, NAMED_BY_QEMU)) : data.has;
+    const known = meet(meet(data.known, definition.known), own);
     const differ = catalog.features
-      .filter((f) => hasBit(known, f.id) && hasBit(data.has, f.id) !== hasBit(definition.has, f.id))
+      .filter((f) => hasBit(known, f.id) && hasBit(has, f.id) !== hasBit(definition.has, f.id))
       .map((f) => f.name);
     assert.equal(differ, [], c.id as string);
     compared += catalog.features.filter((f) => hasBit(known, f.id)).length;

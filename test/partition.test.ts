@@ -254,7 +254,7 @@ test('a search over many units keeps no less than plain restarts, and says how f
       const best = Math.max(...Array.from({ length: 25 }, () => restart(plain, k, next)));
       const { kept, bound } = found[k - 1]!;
       assert.ok(kept >= best, `${k} pools of ${n} units: ${kept}, not ${best}`);
-      assert.ok(bound >= kept && bound < kept * 1.15, `${bound} for ${kept}`);
+      assert.ok(bound >= kept && bound < kept * 1.25, `${bound} for ${kept}`);
     }
   }
 });

@@ -39,17 +39,22 @@ const place = (fleet: Fleet, needs: readonly Named[], options: PlaceOptions = {}
 
 const uncounted = new Set(catalog.features.filter((f) => f.merge === 'never').map((f) => f.name));
 
-/** What a host lacks of a guest, in the slowest words; null where something else stands in the way. */
-function lacks(guest: Named, host: Made): string[] | null {
+/** What a hypervisor leaves out of what can move says nothing where it is not listed. */
+const UNLISTED = ['invtsc'];
+
+/** What a host lacks of a guest and what it leaves open, in the slowest words; null where something else stands in the way. */
+function lacks(guest: Named, host: Made): { lacking: string[]; open: string[] } | null {
   const { vendor = 'Intel', limits = { physBits: 46 } } = host.facts!;
   if (guest.refused !== null) return null;
   if (guest.vendor !== null && guest.vendor !== vendor) return null;
   if (guest.physBits !== null && limits.physBits !== null && guest.physBits > limits.physBits)
     return null;
   const offered = new Set([...asCounted(host).features, ...(host.unnamed ?? [])]);
-  return [...catalog.names(guest.features), ...guest.unnamed].filter(
+  const missing = [...catalog.names(guest.features), ...guest.unnamed].filter(
     (f) => !uncounted.has(f) && !offered.has(f),
   );
+  const isOpen = (f: string) => [...(host.unknown ?? []), ...UNLISTED].includes(f);
+  return { lacking: missing.filter((f) => !isOpen(f)), open: missing.filter(isOpen) };
 }
 
 const anyFeature = fc.constantFrom(...catalog.features.map((f) => f.name));
@@ -108,31 +113,51 @@ test('every guest is on the hosts that have all it asks for, and on no other', (
       for (const [i, guest] of needs.entries()) {
         const placed = answer.guests[i]!;
         assert.is(placed.guest, guest.id);
-        const own = made.filter((m) => lacks(guest, m)?.length === 0).map((m) => m.id);
+        const of = (m: Made) => {
+          const found = lacks(guest, m);
+          if (found === null || found.lacking.length > 0) return 'no';
+          return found.open.length > 0 ? 'unknown' : 'yes';
+        };
+        const own = made.filter((m) => of(m) === 'yes').map((m) => m.id);
+        const open = made.filter((m) => of(m) === 'unknown').length;
         homes += own.length;
         assert.is(placed.runsOn, own.length);
         assert.is(placed.of, made.length);
         assert.equal(placed.hosts, own.sort());
         for (const { features, reasons, hosts } of placed.missing)
           for (const id of hosts) {
-            const host = made.find((m) => m.id === id)!;
-            const lacking = lacks(guest, host);
+            const found = lacks(guest, made.find((m) => m.id === id)!);
             misses++;
-            if (lacking === null) assert.is(reasons?.length, 1);
-            else assert.equal(features, lacking.sort());
+            if (found === null) assert.ok(reasons!.length > 0);
+            else assert.equal(features, found.lacking.sort());
+          }
+        for (const { features, hosts } of placed.unknown)
+          for (const id of hosts) {
+            const found = lacks(guest, made.find((m) => m.id === id)!);
+            if (found !== null) assert.equal(features, found.open.sort());
           }
         assert.is(
           placed.missing.reduce((n, m) => n + m.count, 0),
-          made.length - own.length,
+          made.length - own.length - open,
         );
-        // A guest is stranded when some loss of so many hosts beside the drained ones takes all of its homes.
+        // A guest is stranded when some loss of so many hosts beside the drained ones takes all of its homes, and none
+        // of those that it may run on is left.
         const left = own.filter((id) => !drain.includes(id)).length;
-        assert.is(answer.stranded.includes(guest.id), own.length > 0 && left <= lose);
-        assert.is(answer.nowhere.includes(guest.id), own.length === 0);
+        const isLosing = drain.length > 0 || lose > 0;
+        const isCut = own.length > 0 && isLosing && left <= lose;
+        assert.is(answer.stranded.includes(guest.id), isCut && left + open <= lose);
+        assert.is(answer.nowhere.includes(guest.id), own.length + open === 0);
+        assert.is(
+          answer.unknown.includes(guest.id),
+          (own.length === 0 && open > 0) || (isCut && left + open > lose),
+        );
       }
       const least = Math.min(...answer.guests.map((g) => g.runsOn));
       assert.is(answer.fewest!.runsOn, least);
-      assert.is(isPlaced(answer), answer.stranded.length + answer.nowhere.length === 0);
+      assert.is(
+        isPlaced(answer),
+        answer.stranded.length + answer.nowhere.length + answer.unknown.length === 0,
+      );
     }),
     { seed, numRuns: runs },
   );

@@ -5,18 +5,15 @@ import type { Catalog } from '../cpu/catalog.ts';
 import { openKvmFeatures, withoutOsState } from '../cpu/cpuid.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { openFloor } from '../cpu/floor.ts';
-import type { Description, Note, Signature, Tsc, View, XsaveComponent } from '../cpu/host.ts';
+import type { Description, Note, View } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
 import { isObject, type JsonObject, kindOf, MAX_JSON, parseJson, repeatedKey } from './json.ts';
 import { type Line, linesOf, quote } from './lines.ts';
+import { RecordValues } from './record-values.ts';
 
 const VIEWS: readonly View[] = ['hardware', 'kernel', 'hypervisor', 'guest'];
 const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
-/** No processor addresses more than its page tables can hold (Intel SDM volume 3, 4.1.4: 52). */
-const MAX_PHYS_BITS = 52;
-const CONTROL = /\p{Cc}/u;
-const NO_NAME = /[\s\p{Cc}]/u;
 const NEWLINE = 0x0a;
 const OPEN = 0x7b;
 const LIST = 0x5b;
@@ -180,12 +177,14 @@ class RecordReader {
   readonly #line: number;
   readonly #record: JsonObject;
   readonly #notes: Note[] = [];
+  readonly #values: RecordValues;
 
   constructor(catalog: Catalog, input: string, { line, text, parse }: Found) {
     this.#catalog = catalog;
     this.#input = input;
     this.#line = line;
     this.#record = {};
+    this.#values = new RecordValues(catalog, (what) => this.#fail(what), this.#notes);
     const record = parse();
     if (!isObject(record))
       this.#fail(`a host record is an object with "features", and this is ${kindOf(record)}`);
@@ -214,11 +213,11 @@ class RecordReader {
       software,
       ...rest
     } = this.#record;
-    const runs = this.#software(software);
+    const runs = this.#values.software(software);
     const isX86 = isOfX86(arch);
     const has = emptyRow(catalog.bits);
     const unnamed = new Set<string>();
-    const names = this.#names('features', features);
+    const names = this.#values.names('features', features);
     for (let i = 0; i < names.length; i++) {
       const name = names[i]!;
       const meaning = meaningOf(catalog, name, isX86, vendor);
@@ -229,7 +228,7 @@ class RecordReader {
     const unnamedUnknown: string[] = [];
     for (const name of unknown === undefined || unknown === null
       ? []
-      : this.#names('unknown', unknown)) {
+      : this.#values.names('unknown', unknown)) {
       const f = isX86 ? catalog.find(name) : undefined;
       if (f ? hasBit(has, f.id) : unnamed.has(name))
         this.#fail(
@@ -244,33 +243,37 @@ class RecordReader {
     );
     const speaksFor = {
       view: this.#view(view),
-      arch: this.#optional(arch, (value) => this.#word('arch', value, 'x86_64')) ?? 'x86_64',
+      arch:
+        this.#values.optional(arch, (value) => this.#values.word('arch', value, 'x86_64')) ??
+        'x86_64',
     };
     settleView(catalog, speaksFor, has, known);
-    for (const name of this.#optional(absent, (value) => this.#names('absent', value)) ?? [])
+    for (const name of this.#values.optional(absent, (value) =>
+      this.#values.names('absent', value),
+    ) ?? [])
       this.#lacks(name, { has, open, known });
     return {
       dialect: 'records',
       line: this.#line,
       host: this.#host(),
       ...speaksFor,
-      vendor: this.#optional(vendor, (value) =>
-        catalog.vendor(this.#word('vendor', value, 'GenuineIntel')),
+      vendor: this.#values.optional(vendor, (value) =>
+        catalog.vendor(this.#values.word('vendor', value, 'GenuineIntel')),
       ),
       has,
       known,
       unnamed: [...unnamed].sort(byBytes),
       unnamedUnknown,
-      limits: { physBits: this.#physBits(limits) },
-      signature: this.#optional(signature, (value) => this.#signature(value)),
-      microcode: this.#optional(microcode, (value) => this.#microcode(value)),
-      xsave: this.#optional(xsave, (value) => this.#xsave(value)),
-      models: this.#optional(models, (value) => this.#models(value)),
+      limits: { physBits: this.#values.physBits(limits) },
+      signature: this.#values.optional(signature, (value) => this.#values.signature(value)),
+      microcode: this.#values.optional(microcode, (value) => this.#values.microcode(value)),
+      xsave: this.#values.optional(xsave, (value) => this.#values.xsave(value)),
+      models: this.#values.optional(models, (value) => this.#values.models(value)),
       machine: null,
       qemu: runs.qemu,
       libvirt: runs.libvirt,
       kernel: runs.kernel,
-      tsc: this.#optional(tsc, (value) => this.#tsc(value)),
+      tsc: this.#values.optional(tsc, (value) => this.#values.tsc(value)),
       model: null,
       element: null,
       keys: this.#keys(rest),
@@ -294,26 +297,10 @@ class RecordReader {
     setBit(known, f.id);
   }
 
-  #kernel(value: unknown): string | null {
-    return this.#optional(value, (kernel) => this.#word('software.kernel', kernel, '6.12.9'));
-  }
-
-  #optional<T>(value: unknown, read: (value: unknown) => T): T | null {
-    return value === undefined || value === null ? null : read(value);
-  }
-
-  #word(key: string, value: unknown, like: string): string {
-    if (typeof value !== 'string' || value === '' || CONTROL.test(value))
-      this.#fail(
-        `"${key}" is ${value === '' ? 'empty' : typeof value === 'string' ? 'not printable' : kindOf(value)}; write it like ${JSON.stringify(like)}`,
-      );
-    return value;
-  }
-
   #host(): string | null {
     const { host } = this.#record;
     if (host === undefined || host === null) return null;
-    const name = this.#word('host', host, 'db-07');
+    const name = this.#values.word('host', host, 'db-07');
     const isVendor = this.#catalog.vendors.some((v) => v.id === name || v.name === name);
     if (!isVendor && !UUID.test(name)) return name;
     this.#notes.push({
@@ -334,134 +321,6 @@ class RecordReader {
     );
   }
 
-  #names(key: string, value: unknown): string[] {
-    if (value === undefined)
-      this.#fail(`a host record needs "${key}", the list of the features that it has`);
-    if (!Array.isArray(value))
-      this.#fail(`"${key}" is ${kindOf(value)}; it is a list of feature names`);
-    for (let i = 0; i < value.length; i++) {
-      const name: unknown = value[i];
-      if (typeof name !== 'string')
-        this.#fail(`"${key}" lists ${kindOf(name)}; every entry is the name of a feature`);
-      if (name === '' || NO_NAME.test(name))
-        this.#fail(
-          `"${key}" lists ${quote(name)}, which is no name; write every feature as a string of its own`,
-        );
-    }
-    return value as string[];
-  }
-
-  #physBits(value: unknown): number | null {
-    if (value === undefined || value === null) return null;
-    if (!isObject(value)) this.#fail(`"limits" is ${kindOf(value)}; write it like {"physBits":46}`);
-    for (const key of Object.keys(value))
-      if (key !== 'physBits') this.#ignored(`limits.${key}`, 'physBits is the only limit');
-    const { physBits } = value;
-    if (physBits === undefined || physBits === null) return null;
-    if (
-      !Number.isInteger(physBits) ||
-      (physBits as number) < 1 ||
-      (physBits as number) > MAX_PHYS_BITS
-    )
-      this.#fail(
-        `"limits.physBits" is ${kindOf(physBits)}; it is a whole number of bits from 1 to ${MAX_PHYS_BITS}`,
-      );
-    return physBits as number;
-  }
-
-  #signature(value: unknown): Signature {
-    const { family, model, stepping } = this.#numbers('signature', value, [
-      'family',
-      'model',
-      'stepping',
-    ]);
-    return { family: family!, model: model!, stepping: stepping! };
-  }
-
-  #xsave(value: unknown): XsaveComponent[] {
-    if (!Array.isArray(value))
-      this.#fail(
-        `"xsave" is ${kindOf(value)}; it is a list like [{"component":2,"size":256,"offset":576}]`,
-      );
-    return value
-      .map((entry): XsaveComponent => {
-        const { component, size, offset } = this.#numbers('xsave', entry, [
-          'component',
-          'size',
-          'offset',
-        ]);
-        return { component: component!, size: size!, offset: offset! };
-      })
-      .sort((a, b) => a.component - b.component)
-      .map((c, i, all) =>
-        all[i - 1]?.component === c.component
-          ? this.#fail(`"xsave" lists component ${c.component} twice`)
-          : c,
-      );
-  }
-
-  /** Each named model with what blocks it there; null where nothing says what does. */
-  #models(value: unknown): Map<string, readonly string[] | null> {
-    const like = '{"EPYC":[],"EPYC-Rome":["clwb"]}';
-    if (!isObject(value)) this.#fail(`"models" is ${kindOf(value)}; write it like ${like}`);
-    return new Map(
-      Object.entries(value).map(([name, blockers]) => {
-        if (blockers === null) return [name, null];
-        const features = this.#names(`models.${name}`, blockers);
-        return [name, features.map((f) => this.#catalog.find(f)?.name ?? f)];
-      }),
-    );
-  }
-
-  #tsc(value: unknown): Tsc {
-    const like = '{"hz":2100000000,"scaling":false}';
-    if (!isObject(value)) this.#fail(`"tsc" is ${kindOf(value)}; write it like ${like}`);
-    const { hz, scaling = null } = value;
-    if (!Number.isSafeInteger(hz) || (hz as number) <= 0)
-      this.#fail(`"tsc.hz" is ${kindOf(hz)}; it is a whole number of Hz: ${like}`);
-    if (typeof scaling !== 'boolean' && scaling !== null)
-      this.#fail(`"tsc.scaling" is ${kindOf(scaling)}; it is true or false: ${like}`);
-    return { hz: hz as number, scaling };
-  }
-
-  /** The versions that the host says to run. */
-  #software(value: unknown): Pick<Description, 'qemu' | 'kernel'> & { libvirt: string | null } {
-    if (value === undefined || value === null) return { qemu: null, libvirt: null, kernel: null };
-    const like = '{"qemu":"10.0.2","libvirt":"11.3.0","kernel":"6.12.9"}';
-    if (!isObject(value)) this.#fail(`"software" is ${kindOf(value)}; write it like ${like}`);
-    const { kernel } = value;
-    const version = (product: string) => {
-      const text = value[product];
-      if (text === undefined || text === null) return null;
-      if (typeof text === 'string' && /^\d+(\.\d+){1,2}$/.test(text)) return text;
-      return this.#fail(`"software.${product}" is no version; write it like ${like}`);
-    };
-    return { qemu: version('qemu'), libvirt: version('libvirt'), kernel: this.#kernel(kernel) };
-  }
-
-  #numbers(key: string, value: unknown, names: readonly string[]): Record<string, number> {
-    const like = `{${names.map((n) => `"${n}":...`).join(',')}}`;
-    if (!isObject(value)) this.#fail(`"${key}" is ${kindOf(value)}; write it like ${like}`);
-    return Object.fromEntries(
-      names.map((name) => {
-        const number = value[name];
-        if (!Number.isSafeInteger(number) || (number as number) < 0)
-          this.#fail(
-            `"${key}.${name}" is ${number === undefined ? 'missing' : kindOf(number)}; write ${key} like ${like}, in whole numbers`,
-          );
-        return [name, number as number];
-      }),
-    );
-  }
-
-  #microcode(value: unknown): string {
-    if (typeof value !== 'string' || !/^0x[0-9a-f]{1,16}$/i.test(value))
-      this.#fail(
-        `"microcode" is ${typeof value === 'string' ? quote(value) : kindOf(value)}; write it like "0x5003604"`,
-      );
-    return value.toLowerCase();
-  }
-
   #keys(rest: JsonObject): Record<string, string | number | boolean> {
     const kept: [string, string | number | boolean][] = [];
     for (const [key, value] of Object.entries(rest)) {
@@ -471,15 +330,9 @@ class RecordReader {
         (typeof value === 'number' && Number.isFinite(value))
       )
         kept.push([key, value]);
-      else if (value !== null) this.#ignored(key, 'only strings, numbers and booleans are kept');
+      else if (value !== null)
+        this.#values.ignored(key, 'only strings, numbers and booleans are kept');
     }
     return Object.fromEntries(kept);
-  }
-
-  #ignored(key: string, why: string): void {
-    this.#notes.push({
-      code: 'key-ignored',
-      message: `the key ${quote(key)} of the record is left out: ${why}`,
-    });
   }
 }

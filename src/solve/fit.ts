@@ -225,10 +225,10 @@ export class Fits {
       },
       open: (unit) => {
         const { table, index, software } = at(unit);
-        return number(table.open.classOf[index]!, software);
+        return number(table.open(index), software);
       },
-      names: (key) => tableOf(key).names('lacking', Math.floor(key / tables.length)),
-      openNames: (key) => tableOf(key).names('open', Math.floor(key / tables.length)),
+      names: (key) => tableOf(key).names(Math.floor(key / tables.length)),
+      openNames: (key) => tableOf(key).openNames(Math.floor(key / tables.length)),
       free: () => {
         for (const table of tables) table.free();
       },
@@ -295,20 +295,35 @@ export class Fits {
     const row = this.#rows[n]!;
     const certain = this.#possibly().missing(row);
     const all = fleet.rows.missing(row);
-    const tables = { lacking: certain.intern(), open: all.intern() };
+    const lacking = certain.intern();
+    const missing = all.intern();
     const words = fleet.bits >> 5;
+    // Classes that miss the same may lack different parts of it for certain.
+    const openOf = new Map<number, number>();
+    const numbers = new Map<string, number>();
+    const opens: (readonly string[])[] = [];
+    const namesAt = (index: number): readonly string[] => {
+      const open = minus(all.at(index).slice(0, words), certain.at(index).subarray(0, words));
+      return fleet.names(this.#settled(this.#needs[n]!, open));
+    };
     return {
-      ...tables,
-      names: (what: 'lacking' | 'open', key: number): string[] => {
-        const at = tables[what].first[key]!;
-        const missing = (what === 'lacking' ? certain : all).at(at).slice(0, words);
-        if (what === 'lacking') return [...fleet.names(missing), ...this.#absent[n]!].sort(byBytes);
-        const open = this.#settled(
-          this.#needs[n]!,
-          minus(missing, certain.at(at).subarray(0, words)),
-        );
-        return fleet.names(open);
+      lacking,
+      names: (key: number): string[] => {
+        const lacks = certain.at(lacking.first[key]!).slice(0, words);
+        return [...fleet.names(lacks), ...this.#absent[n]!].sort(byBytes);
       },
+      open: (index: number): number => {
+        const pair = missing.classOf[index]! * lacking.first.length + lacking.classOf[index]!;
+        const known = openOf.get(pair);
+        if (known !== undefined) return known;
+        const names = namesAt(index);
+        const text = names.join(' ');
+        const number = numbers.get(text) ?? opens.push(names) - 1;
+        numbers.set(text, number);
+        openOf.set(pair, number);
+        return number;
+      },
+      openNames: (key: number): readonly string[] => opens[key]!,
       free: () => {
         certain.free();
         all.free();
