@@ -326,7 +326,7 @@ const withClock = (cpu: string, { tscHz }: AskedOfLibvirt): string =>
   tscHz === null ? cpu : `${cpu},tsc-frequency=${tscHz}`;
 
 /** What libvirt makes of a <cpu> on QEMU's command line. */
-export function cpuArgumentOf(catalog: Catalog, cpu: LibvirtCpu, libvirt: string): string {
+function cpuArgumentOf(catalog: Catalog, cpu: LibvirtCpu, libvirt: string): string {
   const model = cpu.mode === 'custom' ? (cpu.model ?? DEFAULT_MODEL) : 'host';
   const said = new Map<string, boolean>();
   for (const { name, policy } of cpu.features) {

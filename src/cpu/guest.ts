@@ -3,7 +3,7 @@ import type { Surroundings } from './expand.ts';
 import type { LibvirtCpu } from './libvirt.ts';
 
 /** A guest as QEMU is asked for it, and where. */
-export interface Guest {
+interface Guest {
   readonly id: string;
   /** The whole -cpu argument that its QEMU gets. */
   readonly cpu: string;

@@ -13,7 +13,6 @@ export {
   candidate,
   type Kind,
   type Member,
-  type ModelList,
 } from './kind.ts';
 
 /** Spare bits of every row for names that the catalog does not know. */

@@ -122,7 +122,7 @@ export interface Missing extends HostList {
 }
 
 /** Hosts of which it is not known whether they have what a guest asks for. */
-export interface Unknown extends HostList {
+interface Unknown extends HostList {
   readonly features: readonly string[];
   /** What is not known beside features. */
   readonly reasons?: readonly string[];

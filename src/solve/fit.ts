@@ -21,7 +21,7 @@ import { type Beside, besideFacts, besideUnit, contested, NOTHING, type Reason }
 export type { Reason } from './beside.ts';
 
 /** From best to worst: a no beats what is not known, and that beats a yes. */
-export const FITS = ['runs', 'own-cpu', 'unknown', 'no'] as const;
+const FITS = ['runs', 'own-cpu', 'unknown', 'no'] as const;
 export type FitVerdict = (typeof FITS)[number];
 
 /** The worst of several. */

@@ -25,7 +25,7 @@ const recordsOf = (hosts: readonly DrawnHost[]) => ({
   bytes: encode(hosts.map((h) => JSON.stringify(h)).join('\n')),
 });
 
-export const fleetOfDrawn = (catalog: Catalog, hosts: readonly DrawnHost[]): Promise<Fleet> =>
+const fleetOfDrawn = (catalog: Catalog, hosts: readonly DrawnHost[]): Promise<Fleet> =>
   readFleet(catalog, [recordsOf(hosts)]);
 
 const guestInputs = (guests: readonly DrawnGuest[]) =>
