@@ -2,15 +2,6 @@
 import type { Surroundings } from './expand.ts';
 import type { LibvirtCpu } from './libvirt.ts';
 
-/** A guest as QEMU is asked for it, and where. */
-interface Guest {
-  readonly id: string;
-  /** The whole -cpu argument that its QEMU gets. */
-  readonly cpu: string;
-  readonly machine: string;
-  readonly accelerator: Surroundings['accelerator'];
-}
-
 interface Asks {
   /** The machine type as written; null where the definition names none. */
   readonly machine: string | null;
