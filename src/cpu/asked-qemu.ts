@@ -155,8 +155,9 @@ const ownBits = ({ properties }: Expansion): number | null => {
 
 /** What QEMU leaves out of a CPU, whatever the host; null where it leaves nothing out. */
 function poorerReason(catalog: Catalog, e: Expansion, excused: Row): string | null {
-  if (!isEmpty(e.orphaned))
-    return `starts, without ${catalog.names(e.orphaned).join(', ')}, because a feature that it needs is off`;
+  const orphaned = catalog.names(minus(e.orphaned, excused));
+  if (orphaned.length > 0)
+    return `starts, without ${orphaned.join(', ')}, because a feature that it needs is off`;
   if (e.accelerator === 'tcg') {
     const lacking = catalog.names(minus(minus(e.features, tcgRow(catalog, e.qemu)), excused));
     return lacking.length === 0

@@ -355,7 +355,7 @@ function ofExpansion(
   const check = checkOf(d);
   const excused = new Set(element ? excusedBy(catalog, d) : []);
   const written = element ? writtenBy(catalog, d, libvirt) : [];
-  if (catalog.names(e.orphaned).length > 0) all.push('no');
+  if (catalog.names(e.orphaned).some((name) => !excused.has(name))) all.push('no');
   const names = catalog.names(e.features).filter((name) => !excused.has(name));
   const ofModel = catalog.qemuModels.get(e.resolved)!.vendor;
   const said = e.named.has('vendor') ? catalog.vendor(String(e.properties.vendor)) : ofModel;
