@@ -390,6 +390,32 @@ function leftOut(
     );
 }
 
+/** What was taken for a product that the stack does not name; it constrains nothing, so it may have no definition. */
+function takenSoftware(
+  say: Sayer,
+  { fleet, drawn, namer }: Line,
+  refused: readonly Refused[],
+): void {
+  for (const entry of namer.taken) {
+    const { product } = entry;
+    const [name] = stackNames([entry]);
+    say.say(
+      'info',
+      'stack-taken',
+      say.everyone,
+      () =>
+        `--stack names no ${product}, so ${name}, the newest that is known, is taken for it; it takes no feature away`,
+    );
+    if (!refused.some((r) => r.product === product) || isEmpty(drawn.features)) continue;
+    const lacking = minus(drawn.features, namer.expressible(product));
+    say.say('info', 'cannot-express', say.everyone, () =>
+      isEmpty(lacking)
+        ? `no model of ${name} that is usable on every host can be made to mean exactly these features, so there is no definition for ${product}`
+        : `${name} has no word for ${some(fleet.catalog.names(lacking))}, so there is no definition for ${product}`,
+    );
+  }
+}
+
 /** Which of these features some host offers. */
 function offeredNames(fleet: Fleet, row: Row): string[] {
   const names = new Set<string>();
@@ -407,21 +433,23 @@ function stacks(
 ): void {
   const { fleet, drawn, outside, tally, stack, namer } = line;
   const { catalog } = fleet;
+  takenSoftware(say, line, refused);
   for (const { product } of refused)
-    say.say('error', 'no-definition', say.everyone, () =>
-      isEmpty(drawn.features)
-        ? `no feature is common to all hosts that ${product} could be asked for`
-        : `no ${product} model that is usable on every host can be made to mean exactly these features`,
-    );
-  for (const [product, row] of drawn.unsaid) {
+    if (namer.binding.includes(product))
+      say.say('error', 'no-definition', say.everyone, () =>
+        isEmpty(drawn.features)
+          ? `no feature is common to all hosts that ${product} could be asked for`
+          : `no ${product} model that is usable on every host can be made to mean exactly these features`,
+      );
+  for (const product of namer.binding) {
+    const row = drawn.unsaid.get(product)!;
     if (isEmpty(row)) continue;
     const versions = stackNames(stack).filter((s) => s.startsWith(product));
     say.say(
       'info',
       'cannot-express',
       say.everyone,
-      () =>
-        `${versions.length > 0 ? versions.join(', ') : product} has no word for ${some(catalog.names(row))}, which every host offers`,
+      () => `${versions.join(', ')} has no word for ${some(catalog.names(row))}, which every host offers`,
     );
   }
   const common = fleet.unnamed.filter((_, i) => hasBit(tally.offered, catalog.bits + i));

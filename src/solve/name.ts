@@ -23,7 +23,7 @@ import {
   qemuPlain,
   toSwitchOff,
 } from '../cpu/qemu.ts';
-import { type Stack, stackNames } from '../cpu/stack.ts';
+import { type Stack, stackNames, withNewest } from '../cpu/stack.ts';
 import { blockersOf, type ModelList } from '../cpu/usable.ts';
 import { cost, ModelName } from './model-name.ts';
 
@@ -46,6 +46,9 @@ export interface Listed {
 /** The names that a product of the stack can be given, with their meanings over every version of it in the stack. */
 export class Namer {
   readonly #catalog: Catalog;
+  /** The stack that was given: what the answer is for. */
+  readonly #given: Stack;
+  /** The same with the newest of a product that it does not name. */
   readonly #stack: Stack;
   readonly #names = new Map<string, ModelName | null>();
   readonly #ignored: Row;
@@ -57,13 +60,25 @@ export class Namer {
 
   constructor(catalog: Catalog, stack: Stack) {
     this.#catalog = catalog;
-    this.#stack = stack;
-    this.#ignored = catalog.rowWhere((f) => f.merge === 'never' || f.merge === 'equal');
+    this.#given = stack;
+    this.#stack = withNewest(catalog, stack);
+    this.#ignored = catalog.rowWhere((f) => f.merge === 'never');
     this.#clearable = clearedBeside(catalog, emptyRow(catalog.bits));
   }
 
+  /** The products that have a definition. */
   get products(): readonly Product[] {
     return [...new Set(this.#stack.map((s) => s.product))];
+  }
+
+  /** Those that the stack names: an answer says nothing that one of them cannot say. */
+  get binding(): readonly Product[] {
+    return [...new Set(this.#given.map((s) => s.product))];
+  }
+
+  /** The software that was taken for a product that the stack does not name. */
+  get taken(): Stack {
+    return this.#stack.filter((s) => !this.#given.some((g) => g.product === s.product));
   }
 
   /** Features that every version of the product in the stack has a name for. */
@@ -146,9 +161,7 @@ export class Namer {
   }
 
   #versions(product: Product): string[] {
-    const given = this.#stack.filter((s) => s.product === product).map((s) => s.version);
-    // A stack that says nothing of QEMU may stand on any.
-    return given.length > 0 ? given : [...this.#catalog.versions[product]];
+    return this.#stack.filter((s) => s.product === product).map((s) => s.version);
   }
 
   /** The names to choose from; `isShort`: models without long mode alone. */
@@ -170,11 +183,10 @@ export class Namer {
     models: readonly string[] | undefined,
     isShort: boolean,
   ): readonly ModelName[] {
-    const known = this.#known(product).filter(
-      ({ name, base }) =>
-        models === undefined ||
-        models.includes(name) ||
-        (models.includes(base) && product === 'qemu'),
+    const known = this.#known(product).filter((model) =>
+      models === undefined
+        ? !this.#isSecondName(product, model)
+        : models.includes(model.name) || (models.includes(model.base) && product === 'qemu'),
     );
     const made = (keep: (m: QemuModel) => boolean) =>
       known
@@ -190,9 +202,18 @@ export class Namer {
   #known(product: Product): QemuModel[] {
     if (product === 'qemu')
       return [...this.#catalog.qemuModels.values()].filter((m) => m.kind === 'versioned');
-    return [...this.#catalog.libvirtModels.values()].flatMap((m) =>
-      m.decodeGuest && m.name !== 'base' ? (this.#catalog.qemuModels.get(m.name) ?? []) : [],
-    );
+    // Whether libvirt itself would call a guest's CPU so is no matter here.
+    return [...this.#catalog.libvirtModels.keys()]
+      .flatMap((name) => this.#catalog.qemuModels.get(name) ?? [])
+      .filter((m) => m.kind !== 'special');
+  }
+
+  /** Whether libvirt has the version under a name that more libvirts know: EPYC-IBPB for EPYC-v2, EPYC for EPYC-v1. */
+  #isSecondName(product: Product, { kind, name, base, version }: QemuModel): boolean {
+    if (product !== 'libvirt' || kind !== 'versioned') return false;
+    const others = [...this.#catalog.qemuModels.values()].filter((m) => m.of === name);
+    const names = [...others.map((m) => m.name), ...(version === 1 ? [base] : [])];
+    return names.some((other) => this.#nameOf(product, other) !== null);
   }
 
   /** One name with its meanings, made when it is first asked for; null where a version lacks it. */

@@ -359,7 +359,7 @@ function libvirtName(catalog: Catalog, resolved: string, versions: readonly stri
     .map((m) => m.name);
   const candidates = [...fixed, resolved, model.base];
   const found = candidates.find((name) =>
-    versions.every((v) => catalog.libvirtModel(name, v)?.decodeGuest),
+    versions.every((v) => catalog.libvirtModel(name, v) !== null),
   );
   if (found === undefined)
     throw new QueryError(

@@ -106,7 +106,7 @@ export interface Drawn {
 export function draw(catalog: Catalog, namer: Namer, outside: Outside, offered: Row): Drawn {
   const inside = minus(offered, outside.all);
   const closed = closeDependencies(catalog, inside);
-  const said = namer.products.reduce((row, p) => meet(row, namer.expressible(p)), closed);
+  const said = namer.binding.reduce((row, p) => meet(row, namer.expressible(p)), closed);
   return {
     features: closeDependencies(catalog, said),
     cleared: minus(inside, closed),
