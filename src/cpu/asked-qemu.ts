@@ -135,7 +135,7 @@ export function ofExpansion(catalog: Catalog, e: Expansion, more: Partial<Need> 
       hasBit(features, invtsc) && !isFixed
         ? 'it has invtsc without a fixed tsc-frequency: it starts where invtsc is there, and QEMU does not let it move'
         : null,
-    models: isEmulated ? [] : [{ name: e.model, product: 'qemu', alone: false }],
+    models: isEmulated ? [] : [{ name: e.model, product: 'qemu', alone: null }],
     startsPoorer: !enforced,
     poorer,
     ...more,

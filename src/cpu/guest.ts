@@ -11,6 +11,9 @@ export interface Guest {
   readonly accelerator: Surroundings['accelerator'];
 }
 
+/** Products that start a guest only where the name of its model is usable as it stands. */
+export type ByName = 'kubevirt' | 'ovirt';
+
 interface Asks {
   /** The machine type as written; null where the definition names none. */
   readonly machine: string | null;
@@ -31,8 +34,8 @@ export interface AskedOfLibvirt extends Asks {
   readonly tscHz: number | null;
   /** Threads of one package: with more than one, QEMU sets bits of the topology. */
   readonly threads: number;
-  /** Whether the product looks for hosts by the name of the model (KubeVirt, oVirt). */
-  readonly byName: boolean;
+  /** The product that looks for hosts by the name of the model; null where none does. */
+  readonly byName: ByName | null;
 }
 
 export type Asked = AskedOfQemu | AskedOfLibvirt;

@@ -59,6 +59,7 @@ export const libvirt: Dialect = {
   ],
   read,
   write,
+  words: 'libvirt',
   use: 'virsh edit DOMAIN, in place of its <cpu>, then start the domain anew',
 };
 

@@ -12,6 +12,7 @@ import { argumentsOf } from './shell.ts';
 
 export const qemu: Dialect = {
   name: 'qemu',
+  words: 'qemu',
   use: 'on the command line of qemu-system-x86_64, with -accel kvm',
   // Only a command is told from any other text; what stands after -cpu alone has to be said to be it.
   recognises: (head) =>

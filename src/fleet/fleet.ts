@@ -4,6 +4,7 @@ import { emptyRow, type Row, Rows, rowOf, setBit } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { byBytes } from '../cpu/order.ts';
+import { LISTERS } from '../cpu/usable.ts';
 import { type Batch, batchOf, type First, firstOfEach, GONE, hostsIn, idAt } from './hosts.ts';
 import type { Candidate, ClassFacts, Kind, Member, ModelList } from './kind.ts';
 
@@ -421,8 +422,7 @@ const factsKey = (c: ClassFacts): string =>
     c.view,
     c.physBits,
     c.xsave,
-    listKey(c.models.libvirt),
-    listKey(c.models.qemu),
+    LISTERS.map((lister) => listKey(c.models[lister])),
   ]);
 
 const listKey = (list: ModelList | undefined) =>

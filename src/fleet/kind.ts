@@ -7,7 +7,7 @@ import type { Asked } from '../cpu/guest.ts';
 import type { Description, Note, Signature, Tsc, View, XsaveComponent } from '../cpu/host.ts';
 import { offer } from '../cpu/offer.ts';
 import type { Saved } from '../cpu/saved.ts';
-import type { ModelLists } from '../cpu/usable.ts';
+import type { Lister, ModelLists } from '../cpu/usable.ts';
 
 export type { ModelList } from '../cpu/usable.ts';
 
@@ -97,8 +97,10 @@ export const candidate = (catalog: Catalog, id: string, d: Description): Candida
   ...kindOf(catalog, d),
 });
 
-/** Whose names a list of models holds: QEMU's own, or those that libvirt and what stands on it know. */
-const listedBy = ({ dialect, qemu, libvirt = null }: Description): 'qemu' | 'libvirt' =>
-  dialect === 'qmp' || (dialect === 'records' && qemu !== null && libvirt === null)
+/** Who made a list of models: QEMU itself, KubeVirt's labeller, or libvirt and what else stands on it. */
+function listedBy({ dialect, qemu, libvirt = null }: Description): Lister {
+  if (dialect === 'kubernetes') return 'kubevirt';
+  return dialect === 'qmp' || (dialect === 'records' && qemu !== null && libvirt === null)
     ? 'qemu'
     : 'libvirt';
+}

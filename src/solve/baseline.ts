@@ -54,6 +54,22 @@ export function baseline(fleet: Fleet, options: BaselineOptions = {}): Baseline 
 
 /** One baseline for each value of a key: vendor, arch, or a key of the host records. */
 export function baselinesBy(fleet: Fleet, by: string, options: BaselineOptions = {}): Baselines {
+  return {
+    schema: 'plimsoll.baselines/1',
+    by,
+    baselines: fleetsBy(fleet, by).map(({ value, fleet: part }) => {
+      const { skipped: _, ...answer } = baseline(part, options);
+      return { value, baseline: answer };
+    }),
+    ...skipped(fleet),
+  };
+}
+
+/** The hosts of each value of a key; values in byte order of their text, hosts without the key last. */
+export function fleetsBy(
+  fleet: Fleet,
+  by: string,
+): { readonly value: string | number | boolean | null; readonly fleet: Fleet }[] {
   const keyOf = (kind: Kind) =>
     by === 'vendor' ? kind.vendor : by === 'arch' ? kind.arch : (kind.keys[by] ?? null);
   const groups = new Map(
@@ -62,19 +78,10 @@ export function baselinesBy(fleet: Fleet, by: string, options: BaselineOptions =
       fleet.hostsWhere((kind) => keyOf(kind) === value),
     ]),
   );
-  // Values in byte order of their text, hosts without the key last.
   const sorted = [...groups].sort(([a], [b]) =>
     a === null ? 1 : b === null ? -1 : byBytes(`${a}`, `${b}`) || byBytes(typeof a, typeof b),
   );
-  return {
-    schema: 'plimsoll.baselines/1',
-    by,
-    baselines: sorted.map(([value, members]) => {
-      const { skipped: _, ...answer } = baseline(fleet.subset(members), options);
-      return { value, baseline: answer };
-    }),
-    ...skipped(fleet),
-  };
+  return sorted.map(([value, members]) => ({ value, fleet: fleet.subset(members) }));
 }
 
 /** The answer where hosts have no CPU in common: none, and what each side could have. */
@@ -170,7 +177,7 @@ function runsOn(
   definition: Definition,
   limits: Pick<Need, 'xsave' | 'physBits'>,
 ): number {
-  const models = [{ name: definition.name, product, alone: false }];
+  const models = [{ name: definition.name, product, alone: null }];
   const needs = distinct(namer.expand(product, definition)).map((features) =>
     asking(
       needing(emptyRow(fleet.catalog.bits), {

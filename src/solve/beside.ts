@@ -1,10 +1,11 @@
 // What stands in the way of a CPU on a host beside features: architecture, vendor, address bits, the layout of its
 // state, its clock, the models that the host lists, and the policies of its definition.
 import { bitsOf, emptyRow, hasBit, isEmpty, meet, minus } from '../core/rows.ts';
-import type { Catalog, Product } from '../cpu/catalog.ts';
+import type { Catalog } from '../cpu/catalog.ts';
 import type { Tsc, XsaveComponent } from '../cpu/host.ts';
 import type { NamedModel, Need } from '../cpu/need.ts';
-import { blockersOf, type ModelList } from '../cpu/usable.ts';
+import { kubevirtObsolete } from '../cpu/products.ts';
+import { blockersOf, isFound, LISTERS, type Lister, type ModelList } from '../cpu/usable.ts';
 import type { ClassFacts, Fleet } from '../fleet/fleet.ts';
 
 /** What stands in the way beside features, as data; `message` is a sentence about the guest ("it") and the host. */
@@ -135,9 +136,9 @@ function layout(
 function models(catalog: Catalog, need: Need, facts: ClassFacts): Reason[] {
   const reasons = new Map<string, Reason>();
   for (const named of need.models)
-    for (const product of ['libvirt', 'qemu'] as const) {
-      const list = facts.models[product];
-      const message = list && unusable(catalog, need, product, list, named);
+    for (const lister of LISTERS) {
+      const list = facts.models[lister];
+      const message = list && unusable(catalog, need, lister, list, named);
       if (message) reasons.set(message, { code: 'model', message });
     }
   return [...reasons.values()];
@@ -146,19 +147,22 @@ function models(catalog: Catalog, need: Need, facts: ClassFacts): Reason[] {
 function unusable(
   catalog: Catalog,
   need: Need,
-  product: Product,
+  lister: Lister,
   list: ModelList,
   { name, alone }: NamedModel,
 ): string | null {
-  const blockers = blockersOf(catalog, product, list, name);
+  // Its guests are scheduled by these very labels.
+  if (alone === 'kubevirt' && lister === 'kubevirt' && !isFound(list, name))
+    return `the host has no label for ${name}${kubevirtObsolete.has(name) ? ', which KubeVirt calls obsolete and labels nowhere' : ' as a model that runs there'}`;
+  const blockers = blockersOf(catalog, lister, list, name);
   if (blockers === null) return null;
   if (blockers === 'unlisted')
     return `the host does not list ${name} among the models that run there`;
   const inTheWay = blockers.filter((blocker) => {
     const feature = catalog.find(blocker);
-    return alone || feature === undefined || hasBit(need.features, feature.id);
+    return alone !== null || feature === undefined || hasBit(need.features, feature.id);
   });
-  if (inTheWay.length > 0 && need.startsPoorer && !alone)
+  if (inTheWay.length > 0 && need.startsPoorer && alone === null)
     return `starts, without ${inTheWay.join(', ')}`;
   return inTheWay.length === 0
     ? null

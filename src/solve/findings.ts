@@ -449,7 +449,8 @@ function stacks(
       'info',
       'cannot-express',
       say.everyone,
-      () => `${versions.join(', ')} has no word for ${some(catalog.names(row))}, which every host offers`,
+      () =>
+        `${versions.join(', ')} has no word for ${some(catalog.names(row))}, which every host offers`,
     );
   }
   const common = fleet.unnamed.filter((_, i) => hasBit(tally.offered, catalog.bits + i));

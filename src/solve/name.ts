@@ -24,7 +24,7 @@ import {
   toSwitchOff,
 } from '../cpu/qemu.ts';
 import { type Stack, stackNames, withNewest } from '../cpu/stack.ts';
-import { blockersOf, type ModelList } from '../cpu/usable.ts';
+import { blockersOf, type Lister, type ModelList } from '../cpu/usable.ts';
 import { cost, ModelName } from './model-name.ts';
 
 const MAX_DEFINED = 4096;
@@ -35,11 +35,13 @@ export interface Naming {
   readonly models?: readonly string[];
   /** The lists of the hosts that have one; a name must be usable on each. */
   readonly lists: readonly Listed[];
+  /** Further conditions that a name must meet. */
+  readonly keep?: (name: string) => boolean;
 }
 
-/** A host's list of models, and whose names it holds. */
+/** A host's list of models, and who made it. */
 export interface Listed {
-  readonly product: Product;
+  readonly lister: Lister;
   readonly models: ModelList;
 }
 
@@ -76,6 +78,11 @@ export class Namer {
     return [...new Set(this.#given.map((s) => s.product))];
   }
 
+  /** All software that definitions are for: what the stack names, and what was taken for what it does not. */
+  get software(): Stack {
+    return this.#stack;
+  }
+
   /** The software that was taken for a product that the stack does not name. */
   get taken(): Stack {
     return this.#stack.filter((s) => !this.#given.some((g) => g.product === s.product));
@@ -101,8 +108,8 @@ export class Namer {
 
   /** The cheapest definition that gives exactly these features, or null where no name can be made to. */
   define(product: Product, target: Row, naming: Naming): Definition | null {
-    const { vendor, models, lists } = naming;
-    if (lists.length > 0) return this.#define(product, target, naming);
+    const { vendor, models, lists, keep } = naming;
+    if (lists.length > 0 || keep) return this.#define(product, target, naming);
     // Without some of its hosts a fleet often is what it was.
     const key = JSON.stringify([product, vendor, models, target.join()]);
     let found = this.#defined.get(key);
@@ -117,7 +124,10 @@ export class Namer {
   #define(product: Product, target: Row, naming: Naming): Definition | null {
     const cleared = clearedBeside(this.#catalog, target);
     const isShort = !hasBit(target, this.#catalog.feature('lm').id);
-    for (const names of this.#byCost(this.#candidates(product, naming, isShort), target)) {
+    const { keep } = naming;
+    const all = this.#candidates(product, naming, isShort);
+    const kept = keep ? all.filter(({ name }) => keep(name)) : all;
+    for (const names of this.#byCost(kept, target)) {
       const candidates = names
         .map((n) => ({ ...n, ...this.#words(n.name, target, cleared) }))
         .filter(
@@ -186,7 +196,7 @@ export class Namer {
     const known = this.#known(product).filter((model) =>
       models === undefined
         ? !this.#isSecondName(product, model)
-        : models.includes(model.name) || (models.includes(model.base) && product === 'qemu'),
+        : this.isAmong(product, model.name, models),
     );
     const made = (keep: (m: QemuModel) => boolean) =>
       known
@@ -206,6 +216,16 @@ export class Namer {
     return [...this.#catalog.libvirtModels.keys()]
       .flatMap((name) => this.#catalog.qemuModels.get(name) ?? [])
       .filter((m) => m.kind !== 'special');
+  }
+
+  /** Whether a name is one of these, or stands for one of them, or they for it, in the words of the product. */
+  isAmong(product: Product, name: string, models: readonly string[]): boolean {
+    if (models.includes(name)) return true;
+    const all = this.#catalog.qemuModels;
+    const { of, base, kind } = all.get(name) ?? {};
+    if (product === 'libvirt')
+      return models.includes(of ?? (kind === 'machine-alias' ? `${name}-v1` : name));
+    return models.includes(base ?? name) || models.some((model) => all.get(model)?.of === name);
   }
 
   /** Whether libvirt has the version under a name that more libvirts know: EPYC-IBPB for EPYC-v2, EPYC for EPYC-v1. */
@@ -276,7 +296,7 @@ export class Namer {
 
   /** Whether every blocker that a host's list gives the name is off in the definition. */
   #isUsable(name: ModelName, disable: Row, list: Listed): boolean {
-    const blockers = blockersOf(this.#catalog, list.product, list.models, name.name);
+    const blockers = blockersOf(this.#catalog, list.lister, list.models, name.name);
     if (blockers === null) return true;
     return (
       blockers !== 'unlisted' &&
