@@ -23,6 +23,12 @@ export function proxmoxAutomatic(model: string): { readonly on: string[]; readon
 /** Models that KubeVirt labels no host with, so that no guest which asks for one is ever scheduled. */
 export const kubevirtObsolete: ReadonlySet<string> = new Set(words(data.kubevirt.obsolete));
 
+/** The physical address bits of the processors that a model without its version is named for; null where they differ. */
+export function generationPhysBits(base: string): number | null {
+  const found = Object.entries(data.generations).find(([, names]) => words(names).includes(base));
+  return found ? Number(found[0]) : null;
+}
+
 const HOST_PHYS_BITS = new RegExp(data.hostPhysBits);
 
 /** Whether a machine type gives guests the address bits of their host, whatever their definition says of a number. */

@@ -58,7 +58,8 @@ function couldList(catalog: Catalog, product: Product, list: ModelList, name: st
 
 const isVersioned = (model: QemuModel | undefined): boolean => model?.kind === 'versioned';
 
-const listsVersions = (catalog: Catalog, list: ModelList): boolean =>
+/** Whether who made the list knows models by version: libvirt does from 11 on. */
+export const listsVersions = (catalog: Catalog, list: ModelList): boolean =>
   [...list.keys()].some((name) => isVersioned(catalog.qemuModels.get(name)));
 
 const sinceOf = (catalog: Catalog, product: Product, name: string): string | null =>

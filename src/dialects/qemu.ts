@@ -41,7 +41,7 @@ export const qemu: Dialect = {
       ...require.map((feature) => `${feature}=on`),
       ...disable.map((feature) => `${feature}=off`),
       // QEMU takes the host's own number unless told otherwise for the models that say so.
-      ...(physBits === null ? [] : ['host-phys-bits=off', `phys-bits=${physBits}`]),
+      ...(physBits === null ? [] : [`phys-bits=${physBits}`, 'host-phys-bits=off']),
     ];
     // QEMU splits at every comma, doubled or not; no name or number here holds one.
     return `-cpu ${shellWord(parts.join(','))}\n`;

@@ -341,8 +341,9 @@ export class Fleet {
       if (id === undefined) {
         id = facts.length;
         factId.set(key, id);
-        const { arch, vendor, view, physBits, xsave, models } = kind;
-        facts.push({ key, of: { arch, vendor, view, physBits, xsave, models } });
+        const { arch, vendor, view, physBits, named, xsave, models } = kind;
+        const of = { arch, vendor, view, physBits, xsave, models };
+        facts.push({ key, of: named ? { ...of, named } : of });
       }
       row[(2 * this.bits) >> 5] = id;
       all.push(row);
@@ -421,6 +422,7 @@ const factsKey = (c: ClassFacts): string =>
     c.vendor,
     c.view,
     c.physBits,
+    c.named,
     c.xsave,
     LISTERS.map((lister) => listKey(c.models[lister])),
   ]);

@@ -17,6 +17,8 @@ export interface ClassFacts {
   readonly vendor: Vendor | null;
   readonly view: View;
   readonly physBits: number | null;
+  /** A processor that was taken by its name: address bits that are not known stand in nobody's way. */
+  readonly named?: true;
   readonly xsave: readonly XsaveComponent[] | null;
   /** The model lists at hand, by whose names they hold. */
   readonly models: ModelLists;
@@ -72,6 +74,7 @@ export function kindOf(catalog: Catalog, d: Description): Kind {
     vendor: d.vendor,
     view: d.view,
     physBits: d.limits.physBits,
+    ...(d.named ? { named: true as const } : {}),
     xsave: d.xsave,
     models: d.models === null ? {} : { [listedBy(d)]: d.models },
     keys: d.keys,

@@ -124,9 +124,10 @@ function head(fleet: Fleet, stack: Stack) {
 const skipped = (fleet: Fleet) => (fleet.skipped.length > 0 ? { skipped: fleet.skipped } : {});
 
 function physBits(fleet: Fleet, features: Row, options: BaselineOptions): Baseline['limits'] {
-  const all = fleet.classes.map((c) => c.physBits);
+  const all = fleet.classes.filter((c) => c.physBits !== null || !c.named).map((c) => c.physBits);
   const known = all.filter((bits) => bits !== null);
-  if (known.length < all.length) return { physBits: null, fleetPhysBits: null };
+  if (known.length < all.length || known.length === 0)
+    return { physBits: null, fleetPhysBits: null };
   // Not as arguments of one call: there may be more classes than a call takes.
   const fleetPhysBits = known.reduce((least, bits) => Math.min(least, bits), Infinity);
   // A guest without long mode has no such limit to set.

@@ -85,12 +85,12 @@ export function besideFacts(
       message: `of another vendor: its CPU is of ${need.vendor}, the host's of ${facts.vendor}`,
     });
   if (need.unsettled !== null) unknown.push({ code: 'unsettled', message: need.unsettled });
-  if (need.physBits !== null && facts.physBits === null)
+  if (need.physBits !== null && facts.physBits === null && !facts.named)
     unknown.push({
       code: 'phys-bits',
       message: `it has ${need.physBits} physical address bits, and the host's are not known`,
     });
-  else if (need.physBits !== null && need.physBits > facts.physBits!)
+  else if (need.physBits !== null && facts.physBits !== null && need.physBits > facts.physBits)
     no.push({
       code: 'phys-bits',
       message: `it has ${need.physBits} physical address bits, the host ${facts.physBits}`,

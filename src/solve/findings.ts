@@ -28,6 +28,7 @@ export function findings(
   const say = new Sayer(fleet);
   descriptions(say);
   views(say);
+  notEnforced(say, line, refused);
   floor(say, gaps);
   unknownNames(say, fleet);
   leftOpen(say, line);
@@ -168,6 +169,18 @@ function views(say: Sayer): void {
     );
 }
 
+/** libvirt passes QEMU no enforce, and looks at the processor itself: what KVM makes of it is concluded here. */
+function notEnforced(say: Sayer, { fleet, namer }: Line, refused: readonly Refused[]): void {
+  if (!namer.products.includes('libvirt') || refused.some((r) => r.product === 'libvirt')) return;
+  say.say(
+    'info',
+    'not-enforced',
+    say.members((i) => fleet.classes[i]!.view !== 'hypervisor'),
+    (who) =>
+      `${who}: not described by a hypervisor, and libvirt's check='partial' looks at the processor, not at what KVM gives of it: where that is less, a guest of libvirt's starts without it; check='full', or QEMU's enforce, would refuse`,
+  );
+}
+
 /** What every 64-bit guest needs, where a host is known to lack it; and hosts of which nothing else is known. */
 function floor(say: Sayer, { lacking, bare }: FloorGaps): void {
   for (const { feature, needed, classes } of lacking)
@@ -228,7 +241,7 @@ function physBits(say: Sayer, limits: Baseline['limits']): void {
     say.say(
       'warning',
       'phys-bits',
-      say.members((i) => classes[i]!.physBits === null),
+      say.members((i) => classes[i]!.physBits === null && !classes[i]!.named),
       (who) =>
         `${who}: the physical address bits are not known, so none are written; a guest with more than its next host has dies when it moves`,
     );
@@ -239,6 +252,14 @@ function physBits(say: Sayer, limits: Baseline['limits']): void {
       say.members((i) => classes[i]!.physBits === limits.fleetPhysBits),
       (who) =>
         `${who}: ${limits.fleetPhysBits} physical address bits, where others have up to ${values.at(-1)}`,
+    );
+  if (limits.physBits !== null && limits.physBits < limits.fleetPhysBits!)
+    say.say(
+      'info',
+      'phys-bits-default',
+      say.everyone,
+      () =>
+        `guests get ${limits.physBits} physical address bits, which refuse a guest of about 1 TiB and more, hotplug included; --phys-bits fleet gives them the ${limits.fleetPhysBits} that every host has`,
     );
 }
 
@@ -280,21 +301,33 @@ function xsave(say: Sayer): void {
 }
 
 /** Features whose rule is not that every host must have them. */
-function merges(say: Sayer, { fleet, tally }: Line): void {
+function merges(say: Sayer, { fleet, tally, outside, namer }: Line): void {
   const { catalog } = fleet;
   for (const f of catalog.features) {
     if (f.merge !== 'any' && f.merge !== 'equal') continue;
     const offering = fleet.offering(f.id);
     if (isEmpty(offering)) continue;
-    if (f.merge === 'any')
-      say.say(
-        'warning',
-        'wanted',
-        say.members((i) => !hasBit(offering, i)),
-        (who) =>
-          `${who}: ${tally.lacks(f.id) ? 'no' : 'perhaps no'} ${f.name}, which a guest should see as soon as one host has it; QEMU would refuse it there, so it is left out`,
-      );
-    else {
+    if (f.merge === 'any') {
+      // What is kept from all guests of the vendor is told of elsewhere.
+      if (hasBit(outside.withdrawn, f.id)) continue;
+      const mute = namer.binding.filter((p) => !hasBit(namer.expressible(p), f.id));
+      if (mute.length > 0 && !hasBit(tally.offered, f.id))
+        say.say(
+          'info',
+          'cannot-express',
+          say.members((i) => hasBit(offering, i)),
+          (who) =>
+            `${who}: ${f.name}, which a guest should see as soon as one host has it; ${mute.join(' and ')} of this stack ${mute.length === 1 ? 'has' : 'have'} no word for it`,
+        );
+      else
+        say.say(
+          'warning',
+          'wanted',
+          say.members((i) => !hasBit(offering, i)),
+          (who) =>
+            `${who}: ${tally.lacks(f.id) ? 'no' : 'perhaps no'} ${f.name}, which a guest should see as soon as one host has it; QEMU would refuse it there, so it is left out`,
+        );
+    } else {
       const knowing = fleet.knowing(f.id);
       if (!isEmpty(minus(knowing, offering)))
         say.say(
@@ -370,6 +403,13 @@ function leftOut(
     having(outside.withdrawn),
     (who) =>
       `${who}: ${some(offeredNames(fleet, outside.withdrawn))} left out, because QEMU 10.1 takes them from guests of this vendor on new machine types, and a guest that asks for them does not start`,
+  );
+  say.say(
+    'info',
+    'withdrawn',
+    having(outside.ofPmu),
+    (who) =>
+      `${who}: ${some(offeredNames(fleet, outside.ofPmu))} left out, because from machine type 10.1 on QEMU clears it without a word in guests that have no pmu=on`,
   );
   const stuck = meet(outside.unmigratable, fleet.narrow(tally.offered));
   if (!isEmpty(stuck))

@@ -24,7 +24,7 @@ import {
   toSwitchOff,
 } from '../cpu/qemu.ts';
 import { type Stack, stackNames, withNewest } from '../cpu/stack.ts';
-import { blockersOf, type Lister, type ModelList } from '../cpu/usable.ts';
+import { blockersOf, type Lister, listsVersions, type ModelList } from '../cpu/usable.ts';
 import { cost, ModelName } from './model-name.ts';
 
 const MAX_DEFINED = 4096;
@@ -278,7 +278,8 @@ export class Namer {
     cleared: Row,
   ): { require: Row; disable: Row; possible: boolean } {
     const require = minus(target, name.always);
-    // What goes off by itself needs no word of its own, unless libvirt checks it itself.
+    // What goes off by itself needs no word of its own, unless it is in libvirt's own idea of the model: that is held
+    // against the host, and against what a guest of plain emulation has.
     const disable = join(
       toSwitchOff(this.#catalog, target, name.ever, cleared),
       meet(minus(name.ever, target), name.held),
@@ -297,7 +298,14 @@ export class Namer {
   /** Whether every blocker that a host's list gives the name is off in the definition. */
   #isUsable(name: ModelName, disable: Row, list: Listed): boolean {
     const blockers = blockersOf(this.#catalog, list.lister, list.models, name.name);
-    if (blockers === null) return true;
+    if (blockers === null)
+      // A libvirt that lists no versions has no word for one.
+      return !(
+        name.product === 'libvirt' &&
+        name.isVersioned &&
+        list.lister !== 'qemu' &&
+        !listsVersions(this.#catalog, list.models)
+      );
     return (
       blockers !== 'unlisted' &&
       blockers.every((blocker) => {
@@ -342,7 +350,7 @@ export class Namer {
         ...maps(),
         ...qemu.flatMap((v) => qemuMeanings(this.#catalog, model.name, v, 'kvm')),
       ],
-      held: () => maps().filter((_, i) => own[i]!.compat),
+      held: () => own.map((m) => m.features),
     });
   }
 

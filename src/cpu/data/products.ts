@@ -39,6 +39,15 @@ export default {
     obsolete:
       '486 Conroe athlon core2duo coreduo kvm32 kvm64 n270 pentium pentium2 pentium3 pentiumpro phenom qemu32 qemu64',
   },
+  /**
+   * Physical address bits of the generations that QEMU's models are named for, where all of its processors have as many
+   * (CPUID dumps of InstLatx64). Others differ between client and server, or with memory encryption.
+   */
+  generations: {
+    '46': 'Cascadelake-Server Icelake-Server Skylake-Server',
+    '48': 'EPYC EPYC-Milan EPYC-Rome Opteron_G3 Opteron_G4 Opteron_G5',
+    '52': 'EPYC-Genoa EPYC-Turin',
+  } as Record<string, string>,
   /** Machine types of distributions on which a guest has the address bits of its host (host-phys-bits=on). */
   hostPhysBits: '-rhel\\d|-hpb(?:-v\\d+)?$',
   /** Beyond the features of the level before; abm stands for LZCNT. */
