@@ -1,6 +1,7 @@
 // How a set of features is called in a stack: the model that needs the fewest words, and those words.
 // A name can mean several CPUs (by version of the software, by machine type); a definition makes them all one.
 import {
+  clearBit,
   emptyRow,
   hasBit,
   intersects,
@@ -54,6 +55,8 @@ export class Namer {
   readonly #stack: Stack;
   readonly #names = new Map<string, ModelName | null>();
   readonly #ignored: Row;
+  /** What stands on vmx: every Intel model has it, and libvirt passes it over where vmx is off. */
+  readonly #latent: Row;
   /** All that QEMU clears when something else is off. */
   readonly #clearable: Row;
   readonly #expressible = new Map<Product, Row>();
@@ -66,6 +69,9 @@ export class Namer {
     this.#stack = withNewest(catalog, stack);
     this.#ignored = catalog.rowWhere((f) => f.merge === 'never');
     this.#clearable = clearedBeside(catalog, emptyRow(catalog.bits));
+    const all = catalog.rowWhere(() => true);
+    this.#latent = minus(all, closeDependencies(catalog, minus(all, catalog.row(['vmx']))));
+    clearBit(this.#latent, catalog.feature('vmx').id);
   }
 
   /** The products that have a definition. */
@@ -350,7 +356,7 @@ export class Namer {
         ...maps(),
         ...qemu.flatMap((v) => qemuMeanings(this.#catalog, model.name, v, 'kvm')),
       ],
-      held: () => own.map((m) => m.features),
+      held: () => own.map((m) => minus(m.features, this.#latent)),
     });
   }
 
