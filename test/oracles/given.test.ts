@@ -37,7 +37,9 @@ test.after(async () => {
   await libvirt?.end();
 });
 
-(libvirt ? test : test.skip)('libvirt starts every name that a definition can carry', async () => {
+const live = (isThere: boolean) => (isThere ? test : test.skip);
+
+live(libvirt !== null)('libvirt starts every name that a definition can carry', async () => {
   const stack = parseStack(catalog, `libvirt@${LIBVIRT},qemu@${QEMU}`);
   const namer = namerOf(catalog, stack);
   const tcg = tcgRow(catalog, QEMU!);
@@ -75,7 +77,7 @@ test.after(async () => {
   );
 });
 
-(hasQemu ? test : test.skip)('QEMU makes of every name what pin says', async () => {
+live(hasQemu)('QEMU makes of every name what pin says', async () => {
   const stack = parseStack(catalog, `qemu@${QEMU}`);
   const namer = namerOf(catalog, stack);
   const machine = `pc-q35-${QEMU}`;
@@ -99,7 +101,7 @@ test.after(async () => {
   assert.ok(names.length > 90);
 });
 
-(hasKvm ? test : test.skip)('the line of this host starts under KVM with enforce', async () => {
+live(hasKvm)('the line of this host starts under KVM with enforce', async () => {
   const off = await whatHostNeeds(COMMAND, catalog, QEMU!);
   const props = Object.fromEntries(off.map((name) => [name, false]));
   const { text } = await recordSession(COMMAND, 'kvm', [
