@@ -1,21 +1,14 @@
 // What a person should know beside the answer: each finding has a code, the hosts that it speaks of and a sentence.
 import { bitsOf, hasBit, intersects, isEmpty, meet, minus, type Row } from '../core/rows.ts';
-import type { Product } from '../cpu/catalog.ts';
 import type { Note } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import { isImmunity } from '../cpu/security.ts';
-import { edgeStack, stackNames } from '../cpu/stack.ts';
-import type { Fleet, HostList, HostSet } from '../fleet/fleet.ts';
-import type { Baseline, Finding, Severity } from './answer.ts';
+import type { Fleet } from '../fleet/fleet.ts';
+import type { Baseline, Finding } from './answer.ts';
+import { type Refused, stacks } from './findings-stack.ts';
 import { type FloorGaps, isBarred } from './floor.ts';
 import type { BaselineOptions, Line } from './line.ts';
-import { namerOf } from './name.ts';
-import { draw } from './safe.ts';
-
-/** A definition that was not found: no name of the product can be made to mean exactly the features. */
-export interface Refused {
-  readonly product: Product;
-}
+import { Sayer, some } from './sayer.ts';
 
 export function findings(
   line: Line,
@@ -48,61 +41,6 @@ export function splitFindings(fleet: Fleet): Finding[] {
   views(say);
   xsave(say);
   return say.sorted();
-}
-
-const SEVERITIES: readonly Severity[] = ['error', 'warning', 'info'];
-
-/** What makes an answer one about something else than the hosts. */
-const FOREMOST: ReadonlySet<string> = new Set(['emulated']);
-
-/** What is serious comes first. */
-export const byWeight = (a: Finding, b: Finding): number =>
-  Number(FOREMOST.has(b.code)) - Number(FOREMOST.has(a.code)) ||
-  SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity) ||
-  byBytes(a.code, b.code) ||
-  byBytes(a.message, b.message);
-
-class Sayer {
-  readonly fleet: Fleet;
-  readonly #findings: Finding[] = [];
-
-  constructor(fleet: Fleet) {
-    this.fleet = fleet;
-  }
-
-  /** Adds a finding about these hosts; about none of them, there is nothing to say. */
-  say(severity: Severity, code: string, hosts: HostSet, message: (who: string) => string): void {
-    const list = this.fleet.list(hosts);
-    if (list.count === 0) return;
-    this.#findings.push({ code, severity, ...list, message: message(who(list)) });
-  }
-
-  members(keep: (index: number) => boolean): HostSet {
-    return this.fleet.membersOf(keep);
-  }
-
-  get everyone(): HostSet {
-    return this.fleet.hostsWhere(() => true);
-  }
-
-  sorted(): Finding[] {
-    return this.#findings.sort(byWeight);
-  }
-}
-
-/** The first few hosts by id, and how many more. */
-function who({ count, hosts }: HostList): string {
-  if (hosts.length === 0) return count === 1 ? '1 host' : `${count} hosts`;
-  const named = hosts.slice(0, 3);
-  const more = count - named.length;
-  if (more > 0) return `${named.join(', ')} and ${more} more`;
-  return named.length === 1 ? named[0]! : `${named.slice(0, -1).join(', ')} and ${named.at(-1)}`;
-}
-
-/** The first few names of a list, and how many more. */
-function some(names: readonly string[], most = 6): string {
-  const more = names.length - most;
-  return more > 1 ? `${names.slice(0, most).join(' ')} and ${more} more` : names.join(' ');
 }
 
 /** What the descriptions say of themselves. */
@@ -430,32 +368,6 @@ function leftOut(
     );
 }
 
-/** What was taken for a product that the stack does not name; it constrains nothing, so it may have no definition. */
-function takenSoftware(
-  say: Sayer,
-  { fleet, drawn, namer }: Line,
-  refused: readonly Refused[],
-): void {
-  for (const entry of namer.taken) {
-    const { product } = entry;
-    const [name] = stackNames([entry]);
-    say.say(
-      'info',
-      'stack-taken',
-      say.everyone,
-      () =>
-        `--stack names no ${product}, so ${name}, the newest that is known, is taken for it; it takes no feature away`,
-    );
-    if (!refused.some((r) => r.product === product) || isEmpty(drawn.features)) continue;
-    const lacking = minus(drawn.features, namer.expressible(product));
-    say.say('info', 'cannot-express', say.everyone, () =>
-      isEmpty(lacking)
-        ? `no model of ${name} that is usable on every host can be made to mean exactly these features, so there is no definition for ${product}`
-        : `${name} has no word for ${some(fleet.catalog.names(lacking))}, so there is no definition for ${product}`,
-    );
-  }
-}
-
 /** Which of these features some host offers. */
 function offeredNames(fleet: Fleet, row: Row): string[] {
   const names = new Set<string>();
@@ -463,55 +375,4 @@ function offeredNames(fleet: Fleet, row: Row): string[] {
     for (const id of bitsOf(meet(fleet.narrow(fleet.has(i)), row)))
       names.add(fleet.catalog.features[id]!.name);
   return [...names].sort(byBytes);
-}
-
-function stacks(
-  say: Sayer,
-  line: Line,
-  refused: readonly Refused[],
-  options: BaselineOptions,
-): void {
-  const { fleet, drawn, outside, tally, stack, namer } = line;
-  const { catalog } = fleet;
-  takenSoftware(say, line, refused);
-  for (const { product } of refused)
-    if (namer.binding.includes(product))
-      say.say('error', 'no-definition', say.everyone, () =>
-        isEmpty(drawn.features)
-          ? `no feature is common to all hosts that ${product} could be asked for`
-          : `no ${product} model that is usable on every host can be made to mean exactly these features`,
-      );
-  for (const product of namer.binding) {
-    const row = drawn.unsaid.get(product)!;
-    if (isEmpty(row)) continue;
-    const versions = stackNames(stack).filter((s) => s.startsWith(product));
-    say.say(
-      'info',
-      'cannot-express',
-      say.everyone,
-      () =>
-        `${versions.join(', ')} has no word for ${some(catalog.names(row))}, which every host offers`,
-    );
-  }
-  const common = fleet.unnamed.filter((_, i) => hasBit(tally.offered, catalog.bits + i));
-  if (common.length > 0)
-    say.say(
-      'info',
-      'cannot-express',
-      say.everyone,
-      () =>
-        `every host offers ${some(common.map((n) => `"${n}"`))}, but no stack in the catalog has a word for it`,
-    );
-  if (options.stack) return;
-  const newest = edgeStack(catalog, 'newest').filter((s) => namer.products.includes(s.product));
-  const then = draw(catalog, namerOf(catalog, newest), outside, fleet.narrow(tally.offered));
-  const gained = minus(then.features, drawn.features);
-  if (!isEmpty(gained))
-    say.say(
-      'info',
-      'newer-stack',
-      say.everyone,
-      () =>
-        `with --stack ${stackNames(newest).join(',')} guests would also have ${some(catalog.names(gained))}`,
-    );
 }
