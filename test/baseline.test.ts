@@ -78,8 +78,9 @@ function oracle(hosts: readonly Made[], vendor: string) {
           f.merge === 'never' ||
           f.merge === 'equal' ||
           !f.migratable ||
+          f.name === 'pdcm' ||
           (vendor === 'AMD' &&
-            (['arch-capabilities', 'pdcm'].includes(f.name) ||
+            (f.name === 'arch-capabilities' ||
               f.places.some((p) => p.kind === 'msr' && p.msr === 0x10a))),
       )
       .map((f) => f.name),

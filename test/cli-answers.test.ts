@@ -122,7 +122,7 @@ test('--to prints the definition alone, --expand all of it', () => {
   assert.equal({ ...qemu, stdout: '' }, { status: 0, stdout: '', stderr: '' });
   assert.match(
     qemu.stdout,
-    /^-cpu Nehalem-v1,enforce,x2apic=on,host-phys-bits=off,phys-bits=40\n$/,
+    /^-cpu Nehalem-v1,enforce,x2apic=on,phys-bits=40,host-phys-bits=off\n$/,
   );
   const { stdout } = run(['baseline', 'old.json', '--to', 'libvirt']);
   assert.match(stdout, /^<cpu mode='custom' match='exact' check='partial'>\n/);

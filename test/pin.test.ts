@@ -3,9 +3,11 @@ import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { emptyRow, isEqual } from '../src/core/rows.ts';
+import { needOfAsked } from '../src/cpu/asked.ts';
 import { loadCatalog } from '../src/cpu/catalog.ts';
 import { QueryError } from '../src/cpu/errors.ts';
 import { expandItems, type Surroundings } from '../src/cpu/expand.ts';
+import { type LibvirtCpu, UNSAID } from '../src/cpu/libvirt.ts';
 import { machinesOf } from '../src/cpu/machine.ts';
 import { propertiesOf } from '../src/cpu/properties.ts';
 import { parseCpuString } from '../src/cpu/qemu-string.ts';
@@ -274,6 +276,64 @@ test('whatever libvirt can say of a feature is said: required, disabled, or off 
     }),
     { numRuns: 80 },
   );
+});
+
+test('what is written for libvirt passes the full check of that libvirt', () => {
+  let held = 0;
+  for (const [libvirt, qemu, machine] of [
+    ['9.0', '7.2', 'pc-i440fx-2.3'],
+    ['12.8', '10.0', 'pc-q35-3.1'],
+  ] as const)
+    for (const accelerator of ['kvm', 'tcg'] as const)
+      for (const name of catalog.libvirtModels.keys()) {
+        const kind = catalog.qemuModels.get(name)?.kind ?? 'special';
+        if (kind === 'special' || !catalog.hasQemuModel(name, qemu)) continue;
+        if (catalog.libvirtModel(name, libvirt) === null) continue;
+        const pinned = pin(catalog, name, { qemu, machine, accelerator });
+        const said = pinForLibvirt(catalog, pinned, parseStack(catalog, `libvirt@${libvirt}`));
+        const element: LibvirtCpu = {
+          ...UNSAID,
+          check: 'full',
+          model: said.name,
+          fallback: 'forbid',
+          vendor: said.vendor,
+          features: [
+            ...said.require.map((f) => ({
+              name: catalog.feature(f).libvirt!.name,
+              policy: 'require' as const,
+            })),
+            ...said.disable.map((f) => ({
+              name: catalog.feature(f).libvirt!.name,
+              policy: 'disable' as const,
+            })),
+          ],
+        };
+        const asked = {
+          by: 'libvirt',
+          element,
+          machine,
+          accelerator,
+          tscHz: null,
+          threads: 1,
+        } as const;
+        const software = { libvirt, qemu, machine, isGiven: true };
+        const { refused } = needOfAsked(catalog, { ...asked, byName: null }, software);
+        // A version of the model that only the machine type could choose has properties that libvirt has no word for.
+        assert.is(
+          refused,
+          null,
+          `${name} on ${machine} of ${qemu} by libvirt ${libvirt}, ${accelerator}`,
+        );
+        held++;
+        // One accelerator default or the topology's bit more, and it stops.
+        const without = element.features.filter((f) => f.name !== 'hypervisor');
+        const short = { ...asked, element: { ...element, features: without }, byName: null };
+        assert.match(
+          needOfAsked(catalog, short, software).refused ?? '',
+          /extra features: hypervisor/,
+        );
+      }
+  assert.ok(held > 200, `${held} elements`);
 });
 
 test('an empty row is no guest', () => {

@@ -6,7 +6,7 @@ import { edgeStack, stackNames } from '../cpu/stack.ts';
 import { dialectNames } from '../dialects/index.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Baseline } from '../solve/answer.ts';
-import { baseline, baselinesBy } from '../solve/baseline.ts';
+import { baseline, baselinesBy, fleetsBy } from '../solve/baseline.ts';
 import { check } from '../solve/check.ts';
 import type { BaselineOptions } from '../solve/line.ts';
 import { checkModels, readHosts, stackFrom } from './fleet.ts';
@@ -44,6 +44,7 @@ interface Options
     LibvirtOptions,
     WhatIfOptions {
   readonly to?: string;
+  readonly name?: string;
   readonly by?: string;
   readonly check?: string;
   readonly expand?: true;
@@ -75,6 +76,12 @@ export function define(command: Command, answering: Answering): void {
       new Option(
         '--to <dialect>',
         'the definition in the language of a product: libvirt, qemu, proxmox, kubevirt, nova, ... or all',
+      ).conflicts(['json', 'check']),
+    )
+    .addOption(
+      new Option(
+        '--name <name>',
+        'with --to: what the product is to call the CPU (with --by the value comes behind it)',
       ).conflicts(['json', 'check']),
     )
     .option('--expand', 'write every feature out')
@@ -121,7 +128,11 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
   if (options.by !== undefined) {
     if (options.by !== 'vendor' && options.by !== 'arch') refuseUnknownKey(fleet, options.by);
     const answer = baselinesBy(fleet, options.by, how);
-    if (options.to !== undefined) return writeEach(call, catalog, answer.baselines, fleet, options);
+    if (options.to !== undefined) {
+      const fleets = fleetsBy(fleet, options.by);
+      const parts = answer.baselines.map((b, i) => ({ ...b, fleet: fleets[i]!.fleet }));
+      return writeEach(call, catalog, parts, options);
+    }
     await print(call, answer, options, (base) =>
       renderBaselines(
         printableAll(answer),

@@ -163,7 +163,7 @@ const shelf: Shelf<Model> = {
       [
         'libvirt',
         l
-          ? `since ${l.since}${l.decodeGuest ? '' : '; only for reading hosts'}`
+          ? `since ${l.since}${l.decodeGuest || !q ? '' : '; takes it from a guest, and never calls a CPU so by itself'}${q ? '' : '; no QEMU of the catalog has it, so no guest can be given it'}`
           : 'does not know it',
       ],
       ['also called', listed(othersOf(catalog, m.name))],

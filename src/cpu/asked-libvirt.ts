@@ -81,7 +81,7 @@ function checked(catalog: Catalog, asked: AskedOfLibvirt, need: Need, software: 
   const none = emptyRow(catalog.bits);
   const isEmulated = accelerator === 'tcg';
   const excused = excusedBy(catalog, asked);
-  const held = check === 'partial' ? heldByLibvirt(catalog, cpu, excused, software.libvirt) : none;
+  const held = check === 'partial' ? heldByCheck(catalog, cpu, excused, software.libvirt) : none;
   if (isEmulated) refuseHeld(catalog, minus(held, offeredByTcg(catalog, software.qemu)));
   const isStrict =
     check !== 'none' &&
@@ -104,7 +104,17 @@ function checked(catalog: Catalog, asked: AskedOfLibvirt, need: Need, software: 
   };
 }
 
-/** What libvirt's own map has of a model and its features, which a partial check holds against the host. */
+/**
+ * What a partial check holds against the host. Of a model that its map does not call comparable libvirt asks QEMU
+ * whether it is usable, so the features written beside it are all that is left.
+ */
+function heldByCheck(catalog: Catalog, cpu: LibvirtCpu, excused: Row, libvirt: string): Row {
+  const model = cpu.model === null ? null : catalog.libvirtModel(cpu.model, libvirt);
+  const written = model && !model.compat ? { ...cpu, model: null } : cpu;
+  return heldByLibvirt(catalog, written, excused, libvirt);
+}
+
+/** What libvirt's own map has of a model and its features. */
 function heldByLibvirt(catalog: Catalog, cpu: LibvirtCpu, excused: Row, libvirt: string): Row {
   const never = catalog.rowWhere((f) => f.merge === 'never');
   return minus(minus(writtenRow(catalog, cpu, libvirt), excused), never);

@@ -1,6 +1,6 @@
 // What QEMU makes of a -cpu argument where it starts a guest: the CPU, what it asks of the host, what QEMU refuses.
 
-import { clearBit, emptyRow, hasBit, isEmpty, isEqual, minus, type Row } from '../core/rows.ts';
+import { clearBit, emptyRow, hasBit, isEqual, minus, type Row } from '../core/rows.ts';
 import { tcgRow } from './accelerators.ts';
 import type { Catalog, Feature } from './catalog.ts';
 import { QueryError } from './errors.ts';
@@ -135,7 +135,7 @@ export function ofExpansion(
       hasBit(features, catalog.feature('invtsc').id) && tscHz === null
         ? 'it has invtsc without a fixed tsc-frequency: it starts where invtsc is there, and QEMU does not let it move'
         : null,
-    models: isEmulated ? [] : [{ name: e.model, product: 'qemu', alone: false }],
+    models: isEmulated ? [] : [{ name: e.model, product: 'qemu', alone: null }],
     startsPoorer: enforced ? 'no' : 'yes',
     poorer,
   });

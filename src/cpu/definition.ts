@@ -10,6 +10,12 @@ export interface Definition {
 }
 export type Definitions = { readonly libvirt?: Definition; readonly qemu?: Definition };
 
+/** A definition for a product that chooses hosts by the name of the model, and the hosts that it will not choose. */
+export interface Scheduled {
+  readonly definition: Definition;
+  readonly without: { readonly count: number; readonly hosts: readonly string[] };
+}
+
 /** The CPU of a guest, ready to be written in any language. */
 export interface GuestCpu {
   readonly arch: string;
@@ -21,6 +27,18 @@ export interface GuestCpu {
   readonly physBits: number | null;
   /** Features that some host has, or may have, and the guest must not see; where absent, any may be. */
   readonly beyond?: readonly string[];
+  /** What of the features a definition leaves out, because the product is not one that was asked for. */
+  readonly unsaid?: { readonly [P in Product]?: readonly string[] };
+  /** The oldest release of each product that is to understand it. */
+  readonly oldest?: { readonly [P in Product]?: string };
+  /** What it is to be called where a product files CPUs by name; its language's own word where absent. */
+  readonly called?: string;
+  /** Machine types that hosts speak for. */
+  readonly machines?: readonly string[];
+  /** How many hosts are described by something else than their hypervisor. */
+  readonly concluded?: number;
   /** The same features by one of these names, for products that take no others. */
   readonly rename?: (product: Product, names: readonly string[]) => Definition | null;
+  /** The same by a name that is usable on every host as it stands; `never` are names that the product finds nowhere. */
+  readonly byName?: (never: ReadonlySet<string>) => Scheduled | null;
 }

@@ -2,6 +2,9 @@
 import type { Surroundings } from './expand.ts';
 import type { LibvirtCpu } from './libvirt.ts';
 
+/** Products that start a guest only where the name of its model is usable as it stands. */
+export type ByName = 'kubevirt' | 'ovirt';
+
 interface Asks {
   /** The machine type as written; null where the definition names none. */
   readonly machine: string | null;
@@ -22,8 +25,8 @@ export interface AskedOfLibvirt extends Asks {
   readonly tscHz: number | null;
   /** Threads of one package: with more than one, QEMU sets bits of the topology. */
   readonly threads: number;
-  /** Whether the product looks for hosts by the name of the model (KubeVirt, oVirt). */
-  readonly byName: boolean;
+  /** The product that looks for hosts by the name of the model; null where none does. */
+  readonly byName: ByName | null;
 }
 
 export type Asked = AskedOfQemu | AskedOfLibvirt;

@@ -58,6 +58,8 @@ export interface Description {
   /** A saved answer of this project, where it was read from one. */
   readonly saved?: Saved;
   readonly tsc?: Tsc | null;
+  /** A processor that was taken by its model's name: what the catalog does not hold of it stands in nobody's way. */
+  readonly named?: true;
   /** The libvirt that it speaks for, where it says so. */
   readonly libvirt?: string | null;
   /** The words of its first processor, where it is a dump. */

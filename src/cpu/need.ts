@@ -2,6 +2,7 @@
 import type { Row } from '../core/rows.ts';
 import type { Product, Vendor } from './catalog.ts';
 import type { XsaveComponent } from './facts.ts';
+import type { ByName } from './guest.ts';
 
 /** The versions of the catalog that start a guest. */
 export interface Software {
@@ -16,9 +17,10 @@ export interface Software {
 /** A model that is asked for by name, so that a host which lists its models must list it. */
 export interface NamedModel {
   readonly name: string;
-  /** In whose words; the product chooses hosts by the name alone where `alone` is set, so nothing may block it. */
+  /** In whose words. */
   readonly product: Product;
-  readonly alone: boolean;
+  /** The product that chooses hosts by the name alone, so that nothing may block it; null where none does. */
+  readonly alone: ByName | null;
 }
 
 /** Rows are as wide as the catalog. */

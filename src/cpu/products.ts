@@ -1,11 +1,38 @@
 // The CPUs of products that stand on QEMU and libvirt: names that they take, and levels that they sell.
 import type { Catalog, Feature, Register, Vendor } from './catalog.ts';
 import data from './data/products.ts';
+import { compareVersions } from './order.ts';
 
 const words = (text: string): string[] => text.split(' ');
 
-/** Model names that Proxmox VE takes for reported-model. */
-export const proxmoxModels: readonly string[] = data.proxmox.models;
+/** Model names that Proxmox VE takes for reported-model: of any release, or of the oldest that stands on this QEMU. */
+export const proxmoxModels = (qemu?: string): readonly string[] =>
+  Object.entries(data.proxmox.models)
+    .filter(([since]) => qemu === undefined || compareVersions(since, qemu) <= 0)
+    .flatMap(([, names]) => words(names));
+
+/** The features that Proxmox VE itself switches on or off beside a model. */
+export function proxmoxAutomatic(model: string): { readonly on: string[]; readonly off: string[] } {
+  const own = Object.entries(data.proxmox.automatic)
+    .filter(([names]) => new RegExp(names).test(model))
+    .map(([, word]) => word);
+  const of = (sign: string) => own.filter((w) => w.startsWith(sign)).map((w) => w.slice(1));
+  return { on: of('+'), off: of('-') };
+}
+
+/** Models that KubeVirt labels no host with, so that no guest which asks for one is ever scheduled. */
+export const kubevirtObsolete: ReadonlySet<string> = new Set(words(data.kubevirt.obsolete));
+
+/** The physical address bits of the processors that a model without its version is named for; null where they differ. */
+export function generationPhysBits(base: string): number | null {
+  const found = Object.entries(data.generations).find(([, names]) => words(names).includes(base));
+  return found ? Number(found[0]) : null;
+}
+
+const HOST_PHYS_BITS = new RegExp(data.hostPhysBits);
+
+/** Whether a machine type gives guests the address bits of their host, whatever their definition says of a number. */
+export const hasHostPhysBits = (machine: string): boolean => HOST_PHYS_BITS.test(machine);
 
 /** The -cpu argument of a CPU type that Proxmox VE defines itself, or undefined for any other name. */
 export function proxmoxBuiltin(name: string): string | undefined {

@@ -63,7 +63,7 @@ export function needOfSaved(catalog: Catalog, saved: Saved): Need {
     ([product, { name }]): NamedModel => ({
       name,
       product: product as NamedModel['product'],
-      alone: false,
+      alone: null,
     }),
   );
   return needing(catalog.row([]), {

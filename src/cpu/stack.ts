@@ -45,6 +45,12 @@ export function edgeStack(catalog: Catalog, edge: 'newest' | 'oldest'): Stack {
   }));
 }
 
+/** The same with the newest of a product that it does not name: what is not said constrains nothing. */
+export const withNewest = (catalog: Catalog, stack: Stack): Stack => [
+  ...stack,
+  ...edgeStack(catalog, 'newest').filter((s) => !stack.some((g) => g.product === s.product)),
+];
+
 function sortStack(catalog: Catalog, stack: Stack): Stack {
   return [...stack].sort((a, b) =>
     a.product === b.product

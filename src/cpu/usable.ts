@@ -2,28 +2,39 @@
 // name a model says nothing of it.
 import type { Catalog, Product, QemuModel } from './catalog.ts';
 import { compareVersions } from './order.ts';
+import { kubevirtObsolete } from './products.ts';
 
 /** Names, and the features that block each (none: usable as it stands; null: unusable, and nothing says by what). */
 export type ModelList = ReadonlyMap<string, readonly string[] | null>;
 
-/** Model lists by whose names they hold. */
-export type ModelLists = { readonly [P in Product]?: ModelList };
+/** Who made a list: libvirt or QEMU, or KubeVirt's labeller, which has libvirt's names but for those that it calls obsolete. */
+export type Lister = Product | 'kubevirt';
+export const LISTERS: readonly Lister[] = ['libvirt', 'qemu', 'kubevirt'];
+
+/** Model lists by who made them. */
+export type ModelLists = { readonly [L in Lister]?: ModelList };
+
+/** Whether a product that looks for hosts by the name of a model finds this one: the very name, and nothing in its way. */
+export const isFound = (list: ModelList, name: string): boolean => list.get(name)?.length === 0;
 
 /**
  * The features that block a model on a host that has this list. 'unlisted' where its software knows the name and does
  * not list it; null where the list does not tell.
- * @param product whose names the list holds
+ * @param lister who made the list
  */
 export function blockersOf(
   catalog: Catalog,
-  product: Product,
+  lister: Lister,
   list: ModelList,
   name: string,
 ): readonly string[] | 'unlisted' | null {
-  for (const other of [name, ...sameModel(catalog, name)])
-    if (list.has(other)) return list.get(other)!;
-  return couldList(catalog, product, list, name) ? 'unlisted' : null;
+  const names = [name, ...sameModel(catalog, name)];
+  for (const other of names) if (list.has(other)) return list.get(other)!;
+  if (lister === 'kubevirt' && names.some((n) => kubevirtObsolete.has(n))) return null;
+  return couldList(catalog, productOf(lister), list, name) ? 'unlisted' : null;
 }
+
+const productOf = (lister: Lister): Product => (lister === 'qemu' ? 'qemu' : 'libvirt');
 
 /** Other names of exactly this model: its version under a name of its own, or its plain name where that is version 1. */
 function sameModel(catalog: Catalog, name: string): string[] {
@@ -47,7 +58,8 @@ function couldList(catalog: Catalog, product: Product, list: ModelList, name: st
 
 const isVersioned = (model: QemuModel | undefined): boolean => model?.kind === 'versioned';
 
-const listsVersions = (catalog: Catalog, list: ModelList): boolean =>
+/** Whether who made the list knows models by version: libvirt does from 11 on. */
+export const listsVersions = (catalog: Catalog, list: ModelList): boolean =>
   [...list.keys()].some((name) => isVersioned(catalog.qemuModels.get(name)));
 
 const sinceOf = (catalog: Catalog, product: Product, name: string): string | null =>

@@ -2,7 +2,7 @@
 import { meaningOfAsked } from '../cpu/asked.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
-import type { Asked } from '../cpu/guest.ts';
+import type { Asked, ByName } from '../cpu/guest.ts';
 import type { Description } from '../cpu/host.ts';
 import { type CpuMode, type LibvirtCpu, type Policy, UNSAID } from '../cpu/libvirt.ts';
 import { untold } from './described.ts';
@@ -62,8 +62,8 @@ export interface AskedOfLibvirt {
   readonly vendor?: string | null;
   readonly machine?: string | null;
   readonly tscHz?: number | null;
-  /** Whether the product looks for hosts by the name of the model. */
-  readonly byName?: boolean;
+  /** The product that looks for hosts by the name of the model. */
+  readonly byName?: ByName;
 }
 
 /** A guest by a model and features in libvirt's words. */
@@ -86,7 +86,7 @@ export function askedOfLibvirt(catalog: Catalog, cpu: AskedOfLibvirt, place: Pla
     features: cpu.features,
     line: place.line ?? 1,
   };
-  const { machine = null, tscHz = null, byName = false } = cpu;
+  const { machine = null, tscHz = null, byName = null } = cpu;
   return {
     ...guestDescription(
       catalog,

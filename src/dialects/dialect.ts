@@ -1,7 +1,7 @@
 // One language CPUs are written in: how it is recognised, read and written. Dialects take bytes and open no files.
 import type { BlockKeys } from '../core/blocks.ts';
 import type { RecordKeys } from '../core/scan.ts';
-import type { Catalog } from '../cpu/catalog.ts';
+import type { Catalog, Product } from '../cpu/catalog.ts';
 import type { GuestCpu } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note } from '../cpu/host.ts';
@@ -107,6 +107,14 @@ interface Language {
   notes?(cpu: GuestCpu, catalog: Catalog): readonly Note[];
   /** How what is written is put to use, in one line. */
   readonly use?: string;
+  /** The product whose definition is written. */
+  readonly words?: Product;
+  /** Where the product files CPUs by a name: which it is unless somebody chooses one, and which it may be. */
+  readonly called?: {
+    readonly name: string;
+    readonly isValid: (name: string) => boolean;
+    readonly rule: string;
+  };
 }
 
 /** What is made of one host; nothing where it cannot be read and may be skipped. */

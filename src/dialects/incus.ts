@@ -37,6 +37,7 @@ export const incus: Dialect = {
     }
     return out;
   },
+  words: 'qemu',
   use: 'run these once in the cluster; VMs with migration.stateful=true take it when they are started anew',
   write(cpu) {
     const definition = definitionFor(cpu, 'qemu', 'Incus');

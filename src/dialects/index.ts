@@ -15,6 +15,7 @@ import { kubernetes } from './kubernetes.ts';
 import { kubevirt, kubevirtCr } from './kubevirt.ts';
 import { libvirt } from './libvirt.ts';
 import { lscpu } from './lscpu.ts';
+import { named } from './named.ts';
 import { nova } from './nova.ts';
 import { ovirt } from './ovirt.ts';
 import { prometheus } from './prometheus.ts';
@@ -79,5 +80,6 @@ const RECORD = /^\{"host":"[^"\\]*",(?:"arch"|"vendor"|"view"|"features"):/;
 
 export function recogniseDialect(head: string): Dialect | undefined {
   if (PROCESSOR.test(head) && cpuinfo.recognises!(head)) return cpuinfo;
+  if (named.recognises!(head)) return named;
   return RECORD.test(head) ? records : DIALECTS.find((d) => d.recognises?.(head));
 }

@@ -5,10 +5,11 @@ import type { GuestCpu } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note } from '../cpu/host.ts';
 import type { Policy } from '../cpu/libvirt.ts';
+import { kubevirtObsolete } from '../cpu/products.ts';
 import { askedOfLibvirt } from './asked.ts';
 import type { Dialect } from './dialect.ts';
 import { at, listOf, textOf } from './documents.ts';
-import { definitionFor, libvirtSwitches, physBitsNote } from './written.ts';
+import { libvirtSwitches, physBitsNote, scheduledFor, scheduledNote } from './written.ts';
 import { yamlText } from './yaml-text.ts';
 
 const POLICIES: readonly Policy[] = ['force', 'require', 'optional', 'disable', 'forbid'];
@@ -38,7 +39,7 @@ export function readKubevirt(
       {
         model: textOf(model, place.where, 'spec.configuration.cpuModel'),
         features: [],
-        byName: true,
+        byName: 'kubevirt',
       },
       asks,
     );
@@ -57,7 +58,7 @@ export function readKubevirt(
           policy: policyOf(at(feature, 'policy'), place.where),
         })),
         machine: typeof machine === 'string' ? machine : null,
-        byName: true,
+        byName: 'kubevirt',
       },
       asks,
     ),
@@ -79,7 +80,7 @@ export const kubevirt: Dialect = {
   name: 'kubevirt',
   use: 'kubectl patch vm NAME --type merge --patch-file FILE, then restart the machine',
   write(cpu, catalog) {
-    const definition = definitionFor(cpu, 'libvirt', 'KubeVirt');
+    const { definition } = scheduled(cpu);
     const features = libvirtSwitches(catalog, definition);
     const lines = [
       `model: ${yamlText(definition.name)}`,
@@ -97,25 +98,34 @@ spec:
         cpu:
 ${lines.map((line) => `          ${line}\n`).join('')}`;
   },
-  notes: (cpu) => physBitsNote(cpu, 'KubeVirt'),
+  notes: (cpu) => [...notScheduled(cpu), ...physBitsNote(cpu, 'KubeVirt')],
+  words: 'libvirt',
 };
+
+const scheduled = (cpu: GuestCpu) => scheduledFor(cpu, 'KubeVirt', kubevirtObsolete);
+const notScheduled = (cpu: GuestCpu) => scheduledNote(scheduled(cpu), 'KubeVirt', kubevirtObsolete);
 
 export const kubevirtCr: Dialect = {
   name: 'kubevirt-cr',
   use: 'kubectl patch kubevirt kubevirt -n kubevirt --type merge --patch-file FILE',
   write(cpu) {
-    const { name } = definitionFor(cpu, 'libvirt', 'KubeVirt');
+    const { name } = scheduled(cpu).definition;
     return `${HEAD}kind: KubeVirt
 spec:
   configuration:
     cpuModel: ${yamlText(name)}
 `;
   },
-  notes: (cpu, catalog) => [...crNotes(cpu, catalog), ...physBitsNote(cpu, 'KubeVirt')],
+  notes: (cpu, catalog) => [
+    ...notScheduled(cpu),
+    ...crNotes(cpu, catalog),
+    ...physBitsNote(cpu, 'KubeVirt'),
+  ],
+  words: 'libvirt',
 };
 
 function crNotes(cpu: GuestCpu, catalog: Catalog): Note[] {
-  const definition = definitionFor(cpu, 'libvirt', 'KubeVirt');
+  const { definition } = scheduled(cpu);
   const features = libvirtSwitches(catalog, definition);
   if (features.length === 0) return [];
   const surplus = features.filter(({ on }) => !on).map(({ name }) => name);

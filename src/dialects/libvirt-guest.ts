@@ -16,7 +16,7 @@ export const guestOf = (cpu: LibvirtCpu | null): AskedOfLibvirt => ({
   accelerator: 'kvm',
   tscHz: null,
   threads: 1,
-  byName: false,
+  byName: null,
 });
 
 /**

@@ -6,9 +6,10 @@ import type { Catalog } from '../cpu/catalog.ts';
 import { decodeWords } from '../cpu/cpuid.ts';
 import type { GuestCpu } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
-import type { Description, Tsc } from '../cpu/host.ts';
+import type { Description, Note, Tsc } from '../cpu/host.ts';
 import type { LibvirtCpu, Policy } from '../cpu/libvirt.ts';
 import { byBytes } from '../cpu/order.ts';
+import { hasHostPhysBits } from '../cpu/products.ts';
 import { withUsable } from '../cpu/proven.ts';
 import { Words } from '../cpu/words.ts';
 import { wholeNumber } from './described.ts';
@@ -59,6 +60,8 @@ export const libvirt: Dialect = {
   ],
   read,
   write,
+  words: 'libvirt',
+  notes: libvirtNotes,
   use: 'virsh edit DOMAIN, in place of its <cpu>, then start the domain anew',
 };
 
@@ -314,8 +317,42 @@ function cpudata(input: string, catalog: Catalog, element: XmlElement): Descript
   };
 }
 
+/** The oldest libvirt of the catalog that takes a limit for what the host has (tried on 9.0 and 11.3). */
+const LIMIT_SINCE = '11.3';
+
+/** Whether some host's machine type gives guests the address bits of their host, and whether a limit can be set there. */
+function limitOf({ physBits, machines = [], oldest }: GuestCpu, catalog: Catalog) {
+  const isHosts = physBits !== null && machines.some(hasHostPhysBits);
+  const libvirt = oldest?.libvirt ?? catalog.versions.libvirt[0]!;
+  return { isHosts, canLimit: catalog.isSince('libvirt', libvirt, LIMIT_SINCE), libvirt };
+}
+
+function maxphysaddr(cpu: GuestCpu, catalog: Catalog): LibvirtCpu['maxphysaddr'] {
+  const { physBits } = cpu;
+  const { isHosts, canLimit } = limitOf(cpu, catalog);
+  if (physBits === null) return null;
+  // Where the machine type takes the host's, a number of one's own is not looked at.
+  return isHosts && canLimit
+    ? { mode: 'passthrough', bits: null, limit: physBits }
+    : { mode: 'emulate', bits: physBits, limit: null };
+}
+
+function libvirtNotes(cpu: GuestCpu, catalog: Catalog): Note[] {
+  const { isHosts, canLimit, libvirt } = limitOf(cpu, catalog);
+  const ofHosts: Note = {
+    code: 'phys-bits',
+    message: `machine types like ${cpu.machines?.find(hasHostPhysBits)} give a guest the physical address bits of its host, whatever the definition says, and libvirt ${libvirt} cannot limit them (from ${LIMIT_SINCE} on it can): a guest that started on a host with more than another has must not move there`,
+  };
+  const concluded: Note = {
+    code: 'not-enforced',
+    message: `check='partial' lets a guest start without what KVM does not give (${cpu.concluded} ${cpu.concluded === 1 ? 'host is' : 'hosts are'} not described by a hypervisor); only check='full' or QEMU's enforce refuses`,
+  };
+  return [...(isHosts && !canLimit ? [ofHosts] : []), ...(cpu.concluded ? [concluded] : [])];
+}
+
 /** One <cpu> element that gives the guest exactly the features of the definition. */
-function write({ definitions, vendor, physBits }: GuestCpu, catalog: Catalog): string {
+function write(cpu: GuestCpu, catalog: Catalog): string {
+  const { definitions, vendor } = cpu;
   const definition = definitions.libvirt;
   if (!definition)
     throw new QueryError(
@@ -348,7 +385,7 @@ function write({ definitions, vendor, physBits }: GuestCpu, catalog: Catalog): s
     ],
     signature: null,
     microcode: null,
-    maxphysaddr: physBits === null ? null : { mode: 'emulate', bits: physBits, limit: null },
+    maxphysaddr: maxphysaddr(cpu, catalog),
     topology: null,
     line: 1,
   });

@@ -38,6 +38,7 @@ export const nova: Dialect = {
         );
     return out;
   },
+  words: 'libvirt',
   use: 'merge into nova.conf of every compute node, then restart nova-compute; guests change when they are started anew',
   write(cpu, catalog) {
     const definition = definitionFor(cpu, 'libvirt', 'Nova');

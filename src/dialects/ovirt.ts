@@ -16,7 +16,7 @@ import { readFlags } from './flags.ts';
 import { child, childText } from './libvirt-element.ts';
 import { quote } from './lines.ts';
 import { kernelFlags } from './proves.ts';
-import { definitionFor, libvirtSwitches, physBitsNote } from './written.ts';
+import { libvirtSwitches, physBitsNote, scheduledFor, scheduledNote } from './written.ts';
 import { readXml, type XmlElement } from './xml.ts';
 
 const MODEL = 'model_';
@@ -54,7 +54,7 @@ export const ovirt: Dialect = {
   },
   use: 'append to engine-config -g ServerCPUList --cver=4.8, set it with -s, restart ovirt-engine, then give the cluster this CPU type',
   write(cpu, catalog) {
-    const definition = definitionFor(cpu, 'libvirt', 'oVirt');
+    const { definition } = scheduledFor(cpu, 'oVirt');
     const switches = libvirtSwitches(catalog, definition);
     const kvm = KVM_OF[cpu.vendor ?? ''];
     const required = [
@@ -63,9 +63,18 @@ export const ovirt: Dialect = {
       `${MODEL}${definition.name}`,
     ];
     const guest = [definition.name, ...switches.map(({ name, on }) => `${on ? '+' : '-'}${name}`)];
-    return `${LEVEL}:${NAME}:${[...new Set(required)].join(',')}:${guest.join(',')}:x86_64\n`;
+    return `${LEVEL}:${cpu.called ?? NAME}:${[...new Set(required)].join(',')}:${guest.join(',')}:x86_64\n`;
   },
-  notes: (cpu) => physBitsNote(cpu, 'oVirt'),
+  notes: (cpu) => [
+    ...scheduledNote(scheduledFor(cpu, 'oVirt'), 'oVirt'),
+    ...physBitsNote(cpu, 'oVirt'),
+  ],
+  words: 'libvirt',
+  called: {
+    name: NAME,
+    isValid: (name) => /^[^:;'"\n]{1,100}$/.test(name),
+    rule: 'an entry of ServerCPUList is called by up to 100 characters without : ; and quotes',
+  },
 };
 
 /** A feature as VDSM reports it: the kernel's flag, else the name in domain capabilities. */
@@ -175,7 +184,7 @@ function guestPart(text: string) {
   const [model, ...flags] = text.split(',').map((part) => part.trim());
   return {
     model: model!,
-    byName: true,
+    byName: 'ovirt' as const,
     features: flags.filter(Boolean).map((flag) => ({
       name: flag.replace(/^[+-]/, ''),
       policy: flag.startsWith('-') ? ('disable' as const) : ('require' as const),

@@ -6,7 +6,7 @@ import type { Definition, GuestCpu } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
-import { proxmoxBuiltin, proxmoxModels } from '../cpu/products.ts';
+import { proxmoxAutomatic, proxmoxBuiltin, proxmoxModels } from '../cpu/products.ts';
 import { askedOfQemu } from './asked.ts';
 import { untold } from './described.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
@@ -69,15 +69,26 @@ export const proxmox: Dialect = {
     if (/^cpu:/m.test(text)) return [readConfig(input, catalog, text)];
     return [readWords(input, catalog, text)];
   },
-  use: `append to /etc/pve/virtual-guest/cpu-models.conf, then qm set VMID --cpu custom-${FLEET}`,
+  words: 'qemu',
+  use: 'append to /etc/pve/virtual-guest/cpu-models.conf, then qm set VMID --cpu custom-NAME, as its first line says',
+  called: {
+    name: FLEET,
+    isValid: (name) => /^[A-Za-z][\w-]{1,39}$/.test(name),
+    rule: 'a model of Proxmox VE is called by a letter and up to 39 letters, digits, _ and -, two in all at least',
+  },
   write(cpu, catalog) {
+    const { called = FLEET } = cpu;
     const { name, require, disable } = chosen(cpu, catalog);
-    const flags = qemuSwitches({ name, require, disable }).map(
-      (flag) => `${flag.on ? '+' : '-'}${flag.name}`,
-    );
+    const own = proxmoxAutomatic(name);
+    const has = (feature: string) => cpu.features.includes(feature);
+    const flags = qemuSwitches({
+      name,
+      require: [...new Set([...require, ...own.off.filter(has)])],
+      disable: [...new Set([...disable, ...own.on.filter((feature) => !has(feature))])],
+    }).map((flag) => `${flag.on ? '+' : '-'}${flag.name}`);
     return [
-      `# then: qm set VMID --cpu custom-${FLEET}`,
-      `cpu-model: ${FLEET}`,
+      `# then: qm set VMID --cpu custom-${called}`,
+      `cpu-model: ${called}`,
       `\treported-model ${name}`,
       ...(flags.length > 0 ? [`\tflags ${flags.join(';')}`] : []),
       ...(cpu.physBits === null ? [] : [`\tphys-bits ${cpu.physBits}`]),
@@ -99,10 +110,11 @@ export const proxmox: Dialect = {
 /** The definition with the fewest flags of those whose model Proxmox takes. */
 function chosen(cpu: GuestCpu, catalog: Catalog): Definition {
   const found: Definition[] = [];
-  const taken = new Set(proxmoxModels);
+  const models = proxmoxModels(cpu.oldest?.qemu);
+  const taken = new Set(models);
   // A name that always stands for one version may be written in place of that version.
   const fixed = new Map(
-    proxmoxModels.flatMap((name) => {
+    models.flatMap((name) => {
       const of = catalog.qemuModels.get(name)?.of;
       return of ? [[of, name] as const] : [];
     }),
@@ -115,15 +127,18 @@ function chosen(cpu: GuestCpu, catalog: Catalog): Definition {
   take(cpu.definitions.qemu);
   take(forQemu(catalog, cpu.definitions.libvirt));
   if (found.length === 0 || catalog.qemuModels.get(found[0]!.name)?.kind === 'machine-alias') {
-    const versioned = proxmoxModels.map((name) => catalog.qemuModels.get(name)?.of ?? name);
+    const versioned = models.flatMap((name) => {
+      const model = catalog.qemuModels.get(name);
+      return model === undefined || model.kind === 'machine-alias' ? [] : [model.of ?? name];
+    });
     take(cpu.rename?.('qemu', versioned));
   }
-  if (found.length === 0) take(forQemu(catalog, cpu.rename?.('libvirt', proxmoxModels)));
+  if (found.length === 0) take(forQemu(catalog, cpu.rename?.('libvirt', models)));
   const price = ({ require, disable }: Definition) => require.length + 2 * disable.length;
   const [best] = found.sort((a, b) => price(a) - price(b) || byBytes(a.name, b.name));
   if (best) return best;
   throw new QueryError(
-    `Proxmox VE takes none of the names of this CPU (${[cpu.definitions.qemu?.name, cpu.definitions.libvirt?.name].filter(Boolean).join(', ') || 'none was found'}); choose among its models with --models ${proxmoxModels
+    `Proxmox VE takes none of the names of this CPU (${[cpu.definitions.qemu?.name, cpu.definitions.libvirt?.name].filter(Boolean).join(', ') || 'none was found'}); choose among its models with --models ${models
       .filter((name) => catalog.qemuModels.get(name)?.vendor === cpu.vendor)
       .slice(-3)
       .join(',')}`,

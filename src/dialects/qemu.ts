@@ -12,6 +12,7 @@ import { argumentsOf } from './shell.ts';
 
 export const qemu: Dialect = {
   name: 'qemu',
+  words: 'qemu',
   use: 'on the command line of qemu-system-x86_64, with -accel kvm',
   // Only a command is told from any other text; what stands after -cpu alone has to be said to be it.
   recognises: (head) =>
@@ -40,7 +41,7 @@ export const qemu: Dialect = {
       ...require.map((feature) => `${feature}=on`),
       ...disable.map((feature) => `${feature}=off`),
       // QEMU takes the host's own number unless told otherwise for the models that say so.
-      ...(physBits === null ? [] : ['host-phys-bits=off', `phys-bits=${physBits}`]),
+      ...(physBits === null ? [] : [`phys-bits=${physBits}`, 'host-phys-bits=off']),
     ];
     // QEMU splits at every comma, doubled or not; no name or number here holds one.
     return `-cpu ${shellWord(parts.join(','))}\n`;

@@ -101,6 +101,7 @@ export const qmp: Dialect = {
     );
   },
   use: 'the model of a query-cpu-model-expansion, or of a management program that speaks QMP',
+  words: 'qemu',
   write: (cpu) => writeModelInfo(definitionFor(cpu, 'qemu', 'QMP').name, settingsOf(cpu)),
 };
 

@@ -23,6 +23,7 @@ export function settingsOf(cpu: GuestCpu): Settings {
 
 export const readconfig: Dialect = {
   name: 'readconfig',
+  words: 'qemu',
   use: 'qemu-system-x86_64 -readconfig FILE -cpu MODEL,enforce, with the model that the first line names',
   write: (cpu) =>
     writeReadconfig(

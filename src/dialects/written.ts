@@ -1,12 +1,14 @@
 // What writers of products on top of libvirt and QEMU have in common.
 import type { Catalog } from '../cpu/catalog.ts';
-import type { Definition, GuestCpu } from '../cpu/definition.ts';
+import type { Definition, GuestCpu, Scheduled } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Note } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 
 /** Physical address bits that QEMU gives a guest unless told otherwise. */
 const DEFAULT_PHYS_BITS = 40;
+/** Hosts of a note that are named. */
+const NAMED_HOSTS = 20;
 
 /** @throws QueryError where the answer has no definition for the product. */
 export function definitionFor(cpu: GuestCpu, product: 'libvirt' | 'qemu', by: string): Definition {
@@ -41,6 +43,36 @@ const switches = ({ require, disable }: Definition, spell: (name: string) => str
     ...require.map((name) => ({ name: spell(name), on: true })),
     ...disable.map((name) => ({ name: spell(name), on: false })),
   ].sort((a, b) => byBytes(a.name, b.name));
+
+/** A definition by a name that every host calls usable as it stands, where there is one; `never`: names it finds nowhere. */
+export function scheduledFor(
+  cpu: GuestCpu,
+  by: string,
+  never: ReadonlySet<string> = new Set(),
+): Scheduled {
+  const definition = definitionFor(cpu, 'libvirt', by);
+  return cpu.byName?.(never) ?? { definition, without: { count: 0, hosts: [] } };
+}
+
+/** On which hosts the product will not start a guest, because it looks for the model by its name. */
+export function scheduledNote(
+  { definition: { name }, without: { count, hosts } }: Scheduled,
+  by: string,
+  never: ReadonlySet<string> = new Set(),
+): Note[] {
+  if (count === 0) return [];
+  const named = hosts.slice(0, NAMED_HOSTS);
+  const more = count - named.length;
+  const who = `${named.join(', ')}${more > 0 ? `${named.length > 0 ? ' and ' : ''}${more} ${named.length > 0 ? 'more' : count === 1 ? 'host' : 'hosts'}` : ''}`;
+  return [
+    {
+      code: 'not-scheduled',
+      message: never.has(name)
+        ? `${by} calls ${name} obsolete and finds it on no host, so this CPU is never scheduled on ${who}; choose a newer model`
+        : `${by} will not schedule this CPU on ${who}: it looks for hosts on which ${name} is usable as it stands, and no model that could be made to mean these features is so on every host`,
+    },
+  ];
+}
 
 /** What becomes of the physical address bits where a product cannot be told them. */
 export function physBitsNote({ physBits }: GuestCpu, product: string, instead = ''): Note[] {

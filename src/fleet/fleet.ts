@@ -4,6 +4,7 @@ import { emptyRow, type Row, Rows, rowOf, setBit } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { byBytes } from '../cpu/order.ts';
+import { LISTERS } from '../cpu/usable.ts';
 import { type Batch, batchOf, type First, firstOfEach, GONE, hostsIn, idAt } from './hosts.ts';
 import type { Candidate, ClassFacts, Kind, Member, ModelList } from './kind.ts';
 
@@ -339,8 +340,9 @@ export class Fleet {
       if (id === undefined) {
         id = facts.length;
         factId.set(key, id);
-        const { arch, vendor, view, physBits, xsave, models } = kind;
-        facts.push({ key, of: { arch, vendor, view, physBits, xsave, models } });
+        const { arch, vendor, view, physBits, named, xsave, models } = kind;
+        const of = { arch, vendor, view, physBits, xsave, models };
+        facts.push({ key, of: named ? { ...of, named } : of });
       }
       row[(2 * this.bits) >> 5] = id;
       all.push(row);
@@ -419,9 +421,9 @@ const factsKey = (c: ClassFacts): string =>
     c.vendor,
     c.view,
     c.physBits,
+    c.named,
     c.xsave,
-    listKey(c.models.libvirt),
-    listKey(c.models.qemu),
+    LISTERS.map((lister) => listKey(c.models[lister])),
   ]);
 
 const listKey = (list: ModelList | undefined) =>

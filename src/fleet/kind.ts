@@ -7,7 +7,7 @@ import type { Asked } from '../cpu/guest.ts';
 import type { Description, Note, Signature, Tsc, View, XsaveComponent } from '../cpu/host.ts';
 import { offer } from '../cpu/offer.ts';
 import type { Saved } from '../cpu/saved.ts';
-import type { ModelLists } from '../cpu/usable.ts';
+import type { Lister, ModelLists } from '../cpu/usable.ts';
 
 export type { ModelList } from '../cpu/usable.ts';
 
@@ -17,6 +17,8 @@ export interface ClassFacts {
   readonly vendor: Vendor | null;
   readonly view: View;
   readonly physBits: number | null;
+  /** A processor that was taken by its name: address bits that are not known stand in nobody's way. */
+  readonly named?: true;
   readonly xsave: readonly XsaveComponent[] | null;
   /** The model lists at hand, by whose names they hold. */
   readonly models: ModelLists;
@@ -72,6 +74,7 @@ export function kindOf(catalog: Catalog, d: Description): Kind {
     vendor: d.vendor,
     view: d.view,
     physBits: d.limits.physBits,
+    ...(d.named ? { named: true as const } : {}),
     xsave: d.xsave,
     models: d.models === null ? {} : { [listedBy(d)]: d.models },
     keys: d.keys,
@@ -97,8 +100,10 @@ export const candidate = (catalog: Catalog, id: string, d: Description): Candida
   ...kindOf(catalog, d),
 });
 
-/** Whose names a list of models holds: QEMU's own, or those that libvirt and what stands on it know. */
-const listedBy = ({ dialect, qemu, libvirt = null }: Description): 'qemu' | 'libvirt' =>
-  dialect === 'qmp' || (dialect === 'records' && qemu !== null && libvirt === null)
+/** Who made a list of models: QEMU itself, KubeVirt's labeller, or libvirt and what else stands on it. */
+function listedBy({ dialect, qemu, libvirt = null }: Description): Lister {
+  if (dialect === 'kubernetes') return 'kubevirt';
+  return dialect === 'qmp' || (dialect === 'records' && qemu !== null && libvirt === null)
     ? 'qemu'
     : 'libvirt';
+}

@@ -130,6 +130,7 @@ const recordOf = (k: Kind, [has, known]: readonly [number, number]): KindRecord 
   vendor: k.vendor,
   view: k.view,
   physBits: k.physBits,
+  ...(k.named ? { named: true as const } : {}),
   xsave: k.xsave,
   models: Object.fromEntries(
     Object.entries(k.models)

@@ -8,7 +8,8 @@ import { byBytes } from '../cpu/order.ts';
 import { type Stack, stackNames } from '../cpu/stack.ts';
 import type { Fleet, Kind } from '../fleet/fleet.ts';
 import type { Baseline, Baselines, Hold } from './answer.ts';
-import { findings, type Refused, splitFindings } from './findings.ts';
+import { findings, splitFindings } from './findings.ts';
+import type { Refused } from './findings-stack.ts';
 import { asking, Fits } from './fit.ts';
 import { type FloorGaps, floorGaps, isBarred } from './floor.ts';
 import { type BaselineOptions, drawLine, type Line, modelLists, nameOf } from './line.ts';
@@ -54,6 +55,22 @@ export function baseline(fleet: Fleet, options: BaselineOptions = {}): Baseline 
 
 /** One baseline for each value of a key: vendor, arch, or a key of the host records. */
 export function baselinesBy(fleet: Fleet, by: string, options: BaselineOptions = {}): Baselines {
+  return {
+    schema: 'plimsoll.baselines/1',
+    by,
+    baselines: fleetsBy(fleet, by).map(({ value, fleet: part }) => {
+      const { skipped: _, ...answer } = baseline(part, options);
+      return { value, baseline: answer };
+    }),
+    ...skipped(fleet),
+  };
+}
+
+/** The hosts of each value of a key; values in byte order of their text, hosts without the key last. */
+export function fleetsBy(
+  fleet: Fleet,
+  by: string,
+): { readonly value: string | number | boolean | null; readonly fleet: Fleet }[] {
   const keyOf = (kind: Kind) =>
     by === 'vendor' ? kind.vendor : by === 'arch' ? kind.arch : (kind.keys[by] ?? null);
   const groups = new Map(
@@ -62,19 +79,10 @@ export function baselinesBy(fleet: Fleet, by: string, options: BaselineOptions =
       fleet.hostsWhere((kind) => keyOf(kind) === value),
     ]),
   );
-  // Values in byte order of their text, hosts without the key last.
   const sorted = [...groups].sort(([a], [b]) =>
     a === null ? 1 : b === null ? -1 : byBytes(`${a}`, `${b}`) || byBytes(typeof a, typeof b),
   );
-  return {
-    schema: 'plimsoll.baselines/1',
-    by,
-    baselines: sorted.map(([value, members]) => {
-      const { skipped: _, ...answer } = baseline(fleet.subset(members), options);
-      return { value, baseline: answer };
-    }),
-    ...skipped(fleet),
-  };
+  return sorted.map(([value, members]) => ({ value, fleet: fleet.subset(members) }));
 }
 
 /** The answer where hosts have no CPU in common: none, and what each side could have. */
@@ -117,9 +125,10 @@ function head(fleet: Fleet, stack: Stack) {
 const skipped = (fleet: Fleet) => (fleet.skipped.length > 0 ? { skipped: fleet.skipped } : {});
 
 function physBits(fleet: Fleet, features: Row, options: BaselineOptions): Baseline['limits'] {
-  const all = fleet.classes.map((c) => c.physBits);
+  const all = fleet.classes.filter((c) => c.physBits !== null || !c.named).map((c) => c.physBits);
   const known = all.filter((bits) => bits !== null);
-  if (known.length < all.length) return { physBits: null, fleetPhysBits: null };
+  if (known.length < all.length || known.length === 0)
+    return { physBits: null, fleetPhysBits: null };
   // Not as arguments of one call: there may be more classes than a call takes.
   const fleetPhysBits = known.reduce((least, bits) => Math.min(least, bits), Infinity);
   // A guest without long mode has no such limit to set.
@@ -170,7 +179,7 @@ function runsOn(
   definition: Definition,
   limits: Pick<Need, 'xsave' | 'physBits'>,
 ): number {
-  const models = [{ name: definition.name, product, alone: false }];
+  const models = [{ name: definition.name, product, alone: null }];
   const needs = distinct(namer.expand(product, definition)).map((features) =>
     asking(
       needing(emptyRow(fleet.catalog.bits), {

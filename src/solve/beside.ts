@@ -1,10 +1,11 @@
 // What stands in the way of a CPU on a host beside features: architecture, vendor, address bits, the layout of its
 // state, its clock, the models that the host lists, and the policies of its definition.
 import { bitsOf, emptyRow, hasBit, isEmpty, meet, minus } from '../core/rows.ts';
-import type { Catalog, Product } from '../cpu/catalog.ts';
+import type { Catalog } from '../cpu/catalog.ts';
 import type { Tsc, XsaveComponent } from '../cpu/host.ts';
 import { type NamedModel, type Need, startsWithout } from '../cpu/need.ts';
-import { blockersOf, type ModelList } from '../cpu/usable.ts';
+import { kubevirtObsolete } from '../cpu/products.ts';
+import { blockersOf, isFound, LISTERS, type Lister, type ModelList } from '../cpu/usable.ts';
 import type { ClassFacts, Fleet } from '../fleet/fleet.ts';
 
 /** What stands in the way beside features, as data; `message` is a sentence about the guest ("it") and the host. */
@@ -85,12 +86,12 @@ export function besideFacts(
       message: `of another vendor: its CPU is of ${need.vendor}, the host's of ${facts.vendor}`,
     });
   if (need.unsettled !== null) unknown.push({ code: 'unsettled', message: need.unsettled });
-  if (need.physBits !== null && facts.physBits === null)
+  if (need.physBits !== null && facts.physBits === null && !facts.named)
     unknown.push({
       code: 'phys-bits',
       message: `it has ${need.physBits} physical address bits, and the host's are not known`,
     });
-  else if (need.physBits !== null && need.physBits > facts.physBits!)
+  else if (need.physBits !== null && facts.physBits !== null && need.physBits > facts.physBits)
     no.push({
       code: 'phys-bits',
       message: `it has ${need.physBits} physical address bits, the host ${facts.physBits}`,
@@ -136,9 +137,9 @@ function layout(
 function models(catalog: Catalog, need: Need, facts: ClassFacts): Reason[] {
   const reasons = new Map<string, Reason>();
   for (const named of need.models)
-    for (const product of ['libvirt', 'qemu'] as const) {
-      const list = facts.models[product];
-      const message = list && unusable(catalog, need, product, list, named);
+    for (const lister of LISTERS) {
+      const list = facts.models[lister];
+      const message = list && unusable(catalog, need, lister, list, named);
       if (message) reasons.set(message, { code: 'model', message });
     }
   return [...reasons.values()];
@@ -147,19 +148,22 @@ function models(catalog: Catalog, need: Need, facts: ClassFacts): Reason[] {
 function unusable(
   catalog: Catalog,
   need: Need,
-  product: Product,
+  lister: Lister,
   list: ModelList,
   { name, alone }: NamedModel,
 ): string | null {
-  const blockers = blockersOf(catalog, product, list, name);
+  // Its guests are scheduled by these very labels.
+  if (alone === 'kubevirt' && lister === 'kubevirt' && !isFound(list, name))
+    return `the host has no label for ${name}${kubevirtObsolete.has(name) ? ', which KubeVirt calls obsolete and labels nowhere' : ' as a model that runs there'}`;
+  const blockers = blockersOf(catalog, lister, list, name);
   if (blockers === null) return null;
   if (blockers === 'unlisted')
     return `the host does not list ${name} among the models that run there`;
   const inTheWay = blockers.filter((blocker) => {
     const feature = catalog.find(blocker);
-    return alone || feature === undefined || hasBit(need.features, feature.id);
+    return alone !== null || feature === undefined || hasBit(need.features, feature.id);
   });
-  const poorer = alone ? null : startsWithout(need, inTheWay);
+  const poorer = alone === null ? startsWithout(need, inTheWay) : null;
   if (poorer !== null) return poorer;
   return inTheWay.length === 0
     ? null

@@ -7,10 +7,10 @@ import { didYouMean } from '../cpu/suggest.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Blame, BlameGroup, BlameSide, Matrix, Want } from './answer-plan.ts';
 import { Board, type Side, securityCost, sharedStack, sideFindings, sidesOf } from './board.ts';
-import { byWeight } from './findings.ts';
 import { frontier } from './frontier.ts';
 import type { BaselineOptions } from './line.ts';
 import { Remedies } from './remedy.ts';
+import { byWeight } from './sayer.ts';
 import { splitByXsave } from './split.ts';
 
 export interface BlameOptions extends BaselineOptions {

@@ -7,8 +7,8 @@ import { byBytes } from '../cpu/order.ts';
 import { candidate, Fleet, type Skipped } from '../fleet/fleet.ts';
 import type { Decoded } from './answer.ts';
 import { baseline } from './baseline.ts';
-import { byWeight } from './findings.ts';
 import { type BaselineOptions, drawLine } from './line.ts';
+import { byWeight } from './sayer.ts';
 
 /** Models listed as candidates: those that lack the least. */
 const CANDIDATES = 5;

@@ -1,21 +1,14 @@
 // What a person should know beside the answer: each finding has a code, the hosts that it speaks of and a sentence.
 import { bitsOf, hasBit, intersects, isEmpty, meet, minus, type Row } from '../core/rows.ts';
-import type { Product } from '../cpu/catalog.ts';
 import type { Note } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import { isImmunity } from '../cpu/security.ts';
-import { edgeStack, stackNames } from '../cpu/stack.ts';
-import type { Fleet, HostList, HostSet } from '../fleet/fleet.ts';
-import type { Baseline, Finding, Severity } from './answer.ts';
+import type { Fleet } from '../fleet/fleet.ts';
+import type { Baseline, Finding } from './answer.ts';
+import { type Refused, stacks } from './findings-stack.ts';
 import { type FloorGaps, isBarred } from './floor.ts';
 import type { BaselineOptions, Line } from './line.ts';
-import { namerOf } from './name.ts';
-import { draw } from './safe.ts';
-
-/** A definition that was not found: no name of the product can be made to mean exactly the features. */
-export interface Refused {
-  readonly product: Product;
-}
+import { Sayer, some } from './sayer.ts';
 
 export function findings(
   line: Line,
@@ -28,6 +21,7 @@ export function findings(
   const say = new Sayer(fleet);
   descriptions(say);
   views(say);
+  notEnforced(say, line, refused);
   floor(say, gaps);
   unknownNames(say, fleet);
   leftOpen(say, line);
@@ -47,61 +41,6 @@ export function splitFindings(fleet: Fleet): Finding[] {
   views(say);
   xsave(say);
   return say.sorted();
-}
-
-const SEVERITIES: readonly Severity[] = ['error', 'warning', 'info'];
-
-/** What makes an answer one about something else than the hosts. */
-const FOREMOST: ReadonlySet<string> = new Set(['emulated']);
-
-/** What is serious comes first. */
-export const byWeight = (a: Finding, b: Finding): number =>
-  Number(FOREMOST.has(b.code)) - Number(FOREMOST.has(a.code)) ||
-  SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity) ||
-  byBytes(a.code, b.code) ||
-  byBytes(a.message, b.message);
-
-class Sayer {
-  readonly fleet: Fleet;
-  readonly #findings: Finding[] = [];
-
-  constructor(fleet: Fleet) {
-    this.fleet = fleet;
-  }
-
-  /** Adds a finding about these hosts; about none of them, there is nothing to say. */
-  say(severity: Severity, code: string, hosts: HostSet, message: (who: string) => string): void {
-    const list = this.fleet.list(hosts);
-    if (list.count === 0) return;
-    this.#findings.push({ code, severity, ...list, message: message(who(list)) });
-  }
-
-  members(keep: (index: number) => boolean): HostSet {
-    return this.fleet.membersOf(keep);
-  }
-
-  get everyone(): HostSet {
-    return this.fleet.hostsWhere(() => true);
-  }
-
-  sorted(): Finding[] {
-    return this.#findings.sort(byWeight);
-  }
-}
-
-/** The first few hosts by id, and how many more. */
-function who({ count, hosts }: HostList): string {
-  if (hosts.length === 0) return count === 1 ? '1 host' : `${count} hosts`;
-  const named = hosts.slice(0, 3);
-  const more = count - named.length;
-  if (more > 0) return `${named.join(', ')} and ${more} more`;
-  return named.length === 1 ? named[0]! : `${named.slice(0, -1).join(', ')} and ${named.at(-1)}`;
-}
-
-/** The first few names of a list, and how many more. */
-function some(names: readonly string[], most = 6): string {
-  const more = names.length - most;
-  return more > 1 ? `${names.slice(0, most).join(' ')} and ${more} more` : names.join(' ');
 }
 
 /** What the descriptions say of themselves. */
@@ -168,6 +107,18 @@ function views(say: Sayer): void {
     );
 }
 
+/** libvirt passes QEMU no enforce, and looks at the processor itself: what KVM makes of it is concluded here. */
+function notEnforced(say: Sayer, { fleet, namer }: Line, refused: readonly Refused[]): void {
+  if (!namer.products.includes('libvirt') || refused.some((r) => r.product === 'libvirt')) return;
+  say.say(
+    'info',
+    'not-enforced',
+    say.members((i) => fleet.classes[i]!.view !== 'hypervisor'),
+    (who) =>
+      `${who}: not described by a hypervisor, and libvirt's check='partial' looks at the processor, not at what KVM gives of it: where that is less, a guest of libvirt's starts without it; check='full', or QEMU's enforce, would refuse`,
+  );
+}
+
 /** What every 64-bit guest needs, where a host is known to lack it; and hosts of which nothing else is known. */
 function floor(say: Sayer, { lacking, bare }: FloorGaps): void {
   for (const { feature, needed, classes } of lacking)
@@ -228,7 +179,7 @@ function physBits(say: Sayer, limits: Baseline['limits']): void {
     say.say(
       'warning',
       'phys-bits',
-      say.members((i) => classes[i]!.physBits === null),
+      say.members((i) => classes[i]!.physBits === null && !classes[i]!.named),
       (who) =>
         `${who}: the physical address bits are not known, so none are written; a guest with more than its next host has dies when it moves`,
     );
@@ -239,6 +190,14 @@ function physBits(say: Sayer, limits: Baseline['limits']): void {
       say.members((i) => classes[i]!.physBits === limits.fleetPhysBits),
       (who) =>
         `${who}: ${limits.fleetPhysBits} physical address bits, where others have up to ${values.at(-1)}`,
+    );
+  if (limits.physBits !== null && limits.physBits < limits.fleetPhysBits!)
+    say.say(
+      'info',
+      'phys-bits-default',
+      say.everyone,
+      () =>
+        `guests get ${limits.physBits} physical address bits, which refuse a guest of about 1 TiB and more, hotplug included; --phys-bits fleet gives them the ${limits.fleetPhysBits} that every host has`,
     );
 }
 
@@ -280,21 +239,33 @@ function xsave(say: Sayer): void {
 }
 
 /** Features whose rule is not that every host must have them. */
-function merges(say: Sayer, { fleet, tally }: Line): void {
+function merges(say: Sayer, { fleet, tally, outside, namer }: Line): void {
   const { catalog } = fleet;
   for (const f of catalog.features) {
     if (f.merge !== 'any' && f.merge !== 'equal') continue;
     const offering = fleet.offering(f.id);
     if (isEmpty(offering)) continue;
-    if (f.merge === 'any')
-      say.say(
-        'warning',
-        'wanted',
-        say.members((i) => !hasBit(offering, i)),
-        (who) =>
-          `${who}: ${tally.lacks(f.id) ? 'no' : 'perhaps no'} ${f.name}, which a guest should see as soon as one host has it; QEMU would refuse it there, so it is left out`,
-      );
-    else {
+    if (f.merge === 'any') {
+      // What is kept from all guests of the vendor is told of elsewhere.
+      if (hasBit(outside.withdrawn, f.id)) continue;
+      const mute = namer.binding.filter((p) => !hasBit(namer.expressible(p), f.id));
+      if (mute.length > 0 && !hasBit(tally.offered, f.id))
+        say.say(
+          'info',
+          'cannot-express',
+          say.members((i) => hasBit(offering, i)),
+          (who) =>
+            `${who}: ${f.name}, which a guest should see as soon as one host has it; ${mute.join(' and ')} of this stack ${mute.length === 1 ? 'has' : 'have'} no word for it`,
+        );
+      else
+        say.say(
+          'warning',
+          'wanted',
+          say.members((i) => !hasBit(offering, i)),
+          (who) =>
+            `${who}: ${tally.lacks(f.id) ? 'no' : 'perhaps no'} ${f.name}, which a guest should see as soon as one host has it; QEMU would refuse it there, so it is left out`,
+        );
+    } else {
       const knowing = fleet.knowing(f.id);
       if (!isEmpty(minus(knowing, offering)))
         say.say(
@@ -371,6 +342,13 @@ function leftOut(
     (who) =>
       `${who}: ${some(offeredNames(fleet, outside.withdrawn))} left out, because QEMU 10.1 takes them from guests of this vendor on new machine types, and a guest that asks for them does not start`,
   );
+  say.say(
+    'info',
+    'withdrawn',
+    having(outside.ofPmu),
+    (who) =>
+      `${who}: ${some(offeredNames(fleet, outside.ofPmu))} left out, because from machine type 10.1 on QEMU clears it without a word in guests that have no pmu=on`,
+  );
   const stuck = meet(outside.unmigratable, fleet.narrow(tally.offered));
   if (!isEmpty(stuck))
     say.say(
@@ -397,52 +375,4 @@ function offeredNames(fleet: Fleet, row: Row): string[] {
     for (const id of bitsOf(meet(fleet.narrow(fleet.has(i)), row)))
       names.add(fleet.catalog.features[id]!.name);
   return [...names].sort(byBytes);
-}
-
-function stacks(
-  say: Sayer,
-  line: Line,
-  refused: readonly Refused[],
-  options: BaselineOptions,
-): void {
-  const { fleet, drawn, outside, tally, stack, namer } = line;
-  const { catalog } = fleet;
-  for (const { product } of refused)
-    say.say('error', 'no-definition', say.everyone, () =>
-      isEmpty(drawn.features)
-        ? `no feature is common to all hosts that ${product} could be asked for`
-        : `no ${product} model that is usable on every host can be made to mean exactly these features`,
-    );
-  for (const [product, row] of drawn.unsaid) {
-    if (isEmpty(row)) continue;
-    const versions = stackNames(stack).filter((s) => s.startsWith(product));
-    say.say(
-      'info',
-      'cannot-express',
-      say.everyone,
-      () =>
-        `${versions.length > 0 ? versions.join(', ') : product} has no word for ${some(catalog.names(row))}, which every host offers`,
-    );
-  }
-  const common = fleet.unnamed.filter((_, i) => hasBit(tally.offered, catalog.bits + i));
-  if (common.length > 0)
-    say.say(
-      'info',
-      'cannot-express',
-      say.everyone,
-      () =>
-        `every host offers ${some(common.map((n) => `"${n}"`))}, but no stack in the catalog has a word for it`,
-    );
-  if (options.stack) return;
-  const newest = edgeStack(catalog, 'newest').filter((s) => namer.products.includes(s.product));
-  const then = draw(catalog, namerOf(catalog, newest), outside, fleet.narrow(tally.offered));
-  const gained = minus(then.features, drawn.features);
-  if (!isEmpty(gained))
-    say.say(
-      'info',
-      'newer-stack',
-      say.everyone,
-      () =>
-        `with --stack ${stackNames(newest).join(',')} guests would also have ${some(catalog.names(gained))}`,
-    );
 }

@@ -9,9 +9,9 @@ import type { Finding } from './answer.ts';
 import type { CurvePoint, Groups, PoolGroup } from './answer-plan.ts';
 import { baseline } from './baseline.ts';
 import { Board, type Side, securityCost, sharedStack, sideFindings, sidesOf } from './board.ts';
-import { byWeight } from './findings.ts';
 import type { BaselineOptions } from './line.ts';
 import { type Partition, partitions, type Unit } from './partition.ts';
+import { byWeight } from './sayer.ts';
 import { splitByXsave } from './split.ts';
 
 export interface GroupsOptions extends BaselineOptions {

@@ -2,7 +2,7 @@
 import { hasBit, type Row } from '../core/rows.ts';
 import type { Vendor } from '../cpu/catalog.ts';
 import type { Stack } from '../cpu/stack.ts';
-import type { ModelList } from '../cpu/usable.ts';
+import { LISTERS, type ModelList } from '../cpu/usable.ts';
 import type { ClassFacts, Fleet } from '../fleet/fleet.ts';
 import { type Listed, type Namer, type Naming, namerOf } from './name.ts';
 import { type Drawn, draw, type Outside, outside, ROOTS, rootsKnown } from './safe.ts';
@@ -75,9 +75,9 @@ function vagueRoots(fleet: Fleet): string[] {
 export function modelLists(classes: readonly ClassFacts[]): Listed[] {
   const lists = new Map<ModelList, Listed>();
   for (const c of classes)
-    for (const product of ['libvirt', 'qemu'] as const) {
-      const models = c.models[product];
-      if (models) lists.set(models, { product, models });
+    for (const lister of LISTERS) {
+      const models = c.models[lister];
+      if (models) lists.set(models, { lister, models });
     }
   return [...lists.values()];
 }

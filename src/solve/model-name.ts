@@ -16,6 +16,8 @@ export class ModelName {
   /** The name without its version, and that version. */
   readonly base: string;
   readonly version: number;
+  /** Whether it is a -vN itself, and no other name of one. */
+  readonly isVersioned: boolean;
   /** Rank by age, newest last. */
   readonly release: number;
   readonly #catalog: Catalog;
@@ -32,7 +34,7 @@ export class ModelName {
     catalog: Catalog,
     ignored: Row,
     product: Product,
-    { name, vendor, base, version }: QemuModel,
+    { name, vendor, base, version, kind }: QemuModel,
     rows: Rows,
   ) {
     this.name = name;
@@ -40,6 +42,7 @@ export class ModelName {
     this.vendor = vendor;
     this.base = base;
     this.version = version ?? 0;
+    this.isVersioned = kind === 'versioned';
     this.release = catalog.libvirtModels.get(base)?.order ?? -1;
     this.#catalog = catalog;
     this.#ignored = ignored;
@@ -78,7 +81,7 @@ export class ModelName {
     return this.#ever;
   }
 
-  /** In any meaning that libvirt itself holds against the host. */
+  /** In any idea of the model that libvirt itself has. */
   get held(): Row {
     this.#held ??= minus(
       this.#rows.held().reduce(join, emptyRow(this.#catalog.bits)),

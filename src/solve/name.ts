@@ -1,6 +1,7 @@
 // How a set of features is called in a stack: the model that needs the fewest words, and those words.
 // A name can mean several CPUs (by version of the software, by machine type); a definition makes them all one.
 import {
+  clearBit,
   emptyRow,
   hasBit,
   intersects,
@@ -23,8 +24,8 @@ import {
   qemuPlain,
   toSwitchOff,
 } from '../cpu/qemu.ts';
-import { type Stack, stackNames } from '../cpu/stack.ts';
-import { blockersOf, type ModelList } from '../cpu/usable.ts';
+import { type Stack, stackNames, withNewest } from '../cpu/stack.ts';
+import { blockersOf, type Lister, listsVersions, type ModelList } from '../cpu/usable.ts';
 import { cost, ModelName } from './model-name.ts';
 
 const MAX_DEFINED = 4096;
@@ -35,20 +36,27 @@ export interface Naming {
   readonly models?: readonly string[];
   /** The lists of the hosts that have one; a name must be usable on each. */
   readonly lists: readonly Listed[];
+  /** Further conditions that a name must meet. */
+  readonly keep?: (name: string) => boolean;
 }
 
-/** A host's list of models, and whose names it holds. */
+/** A host's list of models, and who made it. */
 export interface Listed {
-  readonly product: Product;
+  readonly lister: Lister;
   readonly models: ModelList;
 }
 
 /** The names that a product of the stack can be given, with their meanings over every version of it in the stack. */
 export class Namer {
   readonly #catalog: Catalog;
+  /** The stack that was given: what the answer is for. */
+  readonly #given: Stack;
+  /** The same with the newest of a product that it does not name. */
   readonly #stack: Stack;
   readonly #names = new Map<string, ModelName | null>();
   readonly #ignored: Row;
+  /** What stands on vmx: every Intel model has it, and libvirt passes it over where vmx is off. */
+  readonly #latent: Row;
   /** All that QEMU clears when something else is off. */
   readonly #clearable: Row;
   readonly #expressible = new Map<Product, Row>();
@@ -57,13 +65,33 @@ export class Namer {
 
   constructor(catalog: Catalog, stack: Stack) {
     this.#catalog = catalog;
-    this.#stack = stack;
-    this.#ignored = catalog.rowWhere((f) => f.merge === 'never' || f.merge === 'equal');
+    this.#given = stack;
+    this.#stack = withNewest(catalog, stack);
+    this.#ignored = catalog.rowWhere((f) => f.merge === 'never');
     this.#clearable = clearedBeside(catalog, emptyRow(catalog.bits));
+    const all = catalog.rowWhere(() => true);
+    this.#latent = minus(all, closeDependencies(catalog, minus(all, catalog.row(['vmx']))));
+    clearBit(this.#latent, catalog.feature('vmx').id);
   }
 
+  /** The products that have a definition. */
   get products(): readonly Product[] {
     return [...new Set(this.#stack.map((s) => s.product))];
+  }
+
+  /** Those that the stack names: an answer says nothing that one of them cannot say. */
+  get binding(): readonly Product[] {
+    return [...new Set(this.#given.map((s) => s.product))];
+  }
+
+  /** All software that definitions are for: what the stack names, and what was taken for what it does not. */
+  get software(): Stack {
+    return this.#stack;
+  }
+
+  /** The software that was taken for a product that the stack does not name. */
+  get taken(): Stack {
+    return this.#stack.filter((s) => !this.#given.some((g) => g.product === s.product));
   }
 
   /** Features that every version of the product in the stack has a name for. */
@@ -86,8 +114,8 @@ export class Namer {
 
   /** The cheapest definition that gives exactly these features, or null where no name can be made to. */
   define(product: Product, target: Row, naming: Naming): Definition | null {
-    const { vendor, models, lists } = naming;
-    if (lists.length > 0) return this.#define(product, target, naming);
+    const { vendor, models, lists, keep } = naming;
+    if (lists.length > 0 || keep) return this.#define(product, target, naming);
     // Without some of its hosts a fleet often is what it was.
     const key = JSON.stringify([product, vendor, models, target.join()]);
     let found = this.#defined.get(key);
@@ -102,7 +130,10 @@ export class Namer {
   #define(product: Product, target: Row, naming: Naming): Definition | null {
     const cleared = clearedBeside(this.#catalog, target);
     const isShort = !hasBit(target, this.#catalog.feature('lm').id);
-    for (const names of this.#byCost(this.#candidates(product, naming, isShort), target)) {
+    const { keep } = naming;
+    const all = this.#candidates(product, naming, isShort);
+    const kept = keep ? all.filter(({ name }) => keep(name)) : all;
+    for (const names of this.#byCost(kept, target)) {
       const candidates = names
         .map((n) => ({ ...n, ...this.#words(n.name, target, cleared) }))
         .filter(
@@ -146,9 +177,7 @@ export class Namer {
   }
 
   #versions(product: Product): string[] {
-    const given = this.#stack.filter((s) => s.product === product).map((s) => s.version);
-    // A stack that says nothing of QEMU may stand on any.
-    return given.length > 0 ? given : [...this.#catalog.versions[product]];
+    return this.#stack.filter((s) => s.product === product).map((s) => s.version);
   }
 
   /** The names to choose from; `isShort`: models without long mode alone. */
@@ -170,11 +199,10 @@ export class Namer {
     models: readonly string[] | undefined,
     isShort: boolean,
   ): readonly ModelName[] {
-    const known = this.#known(product).filter(
-      ({ name, base }) =>
-        models === undefined ||
-        models.includes(name) ||
-        (models.includes(base) && product === 'qemu'),
+    const known = this.#known(product).filter((model) =>
+      models === undefined
+        ? !this.#isSecondName(product, model)
+        : this.isAmong(product, model.name, models),
     );
     const made = (keep: (m: QemuModel) => boolean) =>
       known
@@ -190,9 +218,28 @@ export class Namer {
   #known(product: Product): QemuModel[] {
     if (product === 'qemu')
       return [...this.#catalog.qemuModels.values()].filter((m) => m.kind === 'versioned');
-    return [...this.#catalog.libvirtModels.values()].flatMap((m) =>
-      m.decodeGuest && m.name !== 'base' ? (this.#catalog.qemuModels.get(m.name) ?? []) : [],
-    );
+    // Whether libvirt itself would call a guest's CPU so is no matter here.
+    return [...this.#catalog.libvirtModels.keys()]
+      .flatMap((name) => this.#catalog.qemuModels.get(name) ?? [])
+      .filter((m) => m.kind !== 'special');
+  }
+
+  /** Whether a name is one of these, or stands for one of them, or they for it, in the words of the product. */
+  isAmong(product: Product, name: string, models: readonly string[]): boolean {
+    if (models.includes(name)) return true;
+    const all = this.#catalog.qemuModels;
+    const { of, base, kind } = all.get(name) ?? {};
+    if (product === 'libvirt')
+      return models.includes(of ?? (kind === 'machine-alias' ? `${name}-v1` : name));
+    return models.includes(base ?? name) || models.some((model) => all.get(model)?.of === name);
+  }
+
+  /** Whether libvirt has the version under a name that more libvirts know: EPYC-IBPB for EPYC-v2, EPYC for EPYC-v1. */
+  #isSecondName(product: Product, { kind, name, base, version }: QemuModel): boolean {
+    if (product !== 'libvirt' || kind !== 'versioned') return false;
+    const others = [...this.#catalog.qemuModels.values()].filter((m) => m.of === name);
+    const names = [...others.map((m) => m.name), ...(version === 1 ? [base] : [])];
+    return names.some((other) => this.#nameOf(product, other) !== null);
   }
 
   /** One name with its meanings, made when it is first asked for; null where a version lacks it. */
@@ -237,7 +284,8 @@ export class Namer {
     cleared: Row,
   ): { require: Row; disable: Row; possible: boolean } {
     const require = minus(target, name.always);
-    // What goes off by itself needs no word of its own, unless libvirt checks it itself.
+    // What goes off by itself needs no word of its own, unless it is in libvirt's own idea of the model: that is held
+    // against the host, and against what a guest of plain emulation has.
     const disable = join(
       toSwitchOff(this.#catalog, target, name.ever, cleared),
       meet(minus(name.ever, target), name.held),
@@ -255,8 +303,15 @@ export class Namer {
 
   /** Whether every blocker that a host's list gives the name is off in the definition. */
   #isUsable(name: ModelName, disable: Row, list: Listed): boolean {
-    const blockers = blockersOf(this.#catalog, list.product, list.models, name.name);
-    if (blockers === null) return true;
+    const blockers = blockersOf(this.#catalog, list.lister, list.models, name.name);
+    if (blockers === null)
+      // A libvirt that lists no versions has no word for one.
+      return !(
+        name.product === 'libvirt' &&
+        name.isVersioned &&
+        list.lister !== 'qemu' &&
+        !listsVersions(this.#catalog, list.models)
+      );
     return (
       blockers !== 'unlisted' &&
       blockers.every((blocker) => {
@@ -301,7 +356,7 @@ export class Namer {
         ...maps(),
         ...qemu.flatMap((v) => qemuMeanings(this.#catalog, model.name, v, 'kvm')),
       ],
-      held: () => maps().filter((_, i) => own[i]!.compat),
+      held: () => own.map((m) => minus(m.features, this.#latent)),
     });
   }
 

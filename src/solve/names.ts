@@ -176,7 +176,7 @@ function modelNames(catalog: Catalog, term: string): ModelNames | null {
     canonical: libvirt?.canonical ?? null,
     qemu: qemu ? { since: qemu.since, until: qemu.until } : null,
     libvirt: libvirt ? { since: libvirt.since } : null,
-    proxmox: proxmoxModels.includes(term),
+    proxmox: proxmoxModels().includes(term),
   };
 }
 

@@ -265,12 +265,11 @@ export function pinForLibvirt(catalog: Catalog, pinned: Pin, stack: Stack): Libv
   );
   const on = catalog.row(pinned.features);
   const given = catalog.accelerators[pinned.accel].on;
-  const might = [
-    ...libvirts.map((v) => catalog.libvirtFeatures(name, v)!),
-    ...qemuMeanings(catalog, name, qemu, pinned.accel),
-    given,
-  ].reduce(join);
-  const off = toSwitchOff(catalog, on, might);
+  const maps = libvirts.map((v) => catalog.libvirtFeatures(name, v)!).reduce(join);
+  const meanings = qemuMeanings(catalog, name, qemu, pinned.accel);
+  const might = [maps, ...meanings, given].reduce(join);
+  // What libvirt's map has is listed off even where QEMU would clear it by itself: libvirt would miss it.
+  const off = join(toSwitchOff(catalog, on, might), minus(maps, on));
   const unsaid = join(minus(minus(on, sayable), given), minus(off, sayable));
   const said = {
     require: catalog.names(meet(on, sayable)),
@@ -351,15 +350,16 @@ function differingProperties(catalog: Catalog, pinned: Pin, name: string, qemu: 
   return differs.map(([key]) => key).filter((key) => !['check', 'guest-phys-bits'].includes(key));
 }
 
-/** A name of libvirt's map that means this version of QEMU: one fixed to it, or the unversioned one. */
+/** A name of libvirt's map that means this version of QEMU: one fixed to it, that version, or the unversioned one. */
 function libvirtName(catalog: Catalog, resolved: string, versions: readonly string[]): string {
   const model = catalog.qemuModels.get(resolved)!;
   const fixed = [...catalog.qemuModels.values()]
     .filter((m) => m.of === resolved)
     .map((m) => m.name);
-  const candidates = [...fixed, resolved, model.base];
+  // Where there is a choice, the name that more libvirts know.
+  const candidates = [...fixed, ...(model.version === 1 ? [model.base] : []), resolved, model.base];
   const found = candidates.find((name) =>
-    versions.every((v) => catalog.libvirtModel(name, v)?.decodeGuest),
+    versions.every((v) => catalog.libvirtModel(name, v) !== null),
   );
   if (found === undefined)
     throw new QueryError(

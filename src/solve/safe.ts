@@ -21,6 +21,8 @@ export interface Outside {
   readonly unmigratable: Row;
   /** Newer QEMU takes them from guests of this vendor on new machine types: a guest that asks stops starting. */
   readonly withdrawn: Row;
+  /** Newer QEMU clears it on new machine types, for guests without pmu=on, in silence even under enforce. */
+  readonly ofPmu: Row;
   /** Nested virtualization and all that depends on it, unless it was asked for, and what it is made of is known. */
   readonly nested: Row;
   readonly all: Row;
@@ -39,15 +41,15 @@ export function outside(
   const rows = {
     never: select((f) => f.merge === 'never' || f.merge === 'equal'),
     unmigratable: select((f) => !f.migratable),
-    // QEMU 10.1 makes arch-capabilities unavailable to AMD guests, and pdcm without pmu=on.
+    // From machine type 10.1 on arch-capabilities is unavailable to AMD guests, and pdcm to all without pmu=on.
     withdrawn: AMD_KIN.includes(vendor)
       ? select(
           (f) =>
             f.name === 'arch-capabilities' ||
-            f.name === 'pdcm' ||
             f.places.some((p) => p.kind === 'msr' && p.msr === ARCH_CAPABILITIES_MSR),
         )
       : emptyRow(catalog.bits),
+    ofPmu: catalog.row(['pdcm']),
     nested: dependents(catalog, leftOff(nested)),
   };
   return { ...rows, all: Object.values(rows).reduce(join) };
@@ -106,7 +108,7 @@ export interface Drawn {
 export function draw(catalog: Catalog, namer: Namer, outside: Outside, offered: Row): Drawn {
   const inside = minus(offered, outside.all);
   const closed = closeDependencies(catalog, inside);
-  const said = namer.products.reduce((row, p) => meet(row, namer.expressible(p)), closed);
+  const said = namer.binding.reduce((row, p) => meet(row, namer.expressible(p)), closed);
   return {
     features: closeDependencies(catalog, said),
     cleared: minus(inside, closed),

@@ -35,7 +35,8 @@ export function toldBy(catalog: Catalog, product: Product, kind: Kind): string |
 /** The oldest version of the catalog that could list all of the names that a host lists. */
 function listed(catalog: Catalog, product: Product, { models }: ClassFacts): string | null {
   // libvirt lists names that QEMU knows too; QEMU's own list says nothing of libvirt.
-  const lists = product === 'qemu' ? [models.qemu, models.libvirt] : [models.libvirt];
+  const ofLibvirt = [models.libvirt, models.kubevirt];
+  const lists = product === 'qemu' ? [models.qemu, ...ofLibvirt] : ofLibvirt;
   const ages = lists.flatMap((list) => (list && ageOf(catalog, product, list)) ?? []);
   return ages.length === 0 ? null : ages.reduce((a, b) => (compareVersions(a, b) < 0 ? b : a));
 }

@@ -68,7 +68,7 @@ test('-cpu, a readconfig file, the flags of Proxmox and the keys of Incus start 
     // As Incus puts its command line together.
     const [, base] = /baseline=(\S+)/.exec(write('incus'))!;
     const [, flags] = /flags=(\S*)/.exec(write('incus'))!;
-    const bits = 'host-phys-bits=off,phys-bits=40';
+    const bits = 'phys-bits=40,host-phys-bits=off';
     const incus = [base, ...flags!.split(',').filter(Boolean), bits].join(',');
     assert.equal(await start('-cpu', incus), plain, `${model}: Incus`);
 

@@ -149,12 +149,18 @@ const excusedBy = (catalog: Catalog, d: Description): string[] => {
   return [...of('optional'), ...(checkOf(d) === 'full' ? [] : of('force'))];
 };
 
-/** What libvirt's map and the element have, which a partial check looks for. */
-function writtenBy(catalog: Catalog, d: Description, libvirt: string): string[] {
+/** What a partial check looks for: of a model that it asks QEMU about, what is written beside it. */
+function checkedBy(catalog: Catalog, d: Description, libvirt: string): string[] {
   const element = d.asked!.by === 'libvirt' ? d.asked!.element : null;
-  const names = new Set(
-    catalog.names(catalog.libvirtFeatures(element!.model!, libvirt) ?? catalog.row([])),
-  );
+  const isComparable = catalog.libvirtModel(element!.model!, libvirt)?.compat ?? true;
+  return writtenBy(catalog, d, libvirt, isComparable);
+}
+
+/** What libvirt's map and the element have. */
+function writtenBy(catalog: Catalog, d: Description, libvirt: string, isOfMap = true): string[] {
+  const element = d.asked!.by === 'libvirt' ? d.asked!.element : null;
+  const ofMap = isOfMap ? catalog.libvirtFeatures(element!.model!, libvirt) : null;
+  const names = new Set(catalog.names(ofMap ?? catalog.row([])));
   const of = policies(catalog, d);
   for (const name of [...of('require'), ...of('force')]) names.add(name);
   for (const name of [...of('disable'), ...of('forbid')]) names.delete(name);
@@ -354,7 +360,7 @@ function ofExpansion(
   const element = asked.by === 'libvirt' ? asked.element : null;
   const check = checkOf(d);
   const excused = new Set(element ? excusedBy(catalog, d) : []);
-  const written = element ? writtenBy(catalog, d, libvirt) : [];
+  const written = element ? checkedBy(catalog, d, libvirt) : [];
   if (catalog.names(e.orphaned).some((name) => !excused.has(name))) all.push('no');
   const names = catalog.names(e.features).filter((name) => !excused.has(name));
   const ofModel = catalog.qemuModels.get(e.resolved)!.vendor;

@@ -1,26 +1,29 @@
-// What products on top of QEMU and libvirt call CPUs, and which names they take. Sources: Proxmox VE 8 and 9
-// (qemu-server, CPUConfig.pm); Node Feature Discovery (source/cpu/cpu.go) with klauspost/cpuid 2.2; the x86-64 psABI,
+// What products on top of QEMU and libvirt call CPUs, and which names they take. Sources: Proxmox VE 7.4 to 9.2
+// (qemu-server, CPUConfig.pm); KubeVirt (virt-handler/node-labeller/util, DefaultObsoleteCPUModels); machine types of CentOS
+// Stream 10's and Ubuntu's QEMU; Node Feature Discovery (source/cpu/cpu.go) with klauspost/cpuid 2.2; the x86-64 psABI,
 // table 3.1; VMware's and Microsoft's documents on EVC and processor compatibility (by name alone); Xen's
 // public/arch-x86/cpufeatureset.h.
 export default {
   proxmox: {
-    models: [
-      '486', 'pentium', 'pentium2', 'pentium3', 'coreduo', 'core2duo', 'Conroe', 'Penryn',
-      'Nehalem', 'Nehalem-IBRS', 'Westmere', 'Westmere-IBRS', 'SandyBridge', 'SandyBridge-IBRS',
-      'IvyBridge', 'IvyBridge-IBRS', 'Haswell', 'Haswell-IBRS', 'Haswell-noTSX',
-      'Haswell-noTSX-IBRS', 'Broadwell', 'Broadwell-IBRS', 'Broadwell-noTSX',
-      'Broadwell-noTSX-IBRS', 'Skylake-Client', 'Skylake-Client-IBRS',
-      'Skylake-Client-noTSX-IBRS', 'Skylake-Client-v4', 'Skylake-Server', 'Skylake-Server-IBRS',
-      'Skylake-Server-noTSX-IBRS', 'Skylake-Server-v4', 'Skylake-Server-v5',
-      'Cascadelake-Server', 'Cascadelake-Server-v2', 'Cascadelake-Server-noTSX',
-      'Cascadelake-Server-v4', 'Cascadelake-Server-v5', 'Cooperlake', 'Cooperlake-v2',
-      'KnightsMill', 'Icelake-Server', 'Icelake-Server-noTSX', 'Icelake-Server-v3',
-      'Icelake-Server-v4', 'Icelake-Server-v5', 'Icelake-Server-v6', 'SapphireRapids',
-      'SapphireRapids-v2', 'GraniteRapids', 'athlon', 'phenom', 'Opteron_G1', 'Opteron_G2',
-      'Opteron_G3', 'Opteron_G4', 'Opteron_G5', 'EPYC', 'EPYC-IBPB', 'EPYC-v3', 'EPYC-v4',
-      'EPYC-Rome', 'EPYC-Rome-v2', 'EPYC-Rome-v3', 'EPYC-Rome-v4', 'EPYC-Milan',
-      'EPYC-Milan-v2', 'EPYC-Genoa', 'kvm32', 'kvm64', 'qemu32', 'qemu64',
-    ],
+    /**
+     * Model names that it takes, by the QEMU of the first release that takes them from its first patch level on (7.4 has
+     * QEMU 7.2, 8.0 has 8.0, 8.1 has 8.1, 9.2 has 11.0; those between take no more): of a model with an alias the alias alone.
+     */
+    models: {
+      '7.2':
+        '486 Broadwell Broadwell-IBRS Broadwell-noTSX Broadwell-noTSX-IBRS Cascadelake-Server Cascadelake-Server-noTSX Conroe EPYC EPYC-IBPB EPYC-Milan EPYC-Rome Haswell Haswell-IBRS Haswell-noTSX Haswell-noTSX-IBRS Icelake-Client Icelake-Client-noTSX Icelake-Server Icelake-Server-noTSX IvyBridge IvyBridge-IBRS KnightsMill Nehalem Nehalem-IBRS Opteron_G1 Opteron_G2 Opteron_G3 Opteron_G4 Opteron_G5 Penryn SandyBridge SandyBridge-IBRS Skylake-Client Skylake-Client-IBRS Skylake-Client-noTSX-IBRS Skylake-Server Skylake-Server-IBRS Skylake-Server-noTSX-IBRS Westmere Westmere-IBRS athlon core2duo coreduo kvm32 kvm64 pentium pentium2 pentium3 phenom qemu32 qemu64',
+      '8.0':
+        'Cascadelake-Server-v2 Cascadelake-Server-v4 Cascadelake-Server-v5 Cooperlake Cooperlake-v2 EPYC-Rome-v2 EPYC-v3 Icelake-Server-v3 Icelake-Server-v4 Icelake-Server-v5 Icelake-Server-v6 SapphireRapids Skylake-Client-v4 Skylake-Server-v4 Skylake-Server-v5',
+      '8.1': 'EPYC-Genoa EPYC-Milan-v2 EPYC-Rome-v3 EPYC-Rome-v4 EPYC-v4 GraniteRapids SapphireRapids-v2',
+      '11.0':
+        'ClearwaterForest ClearwaterForest-v2 ClearwaterForest-v3 DiamondRapids EPYC-Genoa-v2 EPYC-Milan-v3 EPYC-Rome-v5 EPYC-Turin EPYC-v5 GraniteRapids-v2 GraniteRapids-v3 GraniteRapids-v4 GraniteRapids-v5 Icelake-Server-v7 SapphireRapids-v3 SapphireRapids-v4 SapphireRapids-v5 SapphireRapids-v6 SierraForest SierraForest-v2 SierraForest-v3 SierraForest-v4 SierraForest-v5',
+    } as Record<string, string>,
+    /** What it switches by itself beside models of these names. */
+    automatic: {
+      '^kvm(?:32|64)$': '+sep',
+      '^kvm64$': '+lahf-lm',
+      '^Opteron': '-rdtscp',
+    } as Record<string, string>,
     /** Its own models: qemu64 and these on top. */
     builtin: {
       'x86-64-v2': 'popcnt pni sse4.1 sse4.2 ssse3',
@@ -31,6 +34,22 @@ export default {
         'aes popcnt pni sse4.1 sse4.2 ssse3 avx avx2 bmi1 bmi2 f16c fma abm movbe xsave avx512f avx512bw avx512cd avx512dq avx512vl',
     },
   },
+  kubevirt: {
+    /** Models that its node labeller never labels (obsoleteCPUModels), unless the cluster is configured otherwise. */
+    obsolete:
+      '486 Conroe athlon core2duo coreduo kvm32 kvm64 n270 pentium pentium2 pentium3 pentiumpro phenom qemu32 qemu64',
+  },
+  /**
+   * Physical address bits of the generations that QEMU's models are named for, where all of its processors have as many
+   * (CPUID dumps of InstLatx64). Others differ between client and server, or with memory encryption.
+   */
+  generations: {
+    '46': 'Cascadelake-Server Icelake-Server Skylake-Server',
+    '48': 'EPYC EPYC-Milan EPYC-Rome Opteron_G3 Opteron_G4 Opteron_G5',
+    '52': 'EPYC-Genoa EPYC-Turin',
+  } as Record<string, string>,
+  /** Machine types of distributions on which a guest has the address bits of its host (host-phys-bits=on). */
+  hostPhysBits: '-rhel\\d|-hpb(?:-v\\d+)?$',
   /** Beyond the features of the level before; abm stands for LZCNT. */
   levels: {
     'x86-64-v1': 'cmov cx8 fpu fxsr mmx syscall sse sse2',
