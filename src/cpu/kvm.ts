@@ -10,8 +10,11 @@ import type { KvmModule, KvmOnTop, KvmRow } from './schema.ts';
 /** What a dump, or a kernel's flags, say of a host. */
 export type Shown = Pick<
   Description,
-  'has' | 'known' | 'view' | 'vendor' | 'signature' | 'kernel' | 'qemu' | 'words'
+  'has' | 'known' | 'view' | 'vendor' | 'signature' | 'kernel' | 'asIf' | 'qemu' | 'words'
 >;
+
+/** The kernel whose KVM is asked. */
+const askedKernel = ({ kernel, asIf }: Shown): string | null => asIf ?? kernel;
 
 /** What guests can be given, and of what that is known. */
 export interface Given {
@@ -66,8 +69,10 @@ export function whyWithheld(catalog: Catalog, shown: Shown, id: number): Withhel
 }
 
 /** What a person should know of how far a kernel is known. */
-export function kernelNotes(catalog: Catalog, kernel: string | null): Note[] {
+export function kernelNotes(catalog: Catalog, shown: Shown): Note[] {
+  const kernel = askedKernel(shown);
   if (kernel === null) return [];
+  const subject = shown.asIf === undefined ? `its kernel ${kernel}` : `kernel ${kernel}`;
   const { file } = kvmTable(catalog);
   const note = (what: string): Note[] => [{ code: 'kernel', message: what }];
   if (!isKernel(kernel))
@@ -77,11 +82,11 @@ export function kernelNotes(catalog: Catalog, kernel: string | null): Note[] {
   const { like } = kernelsLike(file, kernel);
   if (like === 'newer')
     return note(
-      `its kernel ${kernel} is newer than any that the catalog knows, and is taken to give what ${file.kernels.at(-1)} does`,
+      `${subject} is newer than any that the catalog knows, and is taken to give what ${file.kernels.at(-1)} does`,
     );
   return like === 'older'
     ? note(
-        `its kernel ${kernel} is older than any that the catalog knows, so what KVM gives there is not known; virsh domcapabilities would tell`,
+        `${subject} is older than any that the catalog knows, so what KVM gives there is not known; virsh domcapabilities would tell`,
       )
     : [];
 }
@@ -112,7 +117,7 @@ class Host {
     const open =
       shown.view === 'kernel' ? this.#table.unshownWithout(shown.has) : this.#table.row([]);
     this.#shown = { ...shown, known: join(shown.has, minus(shown.known, open)) };
-    this.#kernels = kernelsLike(this.#table.file, shown.kernel);
+    this.#kernels = kernelsLike(this.#table.file, askedKernel(shown));
     this.#modules = this.#table.modulesOf(shown.vendor);
     this.#plan = this.#table.plan(this.#modules, this.#kernels);
   }
@@ -262,14 +267,24 @@ class Host {
     return hasBit(this.#shown.known, id) ? hasBit(this.#shown.has, id) : undefined;
   }
 
-  /** What Linux of this version leaves of it: flags that it printed are what it left. */
+  /** What Linux of this version leaves of it: flags that it printed are what it left, and another may leave more. */
   #bit(id: number, kernel: number): Told {
     const stated = this.#stated(id);
-    if (stated !== true || this.#shown.view === 'kernel') return stated;
+    const { view, asIf } = this.#shown;
+    if (view === 'kernel' && asIf === undefined) return stated;
+    if (stated !== true) return view === 'kernel' && this.#mayBeHidden(id) ? undefined : stated;
     let left: Told = true;
     for (const hide of this.#table.hides(id))
       if (left !== false && hide.kernels.has(kernel)) left = every([left, this.#leftBy(hide)]);
     return left;
+  }
+
+  /** Whether the kernel that printed the flags may have kept this one back; what a switch took stays off. */
+  #mayBeHidden(id: number): boolean {
+    const { rows } = kernelsLike(this.#table.file, this.#shown.kernel);
+    return this.#table
+      .hides(id)
+      .some((h) => h.models && rows.some((k) => h.kernels.has(k)) && this.#leftBy(h) !== true);
   }
 
   #leftBy(hide: Hidden): Told {
@@ -345,7 +360,8 @@ class Host {
   }
 
   #hidingRule(id: number): Hidden | undefined {
-    if (this.#stated(id) !== true || this.#shown.view === 'kernel') return undefined;
+    const { view, asIf } = this.#shown;
+    if (this.#stated(id) !== true || (view === 'kernel' && asIf === undefined)) return undefined;
     return this.#table
       .hides(id)
       .find((h) => this.#kernels.rows.some((k) => h.kernels.has(k)) && this.#leftBy(h) !== true);

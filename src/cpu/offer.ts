@@ -42,7 +42,7 @@ export function offer(catalog: Catalog, d: Description): Offer {
     : withKvmWords(catalog, { has: d.has.slice(), known: d.known.slice() });
   if (d.view === 'hypervisor' && !d.listsUnmigratable) openUnmigratable(catalog, told);
   const assumed = archOf(catalog, d) === 'x86_64' ? withFloor(catalog, d, told) : [];
-  return { ...told, assumed, notes: isShown(d) ? kernelNotes(catalog, d.kernel) : [] };
+  return { ...told, assumed, notes: isShown(d) ? kernelNotes(catalog, d) : [] };
 }
 
 interface Told {
