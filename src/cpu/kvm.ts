@@ -256,10 +256,24 @@ class Host {
   /** A feature by name, a bit by its place, or what no description tells. */
   #term(term: string, kernel: number): Told {
     const place = this.#table.place(term);
-    if (!place) return term.includes(':') ? undefined : this.#bit(this.#table.id(term), kernel);
+    if (!place)
+      return term.includes(':')
+        ? undefined
+        : (this.#bit(this.#table.id(term), kernel) ?? this.#byModel(term));
     if (place.kind === 'msr') return undefined;
     const stated = this.#shown.words?.leaf(place.leaf, place.subleaf);
-    return stated && ((stated[place.register] >>> place.bit) & 1) === 1;
+    return stated ? ((stated[place.register] >>> place.bit) & 1) === 1 : this.#byModel(term);
+  }
+
+  /** What is known of a bit by the model of the processor alone; a guest's may be made up. */
+  #byModel(term: string): Told {
+    const { signature, vendor, has } = this.#shown;
+    const rule = this.#table.file.byModel.find((r) => r.place === term);
+    if (!rule || vendor === null || !this.#table.modulesOf(vendor).includes(rule.vendor))
+      return undefined;
+    if (hasBit(has, this.#table.id('hypervisor'))) return undefined;
+    if (isOneOf(rule.having, signature)) return true;
+    return isOneOf(rule.lacking, signature) ? false : undefined;
   }
 
   /** What the description says. */
@@ -368,17 +382,22 @@ class Host {
   }
 }
 
-/** Whether a processor is of one of these models: family/model, family/* or family/model/STEPPING up to that stepping. */
+/** Whether a processor is of one of these models: family/model, /A-B, /* or /model/STEPPING up to that stepping. */
 function isOneOf(models: readonly string[], signature: Signature | null): Told {
   if (signature === null) return undefined;
   return models.some((text) => {
     const [family, model, stepping] = text.split('/');
     return (
       Number(family) === signature.family &&
-      (model === '*' || Number(model) === signature.model) &&
+      isWithin(model!, signature.model) &&
       (stepping === undefined || signature.stepping <= Number(stepping))
     );
   });
+}
+
+function isWithin(range: string, model: number): boolean {
+  const [from, to = from] = range.split('-').map(Number);
+  return range === '*' || (model >= from! && model <= to!);
 }
 
 /** Whether a QEMU is one that does something from a version on; of those after the last that does not, nobody knows. */

@@ -189,6 +189,14 @@ export interface KvmFile {
   outOfOrder: string[];
   /** Whose absence from a kernel's flags proves nothing: the firmware or a policy may take them away. */
   unshown: string[];
+  /** Bits, by their place or name, that few descriptions tell, on the models that have and lack them. */
+  byModel: {
+    place: string;
+    vendor: KvmModule;
+    having: string[];
+    lacking: string[];
+    why: string;
+  }[];
   /** What Linux takes from the processor before KVM sees it, on these models (family/model). */
   hides: {
     feature: string;

@@ -7,7 +7,7 @@ type Learnt = Omit<KvmFile, 'schema' | 'source'>;
 const MODULES: Readonly<Record<string, KvmModule>> = { GenuineIntel: 'Intel', AuthenticAMD: 'AMD' };
 
 export function learnKvm({ kvm, curated }: Facts): Learnt {
-  const { modules, elsewhere, hiddenWith, hybrid, qemu, unshown } = curated.kvm;
+  const { modules, elsewhere, byModel, hiddenWith, hybrid, qemu, unshown } = curated.kvm;
   // A kernel of a distribution stands beside the mainline, which is in its own order.
   const versions: string[] = kvm.sources
     .map((s: Json) => s.version)
@@ -47,6 +47,7 @@ export function learnKvm({ kvm, curated }: Facts): Learnt {
     modules,
     outOfOrder: kvm.nonMonotone,
     unshown,
+    byModel,
     hides: kvm.linuxHides.map((h: Json) =>
       given({
         feature: h.feature,
