@@ -179,6 +179,52 @@ test('a what-if of the questions about hosts', async () => {
   assert.match(refused.stderr, /--with-kernel is of the safe rules/);
 });
 
+/** Zen 2 with rdpid, as records, so that each tells its kernel. */
+const zen2On = (host: string, kernel: string | null, ...features: string[]) =>
+  JSON.stringify({
+    host,
+    vendor: 'AMD',
+    view: 'hardware',
+    signature: { family: 23, model: 49, stepping: 0 },
+    features: ['ibpb', 'ibrs', ...features],
+    ...(kernel === null ? {} : { software: { kernel } }),
+  });
+
+test('blame names the kernel that would give a feature, and the one that takes it', async () => {
+  const blamed = async (...hosts: string[]) => {
+    const { stdout, status } = await feed(hosts.join('\n'), 'blame', '--json', '-');
+    assert.is(status, 0, stdout);
+    return JSON.parse(stdout).groups as { hosts: string[]; remedy: string; because: string }[];
+  };
+  const [old] = await blamed(zen2On('old', '4.19.108', 'rdpid'), zen2On('new', '6.8.0', 'rdpid'));
+  assert.equal([old!.hosts, old!.remedy], [['old'], 'mend']);
+  assert.match(old!.because, /kernel 5\.4\.286 would give it, in the place of 4\.19\.108/);
+  const [open] = await blamed(zen2On('open', null, 'rdpid'), zen2On('new', '6.12.118', 'rdpid'));
+  assert.equal([open!.hosts, open!.remedy], [['open'], 'unknown']);
+  assert.match(open!.because, /its kernel is not told, and KVM gives it from kernel 5\.4\.286 on/);
+  const [newer] = await blamed(zen2On('newer', '6.14.0'), zen2On('older', '6.12.118'));
+  assert.equal([newer!.hosts, newer!.remedy], [['newer'], 'replace']);
+  assert.match(newer!.because, /up to kernel 6\.12\.118, and gives it no more from 6\.14\.0 on/);
+  // What its processor lacks no kernel gives.
+  const [lacks] = await blamed(zen2On('lacks', '6.8.0'), zen2On('has', '6.8.0', 'rdpid'));
+  assert.not.match(lacks!.because, /would give/);
+});
+
+test('a baseline says what a newer kernel takes', async () => {
+  const said = async (kernel: string) =>
+    baseline(await kept({ zen2: ZEN2 }, kernel)).findings.filter((f) => f.code === 'kernel-takes');
+  const [finding] = await said('6.12.118');
+  assert.equal([finding!.severity, finding!.hosts], ['info', ['zen2']]);
+  assert.match(finding!.message, /KVM of kernel 6\.14\.0 and later gives no spec-ctrl/);
+  assert.equal(await said('6.14.0'), []);
+  assert.equal(
+    baseline(await kept({ zen4: ZEN4 }, '6.12.118')).findings.filter(
+      (f) => f.code === 'kernel-takes',
+    ),
+    [],
+  );
+});
+
 /** Hosts by their hardware or their hypervisor, each with this kernel. */
 const recordsWith = (hosts: readonly DrawnHost[], kernel: string) => ({
   name: 'hosts.ndjson',

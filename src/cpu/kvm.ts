@@ -14,7 +14,7 @@ export type Shown = Pick<
 >;
 
 /** The kernel whose KVM is asked. */
-const askedKernel = ({ kernel, asIf }: Shown): string | null => asIf ?? kernel;
+export const askedKernel = ({ kernel, asIf }: Shown): string | null => asIf ?? kernel;
 
 /** What guests can be given, and of what that is known. */
 export interface Given {
@@ -49,11 +49,12 @@ export interface Withheld {
 }
 
 /** What guests on a host can be given of what its processor or its kernel shows. */
-export const kvmGives = (catalog: Catalog, shown: Shown): Given => new Host(catalog, shown).all();
+export const kvmGives = (catalog: Catalog, shown: Shown): Given =>
+  new KvmHost(catalog, shown).all();
 
 /** Why guests on a host are not given a feature, or not for certain. */
 export function whyWithheld(catalog: Catalog, shown: Shown, id: number): Withheld {
-  const host = new Host(catalog, shown);
+  const host = new KvmHost(catalog, shown);
   const is = host.given(id);
   if (is !== true) return { sure: is === false, ...host.why(id) };
   // KVM gives it, and QEMU takes it away for want of another.
@@ -103,7 +104,8 @@ function some(told: readonly Told[]): Told {
   return told.includes(undefined) ? undefined : false;
 }
 
-class Host {
+/** What is asked of one host, each feature once. */
+export class KvmHost {
   readonly #shown: Shown;
   readonly #table: KvmTable;
   readonly #kernels: Kernels;
