@@ -178,6 +178,17 @@ export interface KvmRow {
   why?: string;
 }
 
+/** A row without the kernels that it is of. */
+export type LearntKvmRow = Omit<KvmRow, 'vendor' | 'kernels'>;
+
+/** What was read from the source tree of one kernel, and what could not be. */
+export interface LearntKvm {
+  schema: 'plimsoll-kvm-learnt/1';
+  kernel: string;
+  rules: { features: string[]; vendor: KvmModule; row: LearntKvmRow }[];
+  unread: { features: string[]; vendor: KvmModule; why: string }[];
+}
+
 export interface KvmFile {
   schema: string;
   source: string;
