@@ -51,7 +51,7 @@ export interface Kind extends ClassFacts, Beside {
 }
 
 /** What one document says of a host, and the input that it stands in where another says more. */
-export interface Described {
+interface Described {
   readonly input: string;
   readonly description: Description;
 }
