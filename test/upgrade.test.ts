@@ -1,4 +1,7 @@
 // What another kernel does to hosts, their line and guests: literal hosts, and a fleet that was read with that kernel.
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -189,6 +192,26 @@ const zen2On = (host: string, kernel: string | null, ...features: string[]) =>
     features: ['ibpb', 'ibrs', ...features],
     ...(kernel === null ? {} : { software: { kernel } }),
   });
+
+test('admit names hosts that stay as they are', async () => {
+  const line = (await feed(ZEN2, 'baseline', '--kernel', '6.12.118', '--json', '-')).stdout;
+  const dir = mkdtempSync(join(tmpdir(), 'plimsoll-kernel-'));
+  const saved = join(dir, 'line.json');
+  writeFileSync(saved, line);
+  const hypervisor = JSON.stringify({ host: 'virt', vendor: 'AMD', features: ['spec-ctrl'] });
+  const ask = (host: string, ...more: string[]) =>
+    feed(host, 'admit', '--baseline', saved, ...more, '--json', '-');
+  const told = JSON.parse((await ask(hypervisor, '--with-kernel', '6.14')).stdout);
+  assert.equal(
+    told.findings.map((f: { code: string; hosts: string[] }) => [f.code, f.hosts]),
+    [['kernel-kept', ['virt']]],
+  );
+  assert.is(JSON.parse((await ask(hypervisor)).stdout).findings, undefined);
+  const lost = await ask(ZEN2, '--with-kernel', '6.14');
+  assert.is(lost.status, 1);
+  assert.equal(JSON.parse(lost.stdout).hosts[0].lost, ['spec-ctrl']);
+  assert.is((await ask(ZEN2, '--with-kernel', '6.12.118')).status, 0);
+});
 
 test('blame names the kernel that would give a feature, and the one that takes it', async () => {
   const blamed = async (...hosts: string[]) => {

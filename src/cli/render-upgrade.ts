@@ -48,7 +48,9 @@ export function upgradeLines({ changes = [], line = [], toKernel }: Drift, page:
   };
   lines.push('', heading(`The line under kernel ${toKernel}`, page));
   for (const side of line) {
-    say(side.by ?? 'all', lineWords(side));
+    // A vendor of another architecture has a name of two words.
+    const by = side.by ?? 'all';
+    say(by.length > 9 ? '' : by, [...(by.length > 9 ? [`${by}:`] : []), ...lineWords(side)]);
     if (side.lost.length > 0) say('  loses', withHosts(fewNames(side.lost), side, columns));
     if (side.gained.length > 0) say('  gains', fewNames(side.gained));
   }

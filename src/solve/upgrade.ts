@@ -47,11 +47,12 @@ export interface Upgrade {
 export const upgrade = (before: Fleet, after: Fleet): Upgrade => ({
   changes: changesOf(before, after),
   line: linesOf(before, after),
-  hostFindings: [
-    ...splitFindings(after).filter(({ code }) => code === KEPT || code === 'kernel'),
-    ...untold(before),
-  ],
+  hostFindings: [...kernelFindings(after), ...untold(before)],
 });
+
+/** What is to be known where another kernel was asked about: which hosts stay as they are, and how far it is known. */
+export const kernelFindings = (fleet: Fleet): Finding[] =>
+  splitFindings(fleet).filter(({ code }) => code === KEPT || code === 'kernel');
 
 /** Of hosts that do not tell their kernel, what they lose and gain is not known. */
 function untold(fleet: Fleet): Finding[] {
