@@ -90,6 +90,22 @@ test('by the flags of a kernel', async () => {
   }
 });
 
+test('what the model of the processor decides counts where nobody tells of it', async () => {
+  const like = (family: number, model: number, more = '') =>
+    given(
+      CPUINFO.replace(': 23', `: ${family}`).replace(': 49', `: ${model}`).replace(' umip', more),
+      '6.14.0',
+      ['spec-ctrl'],
+    );
+  assert.is(await like(25, 17), 'spec-ctrl yes', 'Zen 4');
+  assert.is(await like(26, 2), 'spec-ctrl yes', 'Zen 5');
+  assert.is(await like(25, 1), 'spec-ctrl no', 'Zen 3');
+  assert.is(await like(25, 80), 'spec-ctrl no', 'Zen 3 of notebooks');
+  assert.is(await like(25, 200), 'spec-ctrl ?', 'a model that nobody has seen');
+  // A host that is a guest may have been given it.
+  assert.is(await like(23, 49, ' hypervisor'), 'spec-ctrl ?');
+});
+
 test('by the hardware, as libvirt shows it', async () => {
   for (const [language, text] of Object.entries(BY_HARDWARE)) {
     const is = (kernel: string | null) => given(text, kernel, ASKED);

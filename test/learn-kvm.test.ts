@@ -35,6 +35,8 @@ const FEATURES = `
 #define X86_FEATURE_SGX1 (11*32+ 8)
 #define X86_FEATURE_RTM (9*32+11)
 #define X86_FEATURE_INTEL_PT (9*32+25)
+#define X86_FEATURE_RDPID (16*32+22)
+#define X86_FEATURE_UMIP (16*32+ 2)
 `;
 const WORDS = [
   ...['CPUID_1_EDX', 'CPUID_8000_0001_EDX', 'CPUID_8086_0001_EDX', 'CPUID_LNX_1', 'CPUID_1_ECX'],
@@ -172,6 +174,12 @@ static u64 kvm_get_arch_capabilities(void)
 		if (npt_enabled)
 			kvm_cpu_cap_set(X86_FEATURE_NPT);
 	}
+	if (boot_cpu_has(X86_FEATURE_AMD_IBRS) && boot_cpu_has(X86_FEATURE_AMD_IBPB))
+		kvm_cpu_cap_set(X86_FEATURE_SPEC_CTRL);
+	if (boot_cpu_has(X86_FEATURE_AMD_IBPB) && !boot_cpu_has_bug(X86_BUG_ODD))
+		kvm_cpu_cap_set(X86_FEATURE_RDPID);
+	if (boot_cpu_has(X86_FEATURE_AMD_IBPB) || !boot_cpu_has_bug(X86_BUG_ODD))
+		kvm_cpu_cap_set(X86_FEATURE_UMIP);
 	if (phase_of_the_moon(3))
 		kvm_cpu_cap_clear(X86_FEATURE_RTM);
 }`,
@@ -221,6 +229,9 @@ test('both forms that kernels have say the same', () => {
       ['rdctl-no', { when: 'conditional', hardware: 'enough' }, { when: 'always' }],
       ['ssb-no', { when: 'hardware' }, { when: 'never' }],
       ['rtm', { when: 'hardware' }],
+      // Of what Linux finds out, nothing is certain but what is enough by itself.
+      ['rdpid', { when: 'never' }, { when: 'conditional', hardware: 'enough' }],
+      ['umip', { when: 'never' }, { when: 'conditional', hardware: 'enough', of: [['ibpb']] }],
       // QEMU gives it, whatever KVM says.
       ['hypervisor', { when: 'always' }],
     ];

@@ -228,6 +228,10 @@ test('blame names the kernel that would give a feature, and the one that takes i
   const [newer] = await blamed(zen2On('newer', '6.14.0'), zen2On('older', '6.12.118'));
   assert.equal([newer!.hosts, newer!.remedy], [['newer'], 'replace']);
   assert.match(newer!.because, /up to kernel 6\.12\.118, and gives it no more from 6\.14\.0 on/);
+  // A kernel that is newer than all that were read may have lost it; an older one is no remedy.
+  const [last] = await blamed(zen2On('last', '7.9.1', 'pku'), zen2On('read', '7.3.4', 'pku'));
+  assert.equal([last!.hosts, last!.remedy], [['last'], 'unknown']);
+  assert.not.match(last!.because, /would give/);
   // What its processor lacks no kernel gives.
   const [lacks] = await blamed(zen2On('lacks', '6.8.0'), zen2On('has', '6.8.0', 'rdpid'));
   assert.not.match(lacks!.because, /would give/);

@@ -113,9 +113,11 @@ export function and(a: Condition, b: Condition): Condition {
   if (a.is === 'no' || b.is === 'no') return NO;
   if (a.is === 'yes') return b;
   if (b.is === 'yes') return a;
-  const lists = a.lists.flatMap((x) => b.lists.map((y) => [...new Set([...x, ...y])]));
+  // What is open leaves nothing certain; an option leaves what stands beside it.
+  const says = (c: Condition) => c.lists.length > 0 || c.isOpen;
+  const both = a.lists.flatMap((x) => b.lists.map((y) => [...new Set([...x, ...y])]));
   return some({
-    lists: a.lists.length === 0 ? b.lists : b.lists.length === 0 ? a.lists : lists,
+    lists: !says(a) ? b.lists : !says(b) ? a.lists : both,
     isOpen: a.isOpen || b.isOpen,
     isOption: a.isOption || b.isOption,
     isTied: a.isTied || b.isTied,
