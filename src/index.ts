@@ -88,3 +88,4 @@ export { type MatrixRow, matrix } from './solve/matrix.ts';
 export { type Named, type Names, names } from './solve/names.ts';
 export { type LibvirtPin, type Pin, pin, pinForLibvirt } from './solve/pin.ts';
 export { type Guest, guestsOf, type PlaceOptions, place } from './solve/place.ts';
+export type { HostChange, LineChange, Upgrade } from './solve/upgrade.ts';

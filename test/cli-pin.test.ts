@@ -208,7 +208,7 @@ test('questions without an answer are one sentence a problem', () => {
   for (const [args, sentence] of [
     [
       ['--cpu', 'EPYC', '--machine', 'q35'],
-      'nothing is to change; give --to-machine, --to-cpu or --to-stack, or --matrix for every machine type',
+      'nothing is to change; give --to-machine, --to-cpu, --to-stack or --to-kernel, or --matrix for every machine type',
     ],
     [
       ['--guest', 'vms', '--cpu', 'EPYC', '--to-machine', 'q35'],

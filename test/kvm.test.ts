@@ -15,6 +15,7 @@ import { untold } from '../src/dialects/described.ts';
 import { readDescriptions, readFleet } from '../src/dialects/read.ts';
 import { writeRecord } from '../src/dialects/record-write.ts';
 import { candidate, Fleet } from '../src/fleet/fleet.ts';
+import { AMD, dump, INTEL } from './support/dump.ts';
 import { ROOT, SHARED, sayMissing } from './support/places.ts';
 import { assertProperty } from './support/property.ts';
 
@@ -143,36 +144,6 @@ test('which kernels speak for a kernel', () => {
   assert.is(kernelIn('cpu family\t: 6\n'), null);
 });
 
-/** A dump of one processor with these words of some leaves; all other leaves up to the last are zero. */
-function dump(letters: string, signature: number, leaves: Record<string, string>): string {
-  const word = (at: number) =>
-    [3, 2, 1, 0]
-      .map((i) =>
-        letters
-          .charCodeAt(at + i)
-          .toString(16)
-          .padStart(2, '0'),
-      )
-      .join('');
-  const hex = (n: number) => n.toString(16).padStart(8, '0');
-  const all: Record<string, string> = {
-    '00000000': `0000000d-${word(0)}-${word(8)}-${word(4)}`,
-    '00000007.00': '00000000-00000000-00000000-00000000',
-    '00000001': `${hex(signature)}-00000000-04000000-07808111`,
-    '80000000': '80000008-00000000-00000000-00000000',
-    '80000001': '00000000-00000000-00000001-20100800',
-    '80000008': '00003030-00000000-00000000-00000000',
-    ...leaves,
-  };
-  return Object.entries(all)
-    .map(([leaf, words]) => {
-      const [number, subleaf] = leaf.split('.');
-      return `CPUID ${number}: ${words.toUpperCase()}${subleaf === undefined ? '' : ` [SL ${subleaf}]`}\n`;
-    })
-    .join('');
-}
-const INTEL = 'GenuineIntel';
-const AMD = 'AuthenticAMD';
 const XSAVES = { '0000000d.01': '0000000f-00000000-00000000-00000000' };
 
 test('Linux takes xsaves from Zen 1 and 2, some kernels and some microcode do not', async () => {

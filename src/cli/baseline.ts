@@ -151,15 +151,24 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
   return isAnswered(answer) ? 0 : 1;
 }
 
+/** What libvirt's rules know nothing of. */
+const FOREIGN = [
+  'by',
+  'check',
+  'nested',
+  'physBits',
+  'explainRules',
+  'kernel',
+  'withKernel',
+] as const;
+
 /** What cannot be asked together, said before any input is read. */
 function refuse(options: Options): void {
   if (options.rules === 'libvirt') {
-    const foreign = (['by', 'check', 'nested', 'physBits', 'explainRules', 'kernel'] as const).find(
-      (name) => options[name] !== undefined,
-    );
+    const foreign = FOREIGN.find((name) => options[name] !== undefined);
     if (foreign !== undefined)
       throw new QueryError(
-        `--${foreign === 'physBits' ? 'phys-bits' : foreign} is of the safe rules; libvirt's rules know nothing of it`,
+        `--${foreign.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)} is of the safe rules; libvirt's rules know nothing of it`,
       );
     return;
   }
@@ -167,6 +176,10 @@ function refuse(options: Options): void {
     if (options.by ?? options.check ?? options.to)
       throw new QueryError(
         '--explain-rules is an answer of its own; leave --by, --check and --to out',
+      );
+    if (options.withKernel !== undefined)
+      throw new QueryError(
+        "--explain-rules holds the rules against libvirt's, which know nothing of kernels; leave --with-kernel out",
       );
   } else refuseLibvirtOptions(options);
   if (

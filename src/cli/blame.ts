@@ -45,7 +45,7 @@ export function define(command: Command, answering: Answering): void {
 
 async function run(call: Call, inputs: readonly string[], options: Options): Promise<Answer> {
   const catalog = await loadCatalog();
-  const fleet = await readHosts(catalog, call, inputs, options);
+  const fleet = await readHosts(catalog, call, inputs, { ...options, keepDescribed: true });
   const { want, nested } = options;
   const answer = blame(fleet, { stack: stackFrom(catalog, options), nested, want });
   const page = await pageOf(call.io, options);

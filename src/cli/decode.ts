@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import { loadCatalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { type Description, isShown, unsettled } from '../cpu/host.ts';
+import { byBytes } from '../cpu/order.ts';
 import { readDescriptions } from '../dialects/read.ts';
 import { candidate, Fleet, type Skipped } from '../fleet/fleet.ts';
 import { baseline } from '../solve/baseline.ts';
@@ -157,21 +158,53 @@ function* render(
   if (skipped.length > 0) yield findingLines([], printableAll(skipped), page).join('\n');
 }
 
-/** How much of what a processor has guests can be given, and what they are not. */
-function offersText({ offers, withheld }: Shared): string {
-  const [sure, open] = [true, false].map((is) =>
-    beginning(withheld.filter((w) => w.sure === is).map((w) => w.feature)).join(' '),
-  );
-  return [
-    count(offers.length, 'feature'),
-    ...(sure ? [`not ${sure}`] : []),
-    ...(open ? [`perhaps ${open}`] : []),
-  ].join('; ');
+/** What guests are not given of what a processor has, for certain or perhaps, by who decides. */
+function withheldText({ withheld, kernel }: Shared, sure: boolean): string {
+  const byReason = new Map<string, string[]>();
+  for (const { feature, because, ...w } of withheld) {
+    if (w.sure !== sure) continue;
+    const reason = WITHHELD[sure ? 'sure' : kernel === undefined ? 'untold' : 'told'][because];
+    byReason.set(reason, [...(byReason.get(reason) ?? []), feature]);
+  }
+  return [...byReason]
+    .sort(([a, x], [b, y]) => y.length - x.length || byBytes(a, b))
+    .map(([reason, names]) => `${beginning(names, 8).join(' ')} (${reason})`)
+    .join('; ');
 }
 
+const OPEN = {
+  processor: 'as the processor is',
+  never: 'QEMU decides',
+  option: 'options of the host decide',
+  needs: 'as what they need is',
+  hidden: 'Linux may hide it',
+  qemu: 'QEMU decides',
+  untold: 'not told',
+  table: 'not looked at',
+};
+const WITHHELD: Readonly<
+  Record<
+    'sure' | 'told' | 'untold',
+    Readonly<Record<Shared['withheld'][number]['because'], string>>
+  >
+> = {
+  sure: {
+    ...OPEN,
+    never: 'no kernel gives it',
+    kernel: 'newer kernels give it',
+    hidden: 'Linux hides it',
+    needs: 'what it needs is not given',
+    qemu: 'QEMU takes it',
+  },
+  told: { ...OPEN, kernel: 'not known of this kernel' },
+  untold: { ...OPEN, kernel: 'by its kernel, which --kernel tells' },
+};
+
 /** Names that are not worth a screen: an answer about hardware leaves a hundred open. */
-const beginning = (names: readonly string[]): readonly string[] =>
-  names.length <= 16 ? names : [...names.slice(0, 15), `… and ${names.length - 15} more`];
+const beginning = (names: readonly string[], most = 16): readonly string[] =>
+  names.length <= most
+    ? names
+    : [...names.slice(0, most - 1), `… and ${names.length - most + 1} more`];
 
 const VIEWS = {
   hypervisor: 'what its hypervisor offers guests',
@@ -188,6 +221,7 @@ function sharedLines(shared: Shared, page: Page): string[] {
   const facts: Fact[] = [
     ['processor', s ? `family ${s.family} model ${s.model} stepping ${s.stepping}` : ''],
     ['microcode', shared.microcode ?? ''],
+    ['kernel', shared.kernel ?? ''],
     ['address bits', limits.physBits === null ? '' : `${limits.physBits} physical`],
     [
       'nearest models',
@@ -196,7 +230,9 @@ function sharedLines(shared: Shared, page: Page): string[] {
         .join(', '),
     ],
     [count(shared.features.length, 'feature'), shared.features],
-    ['offers guests', isShown(shared) ? offersText(shared) : ''],
+    ['offers guests', isShown(shared) ? count(shared.offers.length, 'feature') : ''],
+    ['not given', withheldText(shared, true)],
+    ['perhaps', withheldText(shared, false)],
     [`${shared.unknown.length} unknown`, beginning(shared.unknown)],
   ];
   return [...definitionLines(shared.definitions, [], page, 3), ...factLines(facts, page)];

@@ -1,4 +1,4 @@
-// plimsoll drift: what a change of machine type, model version or stack does to guests on this fleet.
+// plimsoll drift: what a change of machine type, model version, stack or kernel does to guests on this fleet.
 import { type Command, Option } from 'commander';
 import { newestSoftware, startOfAsked } from '../cpu/asked.ts';
 import type { Catalog } from '../cpu/catalog.ts';
@@ -14,6 +14,7 @@ import { type HostOptions, readHosts } from './fleet.ts';
 import { exitOf, readGuests } from './guests.ts';
 import type { Answer, Answering, Call } from './io.ts';
 import {
+  kernelVersion,
   outputOptions,
   readingOptions,
   repeated,
@@ -33,12 +34,18 @@ Runnable and ABI-equal are two questions: a guest may run and yet find another
 CPU. keep is the change without what strands, take what is new without the
 change.
 
+--to-kernel says what KVM of another kernel would give on these hosts or take,
+what that does to the line of each vendor, and which guests would not start any
+more. It takes hosts whose processor or kernel is described; what a hypervisor
+says holds for its own kernel alone. Without guests it answers for the hosts.
+
 Examples:
   plimsoll drift --cpu EPYC --machine pc-q35-3.1 --to-machine pc-q35-9.2 rack-a/
   plimsoll drift --guests vms/ --to-machine pc-q35-10.0 rack-a/
   plimsoll drift --cpu Skylake-Server --machine q35 --to-cpu Skylake-Server-v5
   plimsoll drift --guests vm.xml --stack qemu@7.2 --to-stack qemu@10.0
   plimsoll drift --cpu Haswell --machine pc-i440fx-2.4 --matrix
+  plimsoll drift --to-kernel 6.14 --guests vms/ rack-a/
 
 Exit code: 0 no guest is stranded; 1 one would be; 2 that is not known, or could
 not answer.
@@ -51,6 +58,7 @@ interface DriftOptions extends QemuOptions, HostOptions, StackOptions {
   readonly toMachine?: string;
   readonly toCpu?: string;
   readonly toStack?: string;
+  readonly toKernel?: string;
   readonly matrix?: true;
 }
 
@@ -65,6 +73,11 @@ export function define(command: Command, answering: Answering): void {
       .option('--to-machine <type>', 'the machine type after it')
       .option('--to-cpu <cpu>', 'the -cpu argument after it, such as another version of the model')
       .option('--to-stack <list>', 'the software after it: qemu@10.0,libvirt@12.8')
+      .option(
+        '--to-kernel <version>',
+        'the Linux kernel of the hosts after it, as uname -r prints it',
+        kernelVersion,
+      )
       .option('--matrix', 'every machine type of the QEMU on which the CPU differs'),
   );
   readingOptions(command);
@@ -75,15 +88,7 @@ export function define(command: Command, answering: Answering): void {
 
 async function run(call: Call, inputs: readonly string[], options: DriftOptions): Promise<Answer> {
   const catalog = await catalogOf(options, call.io);
-  const changes = [options.toMachine, options.toCpu, options.toStack].some((o) => o !== undefined);
-  if (!changes && !options.matrix)
-    throw new QueryError(
-      'nothing is to change; give --to-machine, --to-cpu or --to-stack, or --matrix for every machine type',
-    );
-  if (changes && options.matrix)
-    throw new QueryError(
-      '--matrix goes over every machine type; leave --to-machine, --to-cpu and --to-stack out',
-    );
+  checkChange(options, inputs);
   const from = sideOf(catalog, options.stack, {
     qemu: options.qemu === undefined ? undefined : qemuVersion(catalog, options.qemu),
   });
@@ -91,6 +96,24 @@ async function run(call: Call, inputs: readonly string[], options: DriftOptions)
   return options.matrix
     ? answerMatrix(call, catalog, options, guests, from, skipped)
     : answerDrift(call, catalog, options, guests, from, skipped, inputs);
+}
+
+/** @throws QueryError where nothing changes, or what changes cannot be asked together. */
+function checkChange(options: DriftOptions, inputs: readonly string[]): void {
+  const { toMachine, toCpu, toStack, toKernel } = options;
+  const changes = [toMachine, toCpu, toStack, toKernel].some((o) => o !== undefined);
+  if (!changes && !options.matrix)
+    throw new QueryError(
+      'nothing is to change; give --to-machine, --to-cpu, --to-stack or --to-kernel, or --matrix for every machine type',
+    );
+  if (changes && options.matrix)
+    throw new QueryError(
+      '--matrix goes over every machine type; leave --to-machine, --to-cpu, --to-stack and --to-kernel out',
+    );
+  if (toKernel !== undefined && inputs.length + (options.with ?? []).length === 0)
+    throw new QueryError(
+      '--to-kernel is about hosts, and there are none; give descriptions of their processors (cpuid -r -1, /proc/cpuinfo, virsh capabilities)',
+    );
 }
 
 /** A guest by its name and its definition. */
@@ -108,7 +131,7 @@ async function answerDrift(
   skipped: readonly Skipped[],
   inputs: readonly string[],
 ): Promise<Answer> {
-  const { toMachine, toCpu, skipUnreadable } = options;
+  const { toMachine, toCpu, toKernel, skipUnreadable } = options;
   const to = sideOf(catalog, options.toStack?.split(','), from);
   const moves = guests.map(({ id, asked }): Move => {
     const { accelerator } = asked;
@@ -119,8 +142,12 @@ async function answerDrift(
         : { by: 'qemu', cpu: toCpu, machine, accelerator };
     return { guest: id, from: asked, to: then };
   });
-  const fleet = inputs.length > 0 ? await readHosts(catalog, call, inputs, options) : null;
-  const found = drift(catalog, moves, fleet, { from, to, skipUnreadable });
+  const keepDescribed = toKernel !== undefined;
+  const fleet =
+    keepDescribed || inputs.length > 0
+      ? await readHosts(catalog, call, inputs, { ...options, keepDescribed })
+      : null;
+  const found = drift(catalog, moves, fleet, { from, to, toKernel, skipUnreadable });
   const all = [...skipped, ...(fleet?.skipped ?? []), ...(found.skipped ?? [])];
   const answer: Drift = { ...found, ...(all.length > 0 ? { skipped: all } : {}) };
   const page = await pageOf(call.io, options);
@@ -181,8 +208,11 @@ async function guestsOf(
   const { cpu, machine, accel } = options;
   const files = [...(options.guests ?? []), ...(options.guest ?? [])];
   if (files.length === 0) {
+    // What another kernel does to hosts is an answer, too.
+    if (options.toKernel !== undefined && cpu === undefined) return { guests: [], skipped: [] };
     const text = required(cpu, '--cpu', 'Skylake-Server,+pcid (or guests with --guests vms/)');
-    const type = required(machine, '--machine', 'pc-q35-3.1');
+    const isOfHosts = options.toKernel !== undefined && options.toMachine === undefined;
+    const type = isOfHosts ? (machine ?? null) : required(machine, '--machine', 'pc-q35-3.1');
     const asked: Asked = { by: 'qemu', cpu: text, machine: type, accelerator: accel };
     return { guests: [{ id: text, asked }], skipped: [] };
   }

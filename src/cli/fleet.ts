@@ -26,6 +26,7 @@ export type HostOptions = ReadingOptions &
     readonly keepTogether?: string;
     readonly keep?: readonly string[];
     readonly mayBeEmpty?: boolean;
+    readonly keepDescribed?: boolean;
   };
 
 /** Keys that say which software a host runs: they may explain why equal processors differ. */
@@ -40,6 +41,7 @@ export const readOptions = (options: HostOptions): ReadOptions => ({
   ...(options.skipUnreadable ? { skipUnreadable: true } : {}),
   ...(options.kernel === undefined ? {} : { kernel: options.kernel }),
   ...(options.ids === false ? { noIds: true } : {}),
+  ...(options.keepDescribed || options.withKernel !== undefined ? { keepDescribed: true } : {}),
   keep: [
     ...(options.keep ?? [...SOFTWARE, ...askedKeys(options)]),
     ...(options.schedulable ? [UNSCHEDULABLE] : []),
@@ -79,7 +81,9 @@ export async function hostsOf(
   options: HostOptions,
   takes: ReadOptions['takes'] = 'hosts',
 ): Promise<Fleet> {
-  const fleet = await readFleet(catalog, opened, { ...readOptions(options), takes });
+  const read = await readFleet(catalog, opened, { ...readOptions(options), takes });
+  const { withKernel } = options;
+  const fleet = withKernel === undefined ? read : read.underKernel(withKernel);
   return withoutClosed(withoutHosts(fleet, options), io, options);
 }
 

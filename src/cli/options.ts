@@ -56,7 +56,7 @@ function threadCount(value: string): number {
   throw new InvalidArgumentError(`Give at most ${MAX_THREADS}.`);
 }
 
-function kernelVersion(value: string): string {
+export function kernelVersion(value: string): string {
   if (isKernel(value)) return value.trim();
   throw new InvalidArgumentError(
     'Give what uname -r prints there, like 6.12.9 or 5.14.0-427.el9.x86_64.',
@@ -93,6 +93,7 @@ export interface WhatIfOptions {
   readonly with?: readonly string[];
   readonly without?: readonly string[];
   readonly schedulable?: true;
+  readonly withKernel?: string;
 }
 
 export const whatIfOptions = (command: Command): Command =>
@@ -104,9 +105,11 @@ export const whatIfOptions = (command: Command): Command =>
       repeated,
     )
     .option('--without <host>', 'as if this host were gone (repeatable)', repeated)
+    .option('--schedulable', 'as if hosts that take no guests were gone (cordoned, in maintenance)')
     .option(
-      '--schedulable',
-      'as if hosts that take no guests were gone (cordoned, in maintenance)',
+      '--with-kernel <version>',
+      'as if the hosts ran this Linux kernel; those that a hypervisor describes stay as they are',
+      kernelVersion,
     );
 
 export interface StackOptions {

@@ -2,9 +2,10 @@
 import { cpuOption } from '../dialects/pinned.ts';
 import type { Skipped } from '../fleet/fleet.ts';
 import type { PropertyChange } from '../solve/changes.ts';
-import type { Drift, GuestDrift } from '../solve/drift.ts';
+import { type Drift, driftVerdict, type GuestDrift } from '../solve/drift.ts';
 import type { Matrix } from '../solve/matrix.ts';
-import { heading, type Page } from './render.ts';
+import { findingLines, heading, type Page } from './render.ts';
+import { upgradeLines, upgradeVerdict } from './render-upgrade.ts';
 import { clip, count, hostsText, listed, wrap, wrapSentence } from './text.ts';
 
 /** Guests that are told the same, with the answer that they share. */
@@ -19,31 +20,21 @@ const SHOWN = 10;
 export function renderDrift(answer: Drift, page: Page): string {
   const { columns, paint } = page;
   const groups = groupsOf(answer);
-  const stranded = answer.guests.filter((g) => (g.stranded?.count ?? 0) > 0).length;
-  const refused = answer.guests.filter((g) => g.refused !== undefined).length;
-  const open = answer.guests.filter((g) => (g.unknown?.count ?? 0) > 0).length;
-  const changed = answer.guests.filter((g) => !g.abiEqual).length;
-  const verdict =
-    refused > 0
-      ? `${refused} of ${count(answer.guests.length, 'guest')} would start on no host`
-      : answer.hosts === undefined
-        ? `${changed} of ${count(answer.guests.length, 'guest')} would find another CPU; no hosts were given, so nothing is said of where they run`
-        : stranded > 0
-          ? `${stranded} of ${count(answer.guests.length, 'guest')} would be stranded on a host where it ran; ${changed} would find another CPU`
-          : open > 0
-            ? `whether ${open} of ${count(answer.guests.length, 'guest')} would be stranded is not known; ${changed} would find another CPU`
-            : `no guest is stranded on any of ${count(answer.hosts, 'host')}; ${changed} of ${answer.guests.length} would find another CPU`;
-  const color = stranded + refused > 0 ? paint.red : open > 0 ? paint.yellow : paint.green;
-  const [first, ...rest] = wrapSentence(verdict, columns);
-  const lines = [color(paint.bold(first!)), ...rest];
+  const color = { no: paint.red, unknown: paint.yellow, runs: paint.green, 'own-cpu': paint.green };
+  const [first, ...rest] = wrapSentence(verdictOf(answer), columns);
+  const lines = [color[driftVerdict(answer)](paint.bold(first!)), ...rest];
   for (const group of groups.slice(0, SHOWN)) lines.push('', ...groupLines(group, answer, page));
   if (groups.length > SHOWN)
     lines.push(
       '',
       `and ${count(groups.length - SHOWN, 'more kind')} of change; --json has them all`,
     );
-  if (answer.findings.length > 0 || answer.skipped) lines.push('', heading('Worth knowing', page));
-  for (const f of answer.findings)
+  if (answer.toKernel !== undefined) lines.push(...upgradeLines(answer, page));
+  const { findings, hostFindings = [], skipped } = answer;
+  if (findings.length + hostFindings.length > 0 || skipped)
+    lines.push('', heading('Worth knowing', page));
+  lines.push(...findingLines(hostFindings, [], page));
+  for (const f of findings)
     lines.push(
       ...item(
         f.severity === 'info' ? '-' : '!',
@@ -51,8 +42,31 @@ export function renderDrift(answer: Drift, page: Page): string {
         columns,
       ),
     );
-  lines.push(...skippedLines(answer.skipped, columns));
+  lines.push(...skippedLines(skipped, columns));
   return `${lines.join('\n')}\n`;
+}
+
+/** The answer in a sentence: what is worst comes first. */
+function verdictOf(answer: Drift): string {
+  const { guests, hosts, toKernel } = answer;
+  if (toKernel !== undefined && guests.length === 0) return upgradeVerdict(answer);
+  const having = (is: (g: GuestDrift) => boolean) => guests.filter(is).length;
+  const stranded = having((g) => (g.stranded?.count ?? 0) > 0);
+  const refused = having((g) => g.refused !== undefined);
+  const open = having((g) => (g.unknown?.count ?? 0) > 0);
+  const changed = having((g) => !g.abiEqual);
+  const all = count(guests.length, 'guest');
+  const under = toKernel === undefined ? '' : `under kernel ${toKernel}, `;
+  const other = changed > 0 || under === '' ? `; ${changed} would find another CPU` : '';
+  if (refused > 0) return `${refused} of ${all} would start on no host`;
+  if (hosts === undefined)
+    return `${changed} of ${all} would find another CPU; no hosts were given, so nothing is said of where they run`;
+  if (stranded > 0)
+    return `${under}${stranded} of ${all} would be stranded on a host where it ran${other}`;
+  if (open > 0) return `${under}whether ${open} of ${all} would be stranded is not known${other}`;
+  return under === ''
+    ? `no guest is stranded on any of ${count(hosts, 'host')}; ${changed} of ${guests.length} would find another CPU`
+    : `${under}no guest is stranded on any of ${count(hosts, 'host')}${other}`;
 }
 
 export function renderMatrix(answer: Matrix, page: Page): string {
@@ -124,6 +138,7 @@ function groupLines({ guests, drift }: Group, answer: Drift, page: Page): string
   if (drift.stranded && drift.stranded.count > 0)
     say('stranded', [hostsText(drift.stranded, columns - 14)]);
   if (drift.unknown) say('unknown', [hostsText(drift.unknown, columns - 14)]);
+  if (drift.lacks) say('lacking', drift.lacks);
   if (drift.refused !== undefined) say('refused', drift.refused.split(' '));
   if (drift.own !== undefined) say('own CPU', drift.own.split(' '));
   if (drift.keep !== null) say('keep', [cpuOption(drift.keep)]);

@@ -149,7 +149,9 @@ export function renderAdmit(answer: Admit, page: Page): string {
   }
   if (refused.length > SHOWN)
     lines.push('', `and ${refused.length - SHOWN} more; --json has them all`);
-  if (answer.skipped) lines.push('', ...findingLines([], answer.skipped, page));
+  const { findings = [], skipped = [] } = answer;
+  const known = findingLines(findings, skipped, page);
+  if (known.length > 0) lines.push('', ...known);
   return `${lines.join('\n')}\n`;
 }
 

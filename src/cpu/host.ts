@@ -49,6 +49,8 @@ export interface Description {
   readonly qemu: string | null;
   /** The host's kernel, as uname -r prints it, where the document says so. */
   readonly kernel: string | null;
+  /** Another kernel that the host is asked about: what KVM would give there of what it shows. */
+  readonly asIf?: string;
   /** The CPU model that it is written relative to, and whether the catalog knows it. */
   readonly model: { readonly name: string; readonly known: boolean } | null;
   /** The libvirt element that it was read from, as written. */

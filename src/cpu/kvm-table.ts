@@ -154,6 +154,16 @@ export class KvmTable {
     return first < 0 || !this.has(id) ? null : this.file.kernels[first]!;
   }
 
+  /** Features that the last kernel gives by another rule than one before it, and that came in order. */
+  lossy(module: KvmModule): readonly number[] {
+    const last = this.file.kernels.length - 1;
+    return this.#groups.flatMap(({ ids, byModule: { [module]: rows } }) => {
+      const isLess = rows[last]!.when === 'never' || rows[last]!.when === 'made-up';
+      const differs = isLess && rows.slice(0, last).some((row) => row !== rows[last]);
+      return differs ? ids.filter((id) => !this.isOutOfOrder(id)) : [];
+    });
+  }
+
   /** The place that a term is, where it is no feature's name. */
   place(term: string): Place | null {
     let place = this.#places.get(term);

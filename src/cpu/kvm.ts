@@ -10,8 +10,11 @@ import type { KvmModule, KvmOnTop, KvmRow } from './schema.ts';
 /** What a dump, or a kernel's flags, say of a host. */
 export type Shown = Pick<
   Description,
-  'has' | 'known' | 'view' | 'vendor' | 'signature' | 'kernel' | 'qemu' | 'words'
+  'has' | 'known' | 'view' | 'vendor' | 'signature' | 'kernel' | 'asIf' | 'qemu' | 'words'
 >;
+
+/** The kernel whose KVM is asked. */
+export const askedKernel = ({ kernel, asIf }: Shown): string | null => asIf ?? kernel;
 
 /** What guests can be given, and of what that is known. */
 export interface Given {
@@ -46,11 +49,12 @@ export interface Withheld {
 }
 
 /** What guests on a host can be given of what its processor or its kernel shows. */
-export const kvmGives = (catalog: Catalog, shown: Shown): Given => new Host(catalog, shown).all();
+export const kvmGives = (catalog: Catalog, shown: Shown): Given =>
+  new KvmHost(catalog, shown).all();
 
 /** Why guests on a host are not given a feature, or not for certain. */
 export function whyWithheld(catalog: Catalog, shown: Shown, id: number): Withheld {
-  const host = new Host(catalog, shown);
+  const host = new KvmHost(catalog, shown);
   const is = host.given(id);
   if (is !== true) return { sure: is === false, ...host.why(id) };
   // KVM gives it, and QEMU takes it away for want of another.
@@ -66,8 +70,10 @@ export function whyWithheld(catalog: Catalog, shown: Shown, id: number): Withhel
 }
 
 /** What a person should know of how far a kernel is known. */
-export function kernelNotes(catalog: Catalog, kernel: string | null): Note[] {
+export function kernelNotes(catalog: Catalog, shown: Shown): Note[] {
+  const kernel = askedKernel(shown);
   if (kernel === null) return [];
+  const subject = shown.asIf === undefined ? `its kernel ${kernel}` : `kernel ${kernel}`;
   const { file } = kvmTable(catalog);
   const note = (what: string): Note[] => [{ code: 'kernel', message: what }];
   if (!isKernel(kernel))
@@ -77,11 +83,11 @@ export function kernelNotes(catalog: Catalog, kernel: string | null): Note[] {
   const { like } = kernelsLike(file, kernel);
   if (like === 'newer')
     return note(
-      `its kernel ${kernel} is newer than any that the catalog knows, and is taken to give what ${file.kernels.at(-1)} does`,
+      `${subject} is newer than any that the catalog knows, and is taken to give what ${file.kernels.at(-1)} does`,
     );
   return like === 'older'
     ? note(
-        `its kernel ${kernel} is older than any that the catalog knows, so what KVM gives there is not known; virsh domcapabilities would tell`,
+        `${subject} is older than any that the catalog knows, so what KVM gives there is not known; virsh domcapabilities would tell`,
       )
     : [];
 }
@@ -98,7 +104,8 @@ function some(told: readonly Told[]): Told {
   return told.includes(undefined) ? undefined : false;
 }
 
-class Host {
+/** What is asked of one host, each feature once. */
+export class KvmHost {
   readonly #shown: Shown;
   readonly #table: KvmTable;
   readonly #kernels: Kernels;
@@ -112,7 +119,7 @@ class Host {
     const open =
       shown.view === 'kernel' ? this.#table.unshownWithout(shown.has) : this.#table.row([]);
     this.#shown = { ...shown, known: join(shown.has, minus(shown.known, open)) };
-    this.#kernels = kernelsLike(this.#table.file, shown.kernel);
+    this.#kernels = kernelsLike(this.#table.file, askedKernel(shown));
     this.#modules = this.#table.modulesOf(shown.vendor);
     this.#plan = this.#table.plan(this.#modules, this.#kernels);
   }
@@ -251,10 +258,24 @@ class Host {
   /** A feature by name, a bit by its place, or what no description tells. */
   #term(term: string, kernel: number): Told {
     const place = this.#table.place(term);
-    if (!place) return term.includes(':') ? undefined : this.#bit(this.#table.id(term), kernel);
+    if (!place)
+      return term.includes(':')
+        ? undefined
+        : (this.#bit(this.#table.id(term), kernel) ?? this.#byModel(term));
     if (place.kind === 'msr') return undefined;
     const stated = this.#shown.words?.leaf(place.leaf, place.subleaf);
-    return stated && ((stated[place.register] >>> place.bit) & 1) === 1;
+    return stated ? ((stated[place.register] >>> place.bit) & 1) === 1 : this.#byModel(term);
+  }
+
+  /** What is known of a bit by the model of the processor alone; a guest's may be made up. */
+  #byModel(term: string): Told {
+    const { signature, vendor, has } = this.#shown;
+    const rule = this.#table.file.byModel.find((r) => r.place === term);
+    if (!rule || vendor === null || !this.#table.modulesOf(vendor).includes(rule.vendor))
+      return undefined;
+    if (hasBit(has, this.#table.id('hypervisor'))) return undefined;
+    if (isOneOf(rule.having, signature)) return true;
+    return isOneOf(rule.lacking, signature) ? false : undefined;
   }
 
   /** What the description says. */
@@ -262,14 +283,24 @@ class Host {
     return hasBit(this.#shown.known, id) ? hasBit(this.#shown.has, id) : undefined;
   }
 
-  /** What Linux of this version leaves of it: flags that it printed are what it left. */
+  /** What Linux of this version leaves of it: flags that it printed are what it left, and another may leave more. */
   #bit(id: number, kernel: number): Told {
     const stated = this.#stated(id);
-    if (stated !== true || this.#shown.view === 'kernel') return stated;
+    const { view, asIf } = this.#shown;
+    if (view === 'kernel' && asIf === undefined) return stated;
+    if (stated !== true) return view === 'kernel' && this.#mayBeHidden(id) ? undefined : stated;
     let left: Told = true;
     for (const hide of this.#table.hides(id))
       if (left !== false && hide.kernels.has(kernel)) left = every([left, this.#leftBy(hide)]);
     return left;
+  }
+
+  /** Whether the kernel that printed the flags may have kept this one back; what a switch took stays off. */
+  #mayBeHidden(id: number): boolean {
+    const { rows } = kernelsLike(this.#table.file, this.#shown.kernel);
+    return this.#table
+      .hides(id)
+      .some((h) => h.models && rows.some((k) => h.kernels.has(k)) && this.#leftBy(h) !== true);
   }
 
   #leftBy(hide: Hidden): Told {
@@ -345,24 +376,30 @@ class Host {
   }
 
   #hidingRule(id: number): Hidden | undefined {
-    if (this.#stated(id) !== true || this.#shown.view === 'kernel') return undefined;
+    const { view, asIf } = this.#shown;
+    if (this.#stated(id) !== true || (view === 'kernel' && asIf === undefined)) return undefined;
     return this.#table
       .hides(id)
       .find((h) => this.#kernels.rows.some((k) => h.kernels.has(k)) && this.#leftBy(h) !== true);
   }
 }
 
-/** Whether a processor is of one of these models: family/model, family/* or family/model/STEPPING up to that stepping. */
+/** Whether a processor is of one of these models: family/model, /A-B, /* or /model/STEPPING up to that stepping. */
 function isOneOf(models: readonly string[], signature: Signature | null): Told {
   if (signature === null) return undefined;
   return models.some((text) => {
     const [family, model, stepping] = text.split('/');
     return (
       Number(family) === signature.family &&
-      (model === '*' || Number(model) === signature.model) &&
+      isWithin(model!, signature.model) &&
       (stepping === undefined || signature.stepping <= Number(stepping))
     );
   });
+}
+
+function isWithin(range: string, model: number): boolean {
+  const [from, to = from] = range.split('-').map(Number);
+  return range === '*' || (model >= from! && model <= to!);
 }
 
 /** Whether a QEMU is one that does something from a version on; of those after the last that does not, nobody knows. */

@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { readCpuMap } from './learn/cpu-map.ts';
 import { type Facts, type Json, sinceLibvirt } from './learn/facts.ts';
 import { learnFeatures } from './learn/features.ts';
-import { learnKvm } from './learn/kvm.ts';
+import { learnKvm, withKernel } from './learn/kvm.ts';
 import { learnLibvirt } from './learn/libvirt.ts';
 import { learnLinux } from './learn/linux.ts';
 import { learnMachines, learnQemu } from './learn/qemu.ts';
@@ -16,12 +16,13 @@ const { values: options } = parseArgs({
     facts: { type: 'string' },
     'libvirt-9.0': { type: 'string' },
     out: { type: 'string', default: 'src/cpu/data' },
+    kvm: { type: 'string', multiple: true, default: [] },
   },
 });
-const { facts: folder, 'libvirt-9.0': map90, out } = options;
+const { facts: folder, 'libvirt-9.0': map90, out, kvm: learntKvm } = options;
 if (!folder || !map90) {
   console.error(
-    'usage: npm run catalog -- --facts DIR --libvirt-9.0 DIR (a cpu_map folder of libvirt 9.0)',
+    'usage: npm run catalog -- --facts DIR --libvirt-9.0 DIR (a cpu_map folder of libvirt 9.0) [--kvm FILE (of plimsoll learn --kvm-source)]',
   );
   process.exit(2);
 }
@@ -129,7 +130,16 @@ write(
   machines,
 );
 
-const { hides, qemu: onTop, rules, ...kernels } = learnKvm(facts);
+const {
+  hides,
+  qemu: onTop,
+  rules,
+  ...kernels
+} = learntKvm.reduce((file, path) => {
+  const { file: wider, carried } = withKernel(file, read(path));
+  console.log(`${path}: ${carried.length} as on the kernel before it: ${carried.join(', ')}`);
+  return wider;
+}, learnKvm(facts));
 write(
   'kvm.ts',
   {

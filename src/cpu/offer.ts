@@ -20,6 +20,7 @@ import type { Catalog } from './catalog.ts';
 import { archOf, floorOf } from './floor.ts';
 import { type Description, isShown, isX86, type Note } from './host.ts';
 import { kernelNotes, kvmGives } from './kvm.ts';
+import { takenLater } from './kvm-later.ts';
 import { sortByBytes } from './order.ts';
 
 export interface Offer {
@@ -42,7 +43,11 @@ export function offer(catalog: Catalog, d: Description): Offer {
     : withKvmWords(catalog, { has: d.has.slice(), known: d.known.slice() });
   if (d.view === 'hypervisor' && !d.listsUnmigratable) openUnmigratable(catalog, told);
   const assumed = archOf(catalog, d) === 'x86_64' ? withFloor(catalog, d, told) : [];
-  return { ...told, assumed, notes: isShown(d) ? kernelNotes(catalog, d.kernel) : [] };
+  return { ...told, assumed, notes: notesOf(catalog, d, told.has) };
+}
+
+function notesOf(catalog: Catalog, d: Description, has: Row): readonly Note[] {
+  return isShown(d) ? [...kernelNotes(catalog, d), ...takenLater(catalog, d, has)] : [];
 }
 
 interface Told {

@@ -178,6 +178,17 @@ export interface KvmRow {
   why?: string;
 }
 
+/** A row without the kernels that it is of. */
+export type LearntKvmRow = Omit<KvmRow, 'vendor' | 'kernels'>;
+
+/** What was read from the source tree of one kernel, and what could not be. */
+export interface LearntKvm {
+  schema: 'plimsoll-kvm-learnt/1';
+  kernel: string;
+  rules: { features: string[]; vendor: KvmModule; row: LearntKvmRow }[];
+  unread: { features: string[]; vendor: KvmModule; why: string }[];
+}
+
 export interface KvmFile {
   schema: string;
   source: string;
@@ -189,6 +200,14 @@ export interface KvmFile {
   outOfOrder: string[];
   /** Whose absence from a kernel's flags proves nothing: the firmware or a policy may take them away. */
   unshown: string[];
+  /** Bits, by their place or name, that few descriptions tell, on the models that have and lack them. */
+  byModel: {
+    place: string;
+    vendor: KvmModule;
+    having: string[];
+    lacking: string[];
+    why: string;
+  }[];
   /** What Linux takes from the processor before KVM sees it, on these models (family/model). */
   hides: {
     feature: string;

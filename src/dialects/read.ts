@@ -41,6 +41,8 @@ export interface ReadOptions {
   readonly lines?: boolean;
   /** The kernel of hosts that do not tell theirs, as uname -r prints it: what KVM gives there depends on it. */
   readonly kernel?: string;
+  /** Whether what hosts were described by is kept, so that they can be asked as if they ran another kernel. */
+  readonly keepDescribed?: boolean;
   /** A fleet without hosts is an answer, too. */
   readonly mayBeEmpty?: boolean;
 }
@@ -231,7 +233,7 @@ class FleetReader {
     this.#options = options;
     this.#dialect = dialectOf(options);
     this.#problems = new Problems(options);
-    this.#gatherer = new Gatherer(catalog, !options.noIds, options.kernel);
+    this.#gatherer = new Gatherer(catalog, !options.noIds, options.kernel, options.keepDescribed);
     this.#alike = new Alike(alikeDescriptions(catalog));
   }
 

@@ -7,6 +7,7 @@ import { byBytes } from '../cpu/order.ts';
 import { LISTERS } from '../cpu/usable.ts';
 import { type Batch, batchOf, type First, firstOfEach, GONE, hostsIn, idAt } from './hosts.ts';
 import type { Candidate, ClassFacts, Kind, Member, ModelList } from './kind.ts';
+import { kindUnder } from './under.ts';
 
 export {
   type Candidate,
@@ -236,6 +237,15 @@ export class Fleet {
     });
     if (missing.size > 0) return { unknown: [...missing] };
     return this.#of({ kinds: this.kinds, weights: [], batches });
+  }
+
+  /** The same hosts as if they ran this kernel; their kinds keep their numbers. */
+  underKernel(kernel: string): Fleet {
+    return this.#of({
+      kinds: this.kinds.map((kind) => kindUnder(this.catalog, kind, kernel)),
+      weights: this.kindWeights,
+      batches: this.#batches,
+    });
   }
 
   /** Every host with its kind; none where names are not kept. */

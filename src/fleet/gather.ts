@@ -87,6 +87,7 @@ function withRoom<T extends Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer>>(
 export class Gatherer {
   readonly #catalog: Catalog;
   readonly #kernel: string | null;
+  readonly #keeps: boolean;
   readonly #kinds: Kind[] = [];
   readonly #inputs: {
     readonly name: string;
@@ -97,10 +98,11 @@ export class Gatherer {
   /** How many hosts of each kind there are, where nobody asks who they are. */
   readonly #counts: number[] | null;
 
-  /** `kernel`: that of hosts that do not tell theirs. */
-  constructor(catalog: Catalog, ids: boolean, kernel: string | null = null) {
+  /** `kernel`: that of hosts that do not tell theirs. `keeps`: descriptions, for what else may be asked of them. */
+  constructor(catalog: Catalog, ids: boolean, kernel: string | null = null, keeps = false) {
     this.#catalog = catalog;
     this.#kernel = kernel;
+    this.#keeps = keeps;
     this.#counts = ids ? null : [];
   }
 
@@ -112,7 +114,11 @@ export class Gatherer {
 
   /** The number of the kind that a description is of. */
   describe(description: Description): number {
-    return this.kind(kindOf(this.#catalog, withKernel(description, this.#kernel)));
+    const told = withKernel(description, this.#kernel);
+    const kind = kindOf(this.#catalog, told);
+    return this.kind(
+      this.#keeps ? { ...kind, described: [{ input: '', description: told }] } : kind,
+    );
   }
 
   /** All hosts of an input; a closed one says all that is to be said of its hosts. */

@@ -23,7 +23,16 @@ export function joinDocuments(catalog: Catalog, id: string, documents: readonly 
   const ordered = [...documents].sort(
     (a, b) => VIEWS.indexOf(b.kind.view) - VIEWS.indexOf(a.kind.view) || byBytes(a.input, b.input),
   );
-  return ordered.reduce((better, other) => joinTwo(catalog, id, better, other)).kind;
+  const { kind } = ordered.reduce((better, other) => joinTwo(catalog, id, better, other));
+  const described = documents.map(({ input, kind: { described: of } }) =>
+    of?.map((d) => ({ ...d, input })),
+  );
+  const isKept = described.every((of) => of !== undefined);
+  return isKept ? { ...kind, described: described.flat() } : withoutDescribed(kind);
+}
+
+function withoutDescribed({ described: _, ...kind }: Kind): Kind {
+  return kind;
 }
 
 function joinTwo(catalog: Catalog, id: string, better: Document, other: Document): Document {

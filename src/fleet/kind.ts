@@ -48,6 +48,14 @@ export interface Kind extends ClassFacts, Beside {
   readonly known: Row;
   readonly unnamed: readonly string[];
   readonly unnamedUnknown: readonly string[];
+  /** The documents that it was settled from, where they were kept, to ask the same of another kernel. */
+  readonly described?: readonly Described[];
+}
+
+/** What one document says of a host, and the input that it stands in where another says more. */
+interface Described {
+  readonly input: string;
+  readonly description: Description;
 }
 
 /** One host as it enters a fleet: its offer is settled, its place in the fleet is not. */

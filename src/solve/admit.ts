@@ -4,9 +4,11 @@ import { byBytes } from '../cpu/order.ts';
 import { closeDependencies } from '../cpu/qemu.ts';
 import { needOfSaved, readSaved, type Saved } from '../cpu/saved.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import { KEPT } from '../fleet/under.ts';
 import type { Admit, AdmittedHost } from './answer-plan.ts';
 import { securityCost } from './board.ts';
 import { asking, Fits } from './fit.ts';
+import { kernelFindings } from './upgrade.ts';
 
 /**
  * Holds each host against a saved baseline (its JSON, parsed).
@@ -21,9 +23,11 @@ export function admit(fleet: Fleet, document: unknown, name: string): Admit {
     ...byUnit[fits.unitOfKind[fleet.kindOfMember[i]!]!]!,
   }));
   fits.free();
+  const isAsked = fleet.kinds.some((kind) => kind.notes.some((note) => note.code === KEPT));
   return {
     schema: 'plimsoll.admit/1',
     hosts: members.sort((a, b) => byBytes(a.host, b.host)),
+    ...(isAsked ? { findings: kernelFindings(fleet) } : {}),
     ...(fleet.skipped.length > 0 ? { skipped: fleet.skipped } : {}),
   };
 }

@@ -204,5 +204,7 @@ export interface AdmittedHost {
 export interface Admit {
   readonly schema: 'plimsoll.admit/1';
   readonly hosts: readonly AdmittedHost[];
+  /** What is to be known of the kernel, where another was asked about. */
+  readonly findings?: readonly Finding[];
   readonly skipped?: readonly Skipped[];
 }

@@ -119,6 +119,7 @@ export interface Decoded {
       readonly stepping: number;
     } | null;
     readonly microcode?: string;
+    readonly kernel?: string;
     readonly definitions: Definitions;
     /** What the description has. */
     readonly features: readonly string[];

@@ -91,6 +91,7 @@ function decodeOne(
       vendor: d.vendor,
       signature: d.signature,
       ...(d.microcode === null ? {} : { microcode: d.microcode }),
+      ...(d.kernel === null ? {} : { kernel: d.kernel }),
       definitions: isSettled ? answer.definitions : {},
       features: [...catalog.names(d.has), ...d.unnamed].sort(byBytes),
       offers: [...catalog.names(host.has), ...d.unnamed].sort(byBytes),

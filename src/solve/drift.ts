@@ -1,8 +1,7 @@
 // What a change of machine type, model version or software does to guests: whether each still runs where it did, and
 // whether it finds the same CPU. The two are different questions, and are answered apart.
 
-import { emptyRow, hasBit, isEmpty, isEqual, join, meet, minus, type Row } from '../core/rows.ts';
-import { tcgRow } from '../cpu/accelerators.ts';
+import { emptyRow, hasBit, isEmpty, isEqual, join, minus, type Row } from '../core/rows.ts';
 import { newestSoftware, startOfAsked } from '../cpu/asked.ts';
 import { isOfHost } from '../cpu/asked-qemu.ts';
 import type { Catalog } from '../cpu/catalog.ts';
@@ -17,7 +16,9 @@ import type { Fleet, HostList, Skipped } from '../fleet/fleet.ts';
 import type { Severity } from './answer.ts';
 import { asker, type GivenSoftware, softwareOf } from './asker.ts';
 import { guestProperties, type PropertyChange, propertyChanges } from './changes.ts';
-import { type Asker, Fits, type FitVerdict } from './fit.ts';
+import { type Change, Hosts } from './drift-hosts.ts';
+import type { FitVerdict } from './fit.ts';
+import { type Upgrade, upgrade } from './upgrade.ts';
 
 /** A guest before the change and after it. */
 export interface Move {
@@ -30,6 +31,8 @@ export interface DriftOptions {
   /** The software before the change and after it; what hosts tell, else the newest, where it is not said. */
   readonly from?: GivenSoftware | undefined;
   readonly to?: GivenSoftware | undefined;
+  /** The kernel of the hosts after it; the fleet must have kept what they were described by. */
+  readonly toKernel?: string | undefined;
   /** Go on without guests whose CPU cannot be known. */
   readonly skipUnreadable?: boolean | undefined;
 }
@@ -60,6 +63,8 @@ export interface GuestDrift {
   readonly stranded?: HostList;
   /** Hosts of which it is not known whether the change strands it there. */
   readonly unknown?: HostList;
+  /** What some of these hosts then do not offer of what it asks for, where they have another kernel. */
+  readonly lacks?: readonly string[];
   /** Why the software after the change does not start it on any host. */
   readonly refused?: string;
   /** Why it has the CPU of its host, where it has: then what it has beside is compared alone. */
@@ -77,27 +82,15 @@ export interface Drift {
   readonly toMachine: string | null;
   readonly qemu: string;
   readonly toQemu: string;
+  /** The kernel that the hosts have after the change, where that is asked; then `changes`, `line` and `hostFindings`. */
+  readonly toKernel?: string;
+  readonly changes?: Upgrade['changes'];
+  readonly line?: Upgrade['line'];
+  readonly hostFindings?: Upgrade['hostFindings'];
   readonly hosts?: number;
   readonly guests: readonly GuestDrift[];
   readonly findings: readonly DriftFinding[];
   readonly skipped?: readonly Skipped[];
-}
-
-/** The change of one guest, worked out once for all guests that ask the same. */
-interface Change {
-  readonly cpu: string;
-  readonly toCpu: string;
-  readonly from: Asker;
-  readonly to: Asker;
-  readonly before: Expansion;
-  /** null where it is refused. */
-  readonly after: Expansion | null;
-  readonly toMachine: string;
-  readonly added: Row;
-  readonly removed: Row;
-  readonly properties: readonly PropertyChange[];
-  readonly refused: string | null;
-  readonly own: string | null;
 }
 
 /**
@@ -129,7 +122,9 @@ export function drift(
   }
   if (skipped.length > 0 && !(options.skipUnreadable && moves.length > 0))
     throw new QueryError(skipped.map((s) => `guest ${s.input}: ${s.reason}`).join('\n'));
-  const hosts = fleet && new Hosts(fleet, [...new Set(of)], options);
+  const { toKernel } = options;
+  const then = toKernel === undefined || !fleet ? null : fleet.underKernel(toKernel);
+  const hosts = fleet && new Hosts(fleet, then ?? fleet, [...new Set(of)], options);
   const answers = new Map<Change, Omit<GuestDrift, 'guest'>>();
   const guests = moves.map(({ guest }, i): GuestDrift => {
     const change = of[i]!;
@@ -147,6 +142,7 @@ export function drift(
     toMachine: common(guests.map((g) => g.toMachine)),
     qemu: from.qemu,
     toQemu: to.qemu,
+    ...(fleet && then ? { toKernel: toKernel!, ...upgrade(fleet, then) } : {}),
     ...(fleet ? { hosts: fleet.hosts } : {}),
     guests: guests.sort((a, b) => byBytes(a.guest, b.guest)),
     findings: findingsOf(catalog, moves, of),
@@ -235,89 +231,6 @@ function expansionOf(
   }
 }
 
-/** Where guests run before and after, as the one rule has it. */
-class Hosts {
-  readonly #fleet: Fleet;
-  readonly #before: Fits;
-  readonly #after: Fits;
-  readonly #number: ReadonlyMap<Change, number>;
-
-  constructor(fleet: Fleet, changes: readonly Change[], { from, to }: DriftOptions) {
-    const { catalog } = fleet;
-    this.#fleet = fleet;
-    this.#number = new Map(changes.map((change, i) => [change, i]));
-    const fits = (side: 'from' | 'to', given: GivenSoftware = {}) =>
-      new Fits(
-        fleet,
-        changes.map((c) => c[side]),
-        softwareOf(catalog, given),
-      );
-    this.#before = fits('from', from);
-    this.#after = fits('to', to ?? from);
-  }
-
-  free(): void {
-    this.#before.free();
-    this.#after.free();
-  }
-
-  get size(): number {
-    return this.#fleet.hosts;
-  }
-
-  /** By kind of hosts, whether it runs before the change and after it. */
-  compared(change: Change) {
-    const asker = this.#number.get(change)!;
-    const counts = { before: 0, after: 0 };
-    const stranded: number[] = [];
-    const unknown: number[] = [];
-    for (const [kind, weight] of this.#fleet.kindWeights.entries()) {
-      const [b, a] = [this.#before.unitOfKind[kind]!, this.#after.unitOfKind[kind]!];
-      const was = this.#before.verdict(asker, b);
-      const is = this.#after.verdict(asker, a);
-      if (starts(was)) counts.before += weight;
-      if (starts(is)) counts.after += weight;
-      if (was === 'no' || starts(is)) continue;
-      if (starts(was) && is === 'no') stranded.push(kind);
-      else if (starts(was) || is === 'no' || this.#asksMore(asker, b, a)) unknown.push(kind);
-    }
-    return { counts, stranded, unknown };
-  }
-
-  /** Whether more is not known after the change than before it. */
-  #asksMore(asker: number, before: number, after: number): boolean {
-    const [was, is] = [this.#before.fit(asker, before), this.#after.fit(asker, after)];
-    const known = new Set([...was.open, ...was.unknown.map((r) => r.message)]);
-    return [...is.open, ...is.unknown.map((r) => r.message)].some((what) => !known.has(what));
-  }
-
-  list(kinds: readonly number[]): HostList {
-    const listed = new Set(kinds);
-    return this.#fleet.list(this.#fleet.hostsWhere((_, i) => listed.has(i)));
-  }
-
-  /** Of the new features those that some of these kinds are not known to have. */
-  missing(kinds: readonly number[], { after, added }: Change): Row {
-    const { catalog, classOfKind } = this.#fleet;
-    const none = emptyRow(catalog.bits);
-    if (after === null) return none;
-    const counted = catalog.rowWhere((f) => f.merge !== 'never');
-    const need = meet(added, counted);
-    const classes = new Set(kinds.map((i) => classOfKind[i]!));
-    const lacking = [...classes].map((i) =>
-      minus(
-        need,
-        after.accelerator === 'kvm'
-          ? this.#fleet.narrow(this.#fleet.has(i))
-          : tcgRow(catalog, after.qemu),
-      ),
-    );
-    return lacking.reduce(join, none);
-  }
-}
-
-const starts = (verdict: FitVerdict): boolean => verdict === 'runs' || verdict === 'own-cpu';
-
 /** The argument that brings what is new on the old side, where any can: not every feature is one that a flag brings. */
 function takeOf(catalog: Catalog, { cpu, before, added }: Change): string | null {
   const names = catalog.names(added);
@@ -336,8 +249,9 @@ function answerOf(
 ): Omit<GuestDrift, 'guest'> {
   const { before, after, added, removed, properties, refused, own } = change;
   const compared = hosts?.compared(change) ?? null;
-  const unwanted =
-    hosts && compared ? hosts.missing([...compared.stranded, ...compared.unknown], change) : added;
+  const worse = compared ? [...compared.stranded, ...compared.unknown] : [];
+  const lacks = hosts?.differ ? hosts.lacks(worse, change) : emptyRow(catalog.bits);
+  const unwanted = hosts ? join(hosts.missing(worse, change), lacks) : added;
   return {
     cpu: change.cpu,
     machine: before.machine,
@@ -351,6 +265,7 @@ function answerOf(
           runnable: { ...compared.counts, of: hosts.size },
           stranded: hosts.list(compared.stranded),
           ...(compared.unknown.length > 0 ? { unknown: hosts.list(compared.unknown) } : {}),
+          ...(isEmpty(lacks) ? {} : { lacks: catalog.names(lacks) }),
         }
       : {}),
     ...(refused === null ? {} : { refused }),

@@ -55,7 +55,7 @@ function descriptions(say: Sayer): void {
     }
   for (const { code, message, kinds } of notes.values())
     say.say(
-      'warning',
+      code === 'kernel-takes' ? 'info' : 'warning',
       code,
       say.fleet.hostsWhere((_, i) => kinds.has(i)),
       (who) => `${who}: ${message}`,

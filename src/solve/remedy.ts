@@ -1,6 +1,8 @@
 // Why a host lacks a feature, as far as the data tells: another host with the same processor has it, or a processor of
 // that kind is known with it (then firmware, microcode or software took it), or none ever had it.
 import { bitsOf, hasBit, isEmpty, join, meet, minus } from '../core/rows.ts';
+import { isShown, isX86 } from '../cpu/host.ts';
+import { OtherKernels } from '../cpu/kvm-later.ts';
 import { byBytes } from '../cpu/order.ts';
 import type { Fleet, Kind } from '../fleet/fleet.ts';
 import type { Finding } from './answer.ts';
@@ -23,6 +25,7 @@ export class Remedies {
   readonly #bySku = new WeakMap<Board, Map<string, number[]>>();
   /** Of each class one kind of hosts for each processor in it. */
   readonly #kindsOf = new WeakMap<Board, readonly (readonly number[])[]>();
+  readonly #kernels = new WeakMap<Kind, OtherKernels>();
   readonly #everHad = new Map<string, ReadonlySet<number> | null>();
 
   constructor(fleet: Fleet) {
@@ -114,12 +117,15 @@ export class Remedies {
 
   #why(board: Board, index: number, kind: number, id: number): Reason {
     const { fleet } = board;
-    if (!hasBit(fleet.known(index), id))
+    const host = fleet.kinds[kind]!;
+    const isKnown = hasBit(fleet.known(index), id);
+    const byKernel = this.#byKernel(host, id, isKnown);
+    if (byKernel) return byKernel;
+    if (!isKnown)
       return {
         remedy: 'unknown',
         because: 'its description cannot tell; virsh domcapabilities would settle it',
       };
-    const host = fleet.kinds[kind]!;
     const sku = skuOf(host);
     if (sku === null)
       return { remedy: 'unknown', because: 'its processor is not known (no signature was given)' };
@@ -144,6 +150,35 @@ export class Remedies {
       remedy: 'replace',
       because: `no processor of this kind (${skuText(host)}) is known with it`,
     };
+  }
+
+  /** Where its kernel decides about a feature that its processor has. */
+  #byKernel(host: Kind, id: number, isKnown: boolean): Reason | null {
+    const [described] = host.described ?? [];
+    if (host.described?.length !== 1 || !described) return null;
+    const { description: d } = described;
+    if (!isShown(d) || !isX86(d)) return null;
+    let kernels = this.#kernels.get(host);
+    if (!kernels) {
+      kernels = new OtherKernels(this.#fleet.catalog, d);
+      this.#kernels.set(host, kernels);
+    }
+    const { from, until, taken } = kernels.about(id);
+    const own = d.asIf ?? d.kernel;
+    if (from !== null)
+      return own === null
+        ? {
+            remedy: 'unknown',
+            because: `its kernel is not told, and KVM gives it from kernel ${from} on; --kernel says which it has`,
+          }
+        : { remedy: 'mend', because: `kernel ${from} would give it, in the place of ${own}` };
+    // Newer kernels do not bring it back.
+    return taken === null || !isKnown
+      ? null
+      : {
+          remedy: 'replace',
+          because: `KVM gave it on this processor up to kernel ${until}, and gives it no more from ${taken} on`,
+        };
   }
 
   #skus(board: Board): Map<string, number[]> {

@@ -44,7 +44,7 @@ export class Sayer {
 }
 
 /** The first few hosts by id, and how many more. */
-function who({ count, hosts }: HostList): string {
+export function who({ count, hosts }: HostList): string {
   if (hosts.length === 0) return count === 1 ? '1 host' : `${count} hosts`;
   const named = hosts.slice(0, 3);
   const more = count - named.length;

@@ -7,6 +7,7 @@ export default String.raw`{
 "modules": {"Intel":["Intel","CentaurHauls","  Shanghai  ","Shanghai"],"AMD":["AMD","Hygon"]},
 "outOfOrder": ["bus-lock-detect","mcdt-no","intel-psfd","ipred-ctrl","rrsba-ctrl","ddpd-u","bhi-ctrl","no-nested-data-bp","lfence-always-serializing","null-sel-clr-base","gds-no","rfds-no","rfds-clear","bhi-no","its-no","srso-no","verw-clear","tsa-sq-no","tsa-l1-no","vmx-enable-user-wait-pause","pku","xsaves"],
 "unshown": ["vmx","svm","sgx"],
+"byModel": [{"place":"cpuid.80000008.0.ebx.30","vendor":"AMD","having":["25/16-31","25/96-175","26/*"],"lacking":["23/*","24/*","25/0-15","25/32-95"],"why":"Zen 4 and later have it, Zen 1 to 3 and Hygon have not: 23 dumps and 4 captures of all generations agree"},{"place":"spec-ctrl","vendor":"AMD","having":[],"lacking":["23/*","24/*","25/*","26/*"],"why":"Intel's word; AMD's processors have words of their own, in all dumps that are at hand"}],
 "hides": [
 {"feature":"ss","vendor":"Intel","kernels":["5.4.286..7.3.4","4.18.0-394.el8"],"models":["6/14","6/15","6/22","6/23","6/26","6/29","6/30","6/31","6/37","6/42","6/44","6/46"],"why":"self-snoop erratum"},
 {"feature":"xsaves","vendor":"AMD","kernels":["5.4.286","5.10.262","6.1.192","6.5.0","6.6.17","6.8.0"],"models":["23/*"],"why":"erratum 1386; not Hygon"},

@@ -1,13 +1,14 @@
 // What KVM gives to guests, by module and kernel: the facts' rows, with equal ones once for all features that have them.
-import type { KvmFile, KvmModule, KvmOnTop, KvmRow } from '../schema.ts';
+import type { KvmFile, KvmModule, KvmOnTop, KvmRow, LearntKvm } from '../schema.ts';
 import { type Facts, given, type Json } from './facts.ts';
 
 type Learnt = Omit<KvmFile, 'schema' | 'source'>;
+type Rule = KvmFile['rules'][number];
 
 const MODULES: Readonly<Record<string, KvmModule>> = { GenuineIntel: 'Intel', AuthenticAMD: 'AMD' };
 
 export function learnKvm({ kvm, curated }: Facts): Learnt {
-  const { modules, elsewhere, hiddenWith, hybrid, qemu, unshown } = curated.kvm;
+  const { modules, elsewhere, byModel, hiddenWith, hybrid, qemu, unshown } = curated.kvm;
   // A kernel of a distribution stands beside the mainline, which is in its own order.
   const versions: string[] = kvm.sources
     .map((s: Json) => s.version)
@@ -47,6 +48,7 @@ export function learnKvm({ kvm, curated }: Facts): Learnt {
     modules,
     outOfOrder: kvm.nonMonotone,
     unshown,
+    byModel,
     hides: kvm.linuxHides.map((h: Json) =>
       given({
         feature: h.feature,
@@ -62,6 +64,129 @@ export function learnKvm({ kvm, curated }: Facts): Learnt {
     rules: [...rules.values()],
   };
 }
+
+const BOTH: readonly KvmModule[] = ['Intel', 'AMD'];
+
+/**
+ * The table with the column of a further kernel of the mainline. What could not be read there is as on the kernel before
+ * it; the answer names that, for a person to look at.
+ */
+export function withKernel(file: Learnt, learnt: LearntKvm): { file: Learnt; carried: string[] } {
+  const { kernel } = learnt;
+  if (file.kernels.includes(kernel)) throw new Error(`kernel ${kernel} is in the table already`);
+  const kernels = [...file.kernels, kernel].sort(order);
+  const before = kernels[kernels.indexOf(kernel) - 1];
+  if (before === undefined) throw new Error(`kernel ${kernel} is older than all of the table`);
+  const rowOf = new Map(
+    learnt.rules.flatMap(({ features, vendor, row }) =>
+      features.map((name) => [`${vendor} ${name}`, row] as const),
+    ),
+  );
+  const carried: string[] = [];
+  const rules = new Map<string, Rule>();
+  for (const { features, rows } of file.rules)
+    for (const name of features) {
+      const [intel, amd] = BOTH.map((vendor): KvmRow[] => {
+        const own = expanded(rows, vendor, file);
+        const last = own.get(before)!;
+        const now = rowOf.get(`${vendor} ${name}`);
+        if (!now) carried.push(`${vendor} ${name}`);
+        // A row that says the same says more beside: who decides.
+        const same = now && [last, ...own.values()].find((row) => isSame(now, row));
+        own.set(kernel, same ?? now ?? last);
+        return collected(own, [...kernels, ...file.distributions], kernels.length);
+      });
+      const isOne = JSON.stringify(intel) === JSON.stringify(amd);
+      const all = isOne
+        ? intel!
+        : [intel!, amd!].flatMap((own, i) => own.map((row) => ({ vendor: BOTH[i]!, ...row })));
+      const key = JSON.stringify(all);
+      const same = rules.get(key);
+      if (same) same.features.push(name);
+      else rules.set(key, { features: [name], rows: all });
+    }
+  const wider = <T extends { kernels?: string[] }>(rule: T): T =>
+    rule.kernels
+      ? { ...rule, kernels: rule.kernels.flatMap((r) => ranged(r, kernels, file)) }
+      : rule;
+  return {
+    file: {
+      ...file,
+      kernels,
+      rules: [...rules.values()],
+      hides: file.hides.map(wider),
+      qemu: file.qemu,
+    },
+    carried,
+  };
+}
+
+/** By their numbers; what is a candidate comes between others of its series. */
+function order(a: string, b: string): number {
+  const [x, y] = [a, b].map((text) => [...text.matchAll(/\d+/g)].map(Number));
+  return x![0]! - y![0]! || (x![1] ?? 0) - (y![1] ?? 0) || (x![2] ?? 0) - (y![2] ?? 0);
+}
+
+type Bare = Omit<KvmRow, 'vendor' | 'kernels'>;
+
+/** Of a module the row of each kernel. */
+function expanded(
+  rows: readonly KvmRow[],
+  vendor: KvmModule,
+  { kernels }: Learnt,
+): Map<string, Bare> {
+  const out = new Map<string, Bare>();
+  for (const { vendor: of = vendor, kernels: ranges, ...row } of rows)
+    if (of === vendor)
+      for (const range of ranges) {
+        const [from, until = from] = range.split('..');
+        const at = kernels.indexOf(from!);
+        const all = at < 0 ? [from!] : kernels.slice(at, kernels.indexOf(until!) + 1);
+        for (const kernel of all) out.set(kernel, row);
+      }
+  return out;
+}
+
+/** The rows of a module again: what is equal on kernels that follow each other is a range. */
+function collected(
+  own: ReadonlyMap<string, Bare>,
+  all: readonly string[],
+  mainline: number,
+): KvmRow[] {
+  const byRow = new Map<Bare, string[]>();
+  for (const [i, kernel] of all.entries()) {
+    const row = own.get(kernel)!;
+    const ranges = byRow.get(row) ?? [];
+    byRow.set(row, ranges);
+    const follows = i > 0 && i < mainline && own.get(all[i - 1]!) === row;
+    if (!follows) ranges.push(kernel);
+    else ranges.push(`${ranges.pop()!.split('..')[0]}..${kernel}`);
+  }
+  return [...byRow].map(([row, kernels]) => ({ kernels, ...row }));
+}
+
+/** A range as it is among more kernels: it goes on up to the next that has another. */
+function ranged(range: string, kernels: readonly string[], { kernels: before }: Learnt): string[] {
+  const [from, until = from] = range.split('..');
+  const at = kernels.indexOf(until!);
+  if (at < 0) return [range];
+  let last = at;
+  while (last + 1 < kernels.length && !before.includes(kernels[last + 1]!)) last++;
+  return [last === kernels.indexOf(from!) ? from! : `${from}..${kernels[last]}`];
+}
+
+const isSame = (a: Bare, b: Bare): boolean =>
+  a.when === b.when &&
+  a.hardware === b.hardware &&
+  (a.raw ?? false) === (b.raw ?? false) &&
+  setOf(a.of) === setOf(b.of) &&
+  String(a.needs ?? '') === String(b.needs ?? '');
+
+const setOf = (lists: readonly (readonly string[])[] = []): string =>
+  lists
+    .map((list) => [...list].sort().join('+'))
+    .sort()
+    .join(' ');
 
 /** Whether every feature of which the facts say that QEMU does something has a rule for it. */
 function checkOnTop(kvm: Json, qemu: readonly KvmOnTop[]): void {
