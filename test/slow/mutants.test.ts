@@ -1,5 +1,5 @@
 // For each reason that the rule knows, the rule without it must break a law: else nobody would miss the reason.
-import { spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -85,7 +85,7 @@ const changed = ({ file, from, to }: Change): Plugin => ({
   },
 });
 
-async function lawsUnder(name: string, change: Change | null) {
+async function lawsUnder(name: string, change: Change) {
   const outfile = join(folder, `${name.replace(/\W+/g, '-')}.mjs`);
   await build({
     entryPoints: [join(ROOT, 'test/support/laws-once.ts')],
@@ -99,19 +99,31 @@ async function lawsUnder(name: string, change: Change | null) {
     banner: {
       js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
     },
-    plugins: change ? [changed(change)] : [],
+    plugins: [changed(change)],
   });
-  return spawnSync(process.execPath, [outfile], {
-    encoding: 'utf8',
-    env: { ...process.env, PLIMSOLL_RUNS: '600' },
+  const env = { ...process.env, PLIMSOLL_RUNS: '600' };
+  return new Promise<{ status: unknown; stdout: string; stderr: string }>((resolve) => {
+    execFile(process.execPath, [outfile], { env }, (error, stdout, stderr) =>
+      resolve({ status: error ? error.code : 0, stdout, stderr }),
+    );
   });
+}
+
+/** Two at a time, in order. */
+const AT_ONCE = 2;
+const answers = new Map<string, ReturnType<typeof lawsUnder>>();
+function answerOf(name: string) {
+  const names = Object.keys(CHANGES);
+  for (const next of names.slice(names.indexOf(name)).slice(0, AT_ONCE))
+    if (!answers.has(next)) answers.set(next, lawsUnder(next, CHANGES[next]!));
+  return answers.get(name)!;
 }
 
 test('the reasons are seen', () => assert.ok(REASONS.length > 12, `${REASONS.length} reasons`));
 
-for (const [name, change] of Object.entries(CHANGES))
+for (const name of Object.keys(CHANGES))
   test(`without "${name}" a law breaks`, async () => {
-    const { status, stdout, stderr } = await lawsUnder(name, change);
+    const { status, stdout, stderr } = await answerOf(name);
     assert.is(status, 1, `${name}: no law breaks: ${stderr}`);
     assert.match(stdout, /^Got /, stdout + stderr);
   });

@@ -142,10 +142,27 @@ export function drawnFleet(catalog: Catalog, most: number): fc.Arbitrary<DrawnHo
   );
 }
 
-/** A host that offers just what 486 is under libvirt 9.0, but for what is not known. */
-function exactHost(catalog: Catalog, host: string, unknown: readonly string[]): DrawnHost {
+/** A strict guest, and a host of which one feature more is not known: too rare to wait for. */
+export const strictExample = (catalog: Catalog): [DrawnHost[], DrawnGuest[]] => [
+  [exactHost(catalog, 'h0', ['amx-tile'], 'Westmere')],
+  [
+    {
+      id: 'g0',
+      how: 'domain',
+      text: "<domain type='kvm'><name>g0</name><os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type></os><cpu mode='custom' match='strict' check='partial'><model>Westmere</model></cpu></domain>",
+    },
+  ],
+];
+
+/** A host that offers just what a model is under libvirt 9.0, but for what is not known. */
+function exactHost(
+  catalog: Catalog,
+  host: string,
+  unknown: readonly string[],
+  model = '486',
+): DrawnHost {
   const where = { machine: 'pc-q35-7.2', qemu: '7.2', accelerator: 'kvm' } as const;
-  const has = new Set(catalog.names(expandCpu(catalog, '486', where).features));
+  const has = new Set(catalog.names(expandCpu(catalog, model, where).features));
   return {
     host,
     vendor: 'Intel',

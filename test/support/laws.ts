@@ -16,7 +16,13 @@ import { compare } from '../../src/solve/compare.ts';
 import { drift } from '../../src/solve/drift.ts';
 import { guestCpu } from '../../src/solve/guest-cpu.ts';
 import { guestsOf, place } from '../../src/solve/place.ts';
-import { type DrawnGuest, type DrawnHost, drawnFleet, drawnGuests } from './drawn.ts';
+import {
+  type DrawnGuest,
+  type DrawnHost,
+  drawnFleet,
+  drawnGuests,
+  strictExample,
+} from './drawn.ts';
 import { type Slow, slowRule } from './slow-rule.ts';
 
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -279,7 +285,7 @@ export async function holdAll(
     fc.asyncProperty(drawnFleet(catalog, 4), drawnGuests(catalog, 4), (hosts, guests) =>
       holdLaws(catalog, hosts, guests, counted),
     ),
-    { seed, numRuns: runs, endOnFailure: !shrink },
+    { seed, numRuns: runs, endOnFailure: !shrink, examples: [strictExample(catalog)] },
   );
   return counted;
 }
