@@ -121,7 +121,7 @@ test('what is no QEMU, hangs or dies is one sentence', () => {
     [[program('grumbles', 'echo no KVM here >&2; exit 1')], /^error: \S+ failed: no KVM here\n$/],
     [[fake], /^error: \S+ failed: code 3\n$/, { FAKE_DIES_AT: 'query-machines' }],
     [[fake], /^error: \S+ cannot be learnt: it emulates aarch64;/, { FAKE_ARCH: 'aarch64' }],
-    [[fake, '--libvirt', '.'], /^error: --libvirt and --qemu are learnt apart/],
+    [[fake, '--libvirt', '.'], /^error: --libvirt, --qemu and --kvm-source are learnt apart/],
     [[fake, '--timeout', '0'], /^error: --timeout takes/],
   ];
   for (const [args, sentence, env] of cases) {

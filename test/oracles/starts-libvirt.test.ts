@@ -115,11 +115,12 @@ async function created(name: string, xml: string, optional: readonly string[]): 
   return { starts: true, without: [...without].filter((word) => !waived.has(word)) };
 }
 
-/** The vendor that a domain asks for, by its element or its model. */
-function vendorOf({ cpu }: DrawnDomain): string | null {
+/** The vendors that a domain asks for, by its element and its model. */
+function vendorsOf({ cpu }: DrawnDomain): string[] {
   const said = /<vendor>([^<]*)/.exec(cpu)?.[1];
-  const model = /<model[^>]*>([^<]*)/.exec(cpu)?.[1];
-  return said ?? catalog.qemuModels.get(model ?? '')?.vendor ?? null;
+  const model = /<model[^>]*>([^<]*)/.exec(cpu)?.[1] ?? '';
+  const known = catalog.qemuModels.get(model) ?? catalog.libvirtModels.get(model);
+  return [said, known?.vendor].filter((vendor) => vendor !== undefined && vendor !== null);
 }
 
 async function held(type: 'kvm' | 'qemu'): Promise<void> {
@@ -131,12 +132,11 @@ async function held(type: 'kvm' | 'qemu'): Promise<void> {
     created(name, domainXml(type, name, domain), domain.optional),
   );
   const guests = named.map(({ domain, name }): Drawn => {
-    const vendor = vendorOf(domain);
     return {
       name,
       text: domainXml(type, name, domain),
       what: `type='${type}' machine='${domain.machine}' ${domain.cpu}`,
-      isForeign: type === 'kvm' && vendor !== null && vendor !== ground.vendor,
+      isForeign: type === 'kvm' && vendorsOf(domain).some((vendor) => vendor !== ground.vendor),
       isOpen: domain.asksHardware,
     };
   });

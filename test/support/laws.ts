@@ -45,13 +45,14 @@ export interface Counted {
 }
 
 /** What place says of a guest on each host. */
-function verdictOn(placed: PlacedGuest, host: string): Slow {
+export function verdictOn(placed: PlacedGuest, host: string): Slow {
   if (placed.missing.some((m) => m.hosts.includes(host))) return 'no';
   if (!placed.hosts.includes(host)) return 'unknown';
   return placed.verdict === 'own-cpu' ? 'own-cpu' : 'runs';
 }
 
-const OF_COMPARE: Readonly<Record<Verdict, Slow>> = {
+/** What a word of compare is in those of the rule. */
+export const OF_COMPARE: Readonly<Record<Verdict, Slow>> = {
   identical: 'runs',
   superset: 'runs',
   'own-cpu': 'own-cpu',
@@ -72,6 +73,24 @@ function softwareOfDrawn({ software = {}, models }: DrawnHost) {
 
 const kindOf = (fleet: Fleet, id: string): Kind =>
   fleet.kinds[fleet.kindOfMember[fleet.members.findIndex((m) => m.id === id)]!]!;
+
+/** The slow rule on every guest and host: verdicts by `guest host`. */
+export async function slowly(
+  catalog: Catalog,
+  hosts: readonly DrawnHost[],
+  guests: readonly DrawnGuest[],
+): Promise<Map<string, Slow>> {
+  const fleet = await fleetOfDrawn(catalog, hosts);
+  const { read } = await readDescriptions(catalog, guestInputs(guests), { takes: 'guests' });
+  return new Map(
+    read.flatMap(({ id, description }) =>
+      hosts.map((host) => [
+        `${id} ${host.host}`,
+        slowRule(catalog, description, kindOf(fleet, host.host), softwareOfDrawn(host)),
+      ]),
+    ),
+  );
+}
 
 /** Holds the laws for one fleet, one further host and some guests. */
 async function holdLaws(
