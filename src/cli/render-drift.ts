@@ -127,7 +127,7 @@ function groupLines({ guests, drift }: Group, answer: Drift, page: Page): string
     for (const [i, line] of wrap(words, columns - 12).entries())
       lines.push(`  ${paint.dim((i === 0 ? label : '').padEnd(9))} ${line}`);
   };
-  if (drift.abiEqual) say('CPU', ['the', 'same,', 'bit', 'for', 'bit']);
+  if (drift.abiEqual && drift.own === undefined) say('CPU', ['the', 'same,', 'bit', 'for', 'bit']);
   if (drift.added.length > 0) say('gains', drift.added);
   if (drift.removed.length > 0) say('loses', drift.removed);
   if (drift.properties.length > 0) say('changes', drift.properties.map(propertyText));
