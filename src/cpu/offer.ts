@@ -42,8 +42,17 @@ export function offer(catalog: Catalog, d: Description): Offer {
     ? heldToPrerequisites(catalog, withKvmWords(catalog, kvmGives(catalog, d)))
     : withKvmWords(catalog, { has: d.has.slice(), known: d.known.slice() });
   if (d.view === 'hypervisor' && !d.listsUnmigratable) openUnmigratable(catalog, told);
-  const assumed = archOf(catalog, d) === 'x86_64' ? withFloor(catalog, d, told) : [];
+  const is64 = archOf(catalog, d) === 'x86_64';
+  const assumed = is64 ? withFloor(catalog, d, told) : [];
+  if (!is64) closeLongMode(catalog, told);
   return { ...told, assumed, notes: notesOf(catalog, d, told.has) };
+}
+
+/** Without what comes before long mode, its bit alone makes no 64-bit guest. */
+function closeLongMode(catalog: Catalog, { has, known }: Told): void {
+  const { id } = catalog.feature('lm');
+  clearBit(has, id);
+  setBit(known, id);
 }
 
 function notesOf(catalog: Catalog, d: Description, has: Row): readonly Note[] {
