@@ -157,7 +157,9 @@ function ofTheHosts(catalog: Catalog, asked: AskedOfLibvirt, software: Software)
   const argument = hostArgumentOf(catalog, asked, software.libvirt);
   const host = ofTheHost(catalog, argument, where, called, excused);
   const need = checked(catalog, asked, host, software);
-  const isLeast = cpu.mode === 'custom' && checkOf(asked) !== 'partial';
+  const isUnheld =
+    checkOf(asked) === 'none' || (accelerator === 'tcg' && checkOf(asked) === 'full');
+  const isLeast = cpu.mode === 'custom' && isUnheld;
   const rest = {
     models: [],
     whole: null,

@@ -232,7 +232,9 @@ function ownElement(
   }
   const bitsWanted = element!.maxphysaddr?.mode === 'emulate' ? element!.maxphysaddr.bits : null;
   all.push(...bits(bitsWanted, host));
-  if (checkOf(d) === 'partial' || (checkOf(d) === 'full' && element!.mode !== 'custom'))
+  // A full check of an emulated guest that asks for at least a model looks at none of it.
+  const isUnseen = isEmulated && element!.mode === 'custom';
+  if (checkOf(d) === 'partial' || (checkOf(d) === 'full' && !isUnseen))
     all.push(...forbidden(of('forbid'), host, offers));
   return worst(all);
 }
