@@ -11,6 +11,7 @@ import { type DrawnGuest, type DrawnHost, drawnFleet, drawnGuests } from '../sup
 import { OF_COMPARE, slowly, verdictOn } from '../support/laws.ts';
 import { ROOT } from '../support/places.ts';
 
+fc.configureGlobal({ includeErrorInReport: true });
 const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
 const fleets = Number(process.env.PLIMSOLL_FLEETS ?? 100);
 console.log(`laws, built: seed ${seed}, ${fleets} fleets`);
