@@ -93,11 +93,12 @@ test('what is run is what is written: every file built, and none of a file that 
   assert.equal(list('build/test', '.test.js'), sources);
 });
 
-test('the scripts run every suite: the live ones apart', () => {
+test('the scripts run every suite: the live and the slow ones apart', () => {
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
   assert.match(scripts.test, /clean.*build.*quick/);
   assert.match(scripts.quick, /uvu build\/test "\\.test\\.js\$" -i "\(oracles\|slow\)"$/);
   assert.match(scripts['test:live'], /uvu build\/test\/oracles "\\.test\\.js\$"$/);
+  assert.match(scripts['test:slow'], /uvu build\/test\/slow "\\.test\\.js\$"$/);
 });
 
 test.run();

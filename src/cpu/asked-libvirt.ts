@@ -157,13 +157,13 @@ function ofTheHosts(catalog: Catalog, asked: AskedOfLibvirt, software: Software)
   const argument = hostArgumentOf(catalog, asked, software.libvirt);
   const host = ofTheHost(catalog, argument, where, called, excused);
   const need = checked(catalog, asked, host, software);
-  const isUnheld =
+  // Nobody looks whether what is forbidden is there: without a check, or in a full one of an emulated guest.
+  const isUnseen =
     checkOf(asked) === 'none' || (accelerator === 'tcg' && checkOf(asked) === 'full');
-  const isLeast = cpu.mode === 'custom' && isUnheld;
   const rest = {
     models: [],
     whole: null,
-    ...(isLeast ? { forbid: emptyRow(catalog.bits) } : {}),
+    ...(cpu.mode === 'custom' && isUnseen ? { forbid: emptyRow(catalog.bits) } : {}),
   };
   if (cpu.mode === 'custom') checkLeast(catalog, asked, software);
   if (cpu.mode !== 'custom' || accelerator === 'tcg')

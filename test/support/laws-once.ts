@@ -1,5 +1,5 @@
 // The laws as a program: exit code 0 where they hold, 1 with the first line of what breaks them. Bundled with a mutant of
-// the rule by test/mutants.test.ts.
+// the rule by test/slow/mutants.test.ts.
 import fc from 'fast-check';
 import { loadCatalog } from '../../src/cpu/catalog.ts';
 import { holdAll } from './laws.ts';
