@@ -2,7 +2,6 @@
 import { hasBit, type Row } from '../core/rows.ts';
 import type { Catalog } from './catalog.ts';
 import type { Note } from './host.ts';
-import { kernelsLike } from './kernel.ts';
 import { askedKernel, KvmHost, type Shown } from './kvm.ts';
 import { kvmTable, type Told } from './kvm-table.ts';
 
@@ -55,9 +54,9 @@ export class OtherKernels {
 
   /** Whether the host's own kernel may be older than one that was read. */
   #isBefore(kernel: number): boolean {
-    const { file } = kvmTable(this.#catalog);
-    const { like, rows } = kernelsLike(file, askedKernel(this.#shown));
-    return like === 'older' || rows.some((row) => row < kernel || row >= file.kernels.length);
+    const table = kvmTable(this.#catalog);
+    const { like, rows } = table.kernelsLike(askedKernel(this.#shown));
+    return like === 'older' || rows.some((row) => row < kernel || row >= this.#names.length);
   }
 
   /** With all that QEMU clears it without. */
