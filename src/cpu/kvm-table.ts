@@ -35,11 +35,11 @@ interface RowOfKernels {
   readonly row: KvmRow;
 }
 
-/** Features that have the same rows. One of which more than rows decides is alone. */
+/** Features that have the same rows and stand for the same kernels. What Linux hides or QEMU changes is alone. */
 export interface Group {
   readonly ids: readonly number[];
   readonly mask: Mask;
-  readonly isAlone: boolean;
+  readonly isOutOfOrder: boolean;
   readonly rows: Readonly<Record<KvmModule, readonly RowOfKernels[]>>;
 }
 
@@ -105,15 +105,18 @@ export class KvmTable {
     const all = rows.map((row) => ({ kernels: this.#set(row.kernels), row }));
     const of = (module: KvmModule) => all.filter(({ row }) => (row.vendor ?? module) === module);
     const byModule = { Intel: of('Intel'), AMD: of('AMD') };
-    const together: number[] = [];
-    const groups: Group[] = [];
-    const group = (ids: readonly number[], isAlone: boolean) =>
-      groups.push({ ids, mask: maskOf(ids), isAlone, rows: byModule });
-    for (const id of this.#ids(features))
-      if (this.#hides.has(id) || this.#onTop.has(id) || this.isOutOfOrder(id)) group([id], true);
-      else together.push(id);
-    if (together.length > 0) group(together, false);
-    return groups;
+    const groups = new Map<string, number[]>();
+    for (const id of this.#ids(features)) {
+      const isAlone = this.isChanged(id);
+      const key = isAlone ? `${id}` : this.#outOfOrder.has(id) ? 'out of order' : 'in order';
+      add(groups, key, id);
+    }
+    return [...groups.values()].map((ids) => ({
+      ids,
+      mask: maskOf(ids),
+      isOutOfOrder: this.#outOfOrder.has(ids[0]!),
+      rows: byModule,
+    }));
   }
 
   id(name: string): number {
@@ -169,7 +172,7 @@ export class KvmTable {
   }
 
   /** The sets of kernels on one side of which another answer may hold than on the other. */
-  #differences({ ids, isAlone, rows }: Group, module: KvmModule): KernelSet[] {
+  #differences({ ids, rows }: Group, module: KvmModule): KernelSet[] {
     const all = rows[module].map(({ kernels }) => kernels);
     const hidden = (id: number | undefined) => {
       if (id !== undefined) for (const { kernels } of this.hides(id)) all.push(kernels);
@@ -177,7 +180,6 @@ export class KvmTable {
     for (const { row } of rows[module])
       for (const list of row.of ?? NONE)
         for (const term of list) hidden(this.#catalog.findQemu(term)?.id);
-    if (!isAlone) return all;
     hidden(ids[0]);
     for (const { kernels, where } of this.onTop(ids[0]!)) {
       all.push(kernels);
@@ -194,8 +196,9 @@ export class KvmTable {
     return this.#onTop.get(id) ?? NONE;
   }
 
-  isOutOfOrder(id: number): boolean {
-    return this.#outOfOrder.has(id);
+  /** Whether more than its rows decides about a feature. */
+  isChanged(id: number): boolean {
+    return this.#hides.has(id) || this.#onTop.has(id);
   }
 
   /** What flags without one of these leave open: itself, and all that QEMU clears without it. */
@@ -228,11 +231,12 @@ export class KvmTable {
   lossy(module: KvmModule): readonly number[] {
     const last = this.file.kernels.length - 1;
     const before = (1 << last) - 1;
-    return this.groups.flatMap(({ ids, rows: { [module]: rows } }) => {
+    return this.groups.flatMap(({ ids, isOutOfOrder, rows: { [module]: rows } }) => {
       const now = rows.find(({ kernels }) => isIn(kernels, last))!;
       const isLess = now.row.when === 'never' || now.row.when === 'made-up';
-      const differs = isLess && rows.some((r) => r !== now && (r.kernels & before) !== 0);
-      return differs ? ids.filter((id) => !this.isOutOfOrder(id)) : [];
+      const differs =
+        isLess && !isOutOfOrder && rows.some((r) => r !== now && (r.kernels & before) !== 0);
+      return differs ? ids : [];
     });
   }
 
@@ -276,9 +280,8 @@ export class Plan {
   /** What guests are given where the bit of the processor is on, and where it is off, whatever else is there. */
   readonly on: Given;
   readonly off: Given;
-  /** The groups of which more must be asked: that have the same answer for the same bit, and that are alone. */
-  readonly asked: readonly Group[] = [];
-  readonly alone: readonly Group[] = [];
+  /** The groups of which more must be asked. */
+  readonly asked: readonly Group[];
   readonly #table: KvmTable;
   readonly #modules: readonly KvmModule[];
   readonly #kernels: Kernels;
@@ -292,26 +295,18 @@ export class Plan {
     this.on = { has: none.slice(), known: none.slice() };
     // Where nobody looked, what the processor lacks cannot be given.
     this.off = { has: none, known: table.ruled.map((word) => ~word) };
-    const asked: Group[] = [];
-    const alone: Group[] = [];
-    const set = setOf(kernels.rows);
-    for (const group of table.groups) {
-      if (group.isAlone) {
-        alone.push(group);
-        continue;
-      }
+    this.asked = table.groups.filter((group) => {
+      const set = this.#kernelsOf(group);
       const rows = modules.flatMap((module) =>
         group.rows[module].filter((r) => (r.kernels & set) !== 0).map(({ row }) => row),
       );
-      if (rows.every(isPlain)) {
-        const is = (bit: boolean) =>
-          agreed(rows.map((row) => (this.mayChange(row) ? undefined : byBit(row, bit))));
-        tell(this.on, group.mask, is(true));
-        tell(this.off, group.mask, is(false));
-      } else asked.push(group);
-    }
-    this.asked = asked;
-    this.alone = alone;
+      if (table.isChanged(group.ids[0]!) || !rows.every(isPlain)) return true;
+      const is = (bit: boolean) =>
+        agreed(rows.map((row) => (this.mayChange(row) ? undefined : byBit(row, bit))));
+      tell(this.on, group.mask, is(true));
+      tell(this.off, group.mask, is(false));
+      return false;
+    });
   }
 
   /** The kernel after the last that was read may give what that never gave. */
@@ -322,12 +317,14 @@ export class Plan {
   cases(group: Group): readonly Case[] {
     let cases = this.#cases.get(group);
     if (!cases) {
-      const { rows, outOfOrder } = this.#kernels;
-      const isOrdered = !this.#table.isOutOfOrder(group.ids[0]!);
-      cases = this.#table.cases(group, this.#modules, setOf(isOrdered ? rows : outOfOrder));
+      cases = this.#table.cases(group, this.#modules, this.#kernelsOf(group));
       this.#cases.set(group, cases);
     }
     return cases;
+  }
+
+  #kernelsOf({ isOutOfOrder }: Group): KernelSet {
+    return setOf(isOutOfOrder ? this.#kernels.outOfOrder : this.#kernels.rows);
   }
 }
 
@@ -363,10 +360,10 @@ export function byBit({ when, hardware }: KvmRow, bit: Told): Told {
   }
 }
 
-function add<T>(lists: Map<number, T[]>, id: number, item: T): void {
-  const list = lists.get(id);
+function add<K, T>(lists: Map<K, T[]>, key: K, item: T): void {
+  const list = lists.get(key);
   if (list) list.push(item);
-  else lists.set(id, [item]);
+  else lists.set(key, [item]);
 }
 
 const tables = new WeakMap<Catalog, KvmTable>();

@@ -134,17 +134,18 @@ export class KvmHost {
 
   all(): Given {
     const { has: shown, known: told } = this.#shown;
-    const { asked, alone } = this.#plan;
     // Of older kernels nobody looked at anything.
     if (this.#kernels.like === 'older')
       return { has: this.#table.row([]), known: this.#table.row([]) };
     const [on, off] = [copy(this.#plan.on), copy(this.#plan.off)];
+    const { asked } = this.#plan;
     for (const group of asked) {
+      if (group.ids.length === 1) continue;
       tell(on, group.mask, this.#agreed(group, true));
       tell(off, group.mask, this.#agreed(group, false));
     }
     const given = byBits(shown, told, on, off);
-    for (const { ids, mask } of alone) tell(given, mask, this.given(ids[0]!));
+    for (const { ids, mask } of asked) if (ids.length === 1) tell(given, mask, this.given(ids[0]!));
     return given;
   }
 
