@@ -44,6 +44,11 @@ export class OtherKernels {
     };
   }
 
+  /** Whether the last kernel gives it no more; only then may a kernel have taken it. */
+  isLost(id: number): boolean {
+    return this.#gives(this.#names.length - 1, id) === false;
+  }
+
   #host(kernel: number): KvmHost {
     const known = this.#hosts[kernel];
     if (known) return known;
@@ -75,9 +80,8 @@ export function takenLater(catalog: Catalog, shown: Shown, has: Row): Note[] {
   const table = kvmTable(catalog);
   const modules = table.modulesOf(shown.vendor);
   if (modules.length > 1) return [];
-  const at = table.lossy(modules[0]!).filter((id) => hasBit(has, id));
-  if (at.length === 0) return [];
   const kernels = new OtherKernels(catalog, shown);
+  const at = table.lossy(modules[0]!).filter((id) => hasBit(has, id) && kernels.isLost(id));
   return at.flatMap((id) => {
     const { taken } = kernels.about(id);
     if (taken === null) return [];

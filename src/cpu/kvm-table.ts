@@ -73,6 +73,7 @@ export class KvmTable {
   readonly #sets = new Map<string, KernelSet>();
   readonly #likes = new Map<string | null, Kernels>();
   readonly #plans = new Map<string, Plan>();
+  readonly #lossy = new Map<KvmModule, readonly number[]>();
   readonly #places = new Map<string, Place | null>();
 
   constructor(catalog: Catalog) {
@@ -229,15 +230,19 @@ export class KvmTable {
 
   /** Features that the last kernel gives by another rule than one before it, and that came in order. */
   lossy(module: KvmModule): readonly number[] {
+    const known = this.#lossy.get(module);
+    if (known) return known;
     const last = this.file.kernels.length - 1;
     const before = (1 << last) - 1;
-    return this.groups.flatMap(({ ids, isOutOfOrder, rows: { [module]: rows } }) => {
+    const lossy = this.groups.flatMap(({ ids, isOutOfOrder, rows: { [module]: rows } }) => {
       const now = rows.find(({ kernels }) => isIn(kernels, last))!;
       const isLess = now.row.when === 'never' || now.row.when === 'made-up';
       const differs =
         isLess && !isOutOfOrder && rows.some((r) => r !== now && (r.kernels & before) !== 0);
       return differs ? ids : [];
     });
+    this.#lossy.set(module, lossy);
+    return lossy;
   }
 
   /** The place that a term is, where it is no feature's name. */

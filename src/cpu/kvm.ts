@@ -5,7 +5,6 @@ import type { Catalog } from './catalog.ts';
 import type { Description, Note, Signature } from './host.ts';
 import { isKernel, type Kernels } from './kernel.ts';
 import {
-  agreed,
   byBit,
   type Case,
   type Given,
@@ -162,12 +161,15 @@ export class KvmHost {
 
   /** The same for the features of a group of which the description says this. */
   #agreed(group: Group, bit: Told): Told {
-    const plan = this.#plan;
-    return agreed(
-      plan
-        .cases(group)
-        .map((at) => (plan.mayChange(at.row) ? undefined : this.#givenBy(group.ids[0]!, bit, at))),
-    );
+    const cases = this.#plan.cases(group);
+    let all: Told;
+    for (let i = 0; i < cases.length; i++) {
+      const at = cases[i]!;
+      const is = this.#plan.mayChange(at.row) ? undefined : this.#givenBy(group.ids[0]!, bit, at);
+      if (is === undefined || (i > 0 && is !== all)) return undefined;
+      all = is;
+    }
+    return all;
   }
 
   why(id: number): Omit<Withheld, 'sure'> {
@@ -229,7 +231,7 @@ export class KvmHost {
 
   #byKvm(id: number, bit: Told, { row, kernel }: Case): Told {
     const is = this.#byRow(row, id, this.#left(id, bit, kernel), kernel);
-    if (!row.needs && row.barredBy === undefined) return is;
+    if (is === false || (!row.needs && row.barredBy === undefined)) return is;
     const needs = (row.needs ?? []).map((name) => this.given(this.#table.id(name)));
     const barred = row.barredBy === undefined ? false : this.#term(row.barredBy, kernel);
     return every([is, ...needs, barred === undefined ? undefined : !barred]);
