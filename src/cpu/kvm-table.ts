@@ -82,7 +82,9 @@ export class KvmTable {
     this.#catalog = catalog;
     this.#kernels = [...file.kernels, ...file.distributions];
     if (this.#kernels.length > MOST_KERNELS)
-      throw new RangeError(`a table of ${this.#kernels.length} kernels: a set holds 32`);
+      throw new RangeError(
+        `a table of ${this.#kernels.length} kernels: a set holds ${MOST_KERNELS}`,
+      );
     for (const { feature, models = null, unsure = false, ...hide } of file.hides)
       add(this.#hides, this.id(feature), {
         ...hide,
@@ -108,8 +110,11 @@ export class KvmTable {
     const byModule = { Intel: of('Intel'), AMD: of('AMD') };
     const groups = new Map<string, number[]>();
     for (const id of this.#ids(features)) {
-      const isAlone = this.isChanged(id);
-      const key = isAlone ? `${id}` : this.#outOfOrder.has(id) ? 'out of order' : 'in order';
+      const key = this.isChanged(id)
+        ? `${id}`
+        : this.#outOfOrder.has(id)
+          ? 'out of order'
+          : 'in order';
       add(groups, key, id);
     }
     return [...groups.values()].map((ids) => ({
@@ -289,13 +294,17 @@ export class Plan {
   readonly asked: readonly Group[];
   readonly #table: KvmTable;
   readonly #modules: readonly KvmModule[];
-  readonly #kernels: Kernels;
+  readonly #isNewer: boolean;
+  readonly #ordered: KernelSet;
+  readonly #outOfOrder: KernelSet;
   readonly #cases = new Map<Group, readonly Case[]>();
 
   constructor(table: KvmTable, modules: readonly KvmModule[], kernels: Kernels) {
     this.#table = table;
     this.#modules = modules;
-    this.#kernels = kernels;
+    this.#isNewer = kernels.like === 'newer';
+    this.#ordered = setOf(kernels.rows);
+    this.#outOfOrder = setOf(kernels.outOfOrder);
     const none = table.row([]);
     this.on = { has: none.slice(), known: none.slice() };
     // Where nobody looked, what the processor lacks cannot be given.
@@ -316,7 +325,7 @@ export class Plan {
 
   /** The kernel after the last that was read may give what that never gave. */
   mayChange({ when }: KvmRow): boolean {
-    return this.#kernels.like === 'newer' && when === 'never';
+    return this.#isNewer && when === 'never';
   }
 
   cases(group: Group): readonly Case[] {
@@ -329,7 +338,7 @@ export class Plan {
   }
 
   #kernelsOf({ isOutOfOrder }: Group): KernelSet {
-    return setOf(isOutOfOrder ? this.#kernels.outOfOrder : this.#kernels.rows);
+    return isOutOfOrder ? this.#outOfOrder : this.#ordered;
   }
 }
 
@@ -340,7 +349,7 @@ export function tell({ has, known }: Given, features: Mask, is: Told): void {
 }
 
 /** What all say; undefined where they differ. */
-export function agreed(told: readonly Told[]): Told {
+function agreed(told: readonly Told[]): Told {
   return told.every((is) => is === told[0]) ? told[0] : undefined;
 }
 
