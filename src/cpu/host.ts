@@ -4,6 +4,7 @@ import type { Vendor } from './catalog.ts';
 import type { Signature, Tsc, XsaveComponent } from './facts.ts';
 import type { Asked } from './guest.ts';
 import type { LibvirtCpu } from './libvirt.ts';
+import type { ProxmoxModel } from './proxmox-line.ts';
 import type { Saved } from './saved.ts';
 import type { Words } from './words.ts';
 
@@ -57,6 +58,8 @@ export interface Description {
   readonly element: LibvirtCpu | null;
   /** Its definition, where it is a guest's: rows and limits are what the newest software makes of it. */
   readonly asked?: Asked;
+  /** The custom model of Proxmox VE that it is, for the VMs beside it that name it. */
+  readonly defines?: ProxmoxModel;
   /** A saved answer of this project, where it was read from one. */
   readonly saved?: Saved;
   readonly tsc?: Tsc | null;

@@ -17,6 +17,7 @@ import { dialectByName, dialectNames, recogniseDialect } from './index.ts';
 import { descriptionsIn, libvirt } from './libvirt.ts';
 import { ELEMENTS } from './libvirt-element.ts';
 import { whatElse } from './others.ts';
+import { withModels } from './proxmox-config.ts';
 import { isOneValue, records } from './records.ts';
 import { keepOnly, RecordScan, recordKeys } from './scan.ts';
 import { Shards } from './summary.ts';
@@ -178,7 +179,7 @@ export async function readDescriptions(
     settled.set(d, known);
     return known;
   };
-  const placed: { input: string; host: string | null; description: Description }[] = [];
+  const found: { input: string; description: Description }[] = [];
   const problems = new Problems(options);
   const alike = new Alike(alikeDescriptions(catalog));
   await takeEach(inputs, (input) =>
@@ -189,15 +190,19 @@ export async function readDescriptions(
         (await readInput(catalog, whole, dialect, problems.skip(input.name), options));
       for (const description of descriptions) checkTaken(input.name, description, options);
       for (const description of descriptions)
-        placed.push({
+        found.push({
           input: input.name,
-          host: description.host,
           description: kernel === null ? description : settle(description),
         });
     }),
   );
   alike.free();
-  const skipped = problems.settle(placed.length > 0);
+  const skipped = problems.settle(found.length > 0);
+  const placed = withModels(catalog, found).map(({ input, description }) => ({
+    input,
+    host: description.host,
+    description,
+  }));
   const ids = hostIds(placed);
   // In the order of their ids, so that the order of the inputs decides nothing.
   const read = placed
@@ -225,6 +230,8 @@ class FleetReader {
   readonly #shards = new Shards();
   readonly #alike: Alike<Description>;
   readonly #placed = new WeakMap<Description, Placed>();
+  /** VMs that may name a model of an input to come, and such models. */
+  readonly #linked: { input: string; description: Description }[] = [];
   #processors: CpuinfoScan | undefined;
   #hosts = 0;
 
@@ -239,6 +246,7 @@ class FleetReader {
 
   async read(inputs: Inputs): Promise<Fleet> {
     await takeEach(inputs, (input) => this.#take(input));
+    this.#enterLinked();
     this.#alike.free();
     this.#processors?.free();
     const { noIds, mayBeEmpty } = this.#options;
@@ -333,6 +341,19 @@ class FleetReader {
 
   #enter(input: string, found: readonly Description[]): void {
     for (const description of found) checkTaken(input, description, this.#options);
+    if (found[0]?.asked?.by === 'proxmox')
+      this.#linked.push(...found.map((description) => ({ input, description })));
+    else this.#enterAll(input, found);
+  }
+
+  #enterLinked(): void {
+    const byInput = new Map<string, Description[]>();
+    for (const { input, description } of withModels(this.#catalog, this.#linked))
+      byInput.set(input, [...(byInput.get(input) ?? []), description]);
+    for (const [input, found] of byInput) this.#enterAll(input, found);
+  }
+
+  #enterAll(input: string, found: readonly Description[]): void {
     this.#hosts += found.length;
     if (found.length === 1) {
       this.#gatherer.add(input, this.#place(found[0]!).alone);
