@@ -1,11 +1,11 @@
 // Guests as commands are given them, and the software that starts them.
 import type { Command } from 'commander';
 import type { Catalog } from '../cpu/catalog.ts';
-import { QueryError } from '../cpu/errors.ts';
 import { parseStack } from '../cpu/stack.ts';
 import { askedOfQemu } from '../dialects/asked.ts';
 import { type Read, readDescriptions } from '../dialects/read.ts';
 import type { Skipped } from '../fleet/fleet.ts';
+import { inputNames } from '../fleet/ids.ts';
 import type { GivenSoftware } from '../solve/asker.ts';
 import type { FitVerdict } from '../solve/fit.ts';
 import { readInputs } from './inputs.ts';
@@ -49,7 +49,7 @@ export interface GuestOptions {
 
 /**
  * The guests of --guests and --cpu.
- * @throws QueryError where none are asked for, and for two of one name.
+ * @throws QueryError where none can be read.
  */
 export async function readGuests(
   catalog: Catalog,
@@ -67,20 +67,27 @@ export async function readGuests(
     lines: true,
     ...(skipUnreadable ? { skipUnreadable } : {}),
   });
-  refuseTwice(read);
-  return { read: [...read, ...typed], skipped };
+  return { read: [...toldApart(read), ...typed], skipped };
 }
 
-function refuseTwice(read: readonly Read[]): void {
-  const inputOf = new Map<string, string>();
-  for (const { id, input } of read) {
-    const before = inputOf.get(id);
-    if (before !== undefined)
-      throw new QueryError(
-        `guest ${id} is there twice, ${before === input ? `both times in ${input}` : `in ${before} and in ${input}`}; which of the two is meant?`,
-      );
-    inputOf.set(id, input);
-  }
+/** Guests of one name are told apart by where they were read: by their input, and in one input by their line. */
+function toldApart(read: readonly Read[]): Read[] {
+  const byId = new Map<string, Read[]>();
+  for (const one of read) byId.set(one.id, [...(byId.get(one.id) ?? []), one]);
+  const taken = new Set(byId.keys());
+  return read.map((one) => {
+    const same = byId.get(one.id)!;
+    if (same.length === 1) return one;
+    const own = same.filter(({ input }) => input === one.input);
+    const inputs = [...new Set(same.map(({ input }) => input))];
+    const file = inputs.length === 1 ? one.input : inputNames(inputs).get(one.input)!;
+    const line = own.length > 1 ? `:${one.description.line ?? 1}` : '';
+    const name = `${one.id} (${file}${line})`;
+    let id = name;
+    for (let n = 2; taken.has(id); n++) id = `${name}#${n}`;
+    taken.add(id);
+    return { ...one, id };
+  });
 }
 
 /** The exit code of a gate: 1 where something is a no, else 2 where something is not known. */

@@ -1,7 +1,7 @@
 // How Proxmox VE starts a VM: the -cpu argument and the machine type that qemu-server makes of its configuration, by its
 // own version, QEMU's and the host's processor.
+import type { Note } from './facts.ts';
 import type { AskedOfProxmox } from './guest.ts';
-import type { Note } from './host.ts';
 import { compareVersions } from './order.ts';
 import { compareServers, proxmoxBuiltin, proxmoxRevision, proxmoxType } from './products.ts';
 import {
@@ -113,11 +113,8 @@ export function proxmoxStart(asked: AskedOfProxmox, node: ProxmoxNode): ProxmoxS
   const notes = [...now.notes];
   const says = (section: ProxmoxLines): string | null => {
     try {
-      const { cpu, machine: type } = startOf(
-        { lines: section, machine: proxmoxMachine(section), models },
-        node,
-      );
-      return cpu === now.cpu && type === now.machine ? null : `-cpu ${cpu} on ${type ?? 'virt'}`;
+      const other = startOf({ lines: section, machine: proxmoxMachine(section), models }, node);
+      return difference(now, other);
     } catch (error) {
       if (error instanceof NotStarted || error instanceof NotDefined) return error.message;
       throw error;
@@ -139,6 +136,17 @@ export function proxmoxStart(asked: AskedOfProxmox, node: ProxmoxNode): ProxmoxS
   }
   return { ...now, notes };
 }
+
+/** What of a start is another than now, in few words; null where nothing is. */
+function difference(now: Started, then: Started): string | null {
+  const words = now.called === then.called ? `-cpu ${then.cpu}` : then.called;
+  const machine = then.machine === now.machine ? '' : ` on machine type ${then.machine}`;
+  if (now.cpu === then.cpu) return machine === '' ? null : then.called + machine;
+  return words + machine;
+}
+
+/** A start, and its CPU in the words of the configuration. */
+type Started = ProxmoxStart & { readonly called: string };
 
 /** One section of a configuration. */
 interface Section {
@@ -165,7 +173,7 @@ interface Vm {
   readonly revision: number;
 }
 
-function startOf(section: Section, node: ProxmoxNode): ProxmoxStart {
+function startOf(section: Section, node: ProxmoxNode): Started {
   const isTemplate =
     switchOf(section.lines, 'template') === true && compareServers('8.2.2', node.server) <= 0;
   // A template is started for its backup alone, without what else is configured.
@@ -181,7 +189,7 @@ function startOf(section: Section, node: ProxmoxNode): ProxmoxStart {
       message: `its args name a -cpu of their own, which QEMU takes instead of what the configuration makes: ${argued}`,
     });
   const made = argued ?? lastOf(lines, 'runningcpu');
-  const own = made === null ? cpuOf(vm, models, notes) : { cpu: made, open: [] };
+  const own = made === null ? cpuOf(vm, models, notes) : { cpu: made, open: [], called: made };
   const isEmulated = !vm.kvm || argument(lines, '-accel', '--accel')?.split(',')[0] === 'tcg';
   return {
     cpu: withGlobals(lines, own.cpu),
@@ -189,6 +197,7 @@ function startOf(section: Section, node: ProxmoxNode): ProxmoxStart {
     arch: vm.arch,
     accelerator: isEmulated ? 'tcg' : 'kvm',
     open: own.open,
+    called: own.called,
     notes,
   };
 }
@@ -252,6 +261,8 @@ function withGlobals(lines: ProxmoxLines, cpu: string): string {
 
 /** The CPU that a section is taken for: what its line says, or its stand-in. */
 interface Chosen {
+  /** In the words of the configuration. */
+  readonly called: string;
   readonly line: ProxmoxCpu | null;
   readonly model: ProxmoxCpu | null;
   /** What QEMU is given for the type. */
@@ -264,32 +275,48 @@ function chosen(
   models: readonly ProxmoxModel[] | null,
   notes: Note[],
 ): Chosen {
-  const none = { line: null, model: null, type: defaultType(server, arch, kvm), builtin: [] };
+  const type = defaultType(server, arch, kvm);
+  const dropped: string[] = [];
+  let is: Chosen | null = null;
   for (const [key, value] of lines.toReversed()) {
-    if (key !== 'cpu') continue;
+    if (key !== 'cpu' || is) continue;
     try {
-      const line = readCpuLine(value, server);
-      const custom = customName(line.type);
-      if (custom === null) return { ...none, line, ...standIn(line.type, server) };
-      if (models === null)
-        throw new NotDefined(
-          `its CPU is ${line.type}, a custom model that none of the inputs defines; give /etc/pve/virtual-guest/cpu-models.conf beside it, or qm showcmd of the VM`,
-        );
-      const found = models.findLast(({ name }) => name === custom);
-      if (!found) throw new CountsAsNone(`there is no custom model ${custom} in cpu-models.conf`);
-      const { cpu, left } = readCustomModel(found, server);
-      notes.push(...left.map((message) => ({ code: 'counts-as-none', message })));
-      return { line, model: cpu, ...standIn(cpu.type, server) };
+      is = { ...named(value, server, models, notes), called: value };
     } catch (error) {
       if (!(error instanceof CountsAsNone)) throw error;
-      notes.push({
-        code: 'counts-as-none',
-        message: `the line "cpu: ${value}" counts as none (${error.message})`,
-      });
+      dropped.push(`"cpu: ${value}" counts as none (${error.message})`);
     }
   }
-  if (notes.length > 0) notes.push({ code: 'counts-as-none', message: `its CPU is ${none.type}` });
-  return none;
+  is ??= { line: null, model: null, type, builtin: [], called: type };
+  const { called } = is;
+  notes.push(
+    ...dropped.map((what) => ({
+      code: 'counts-as-none',
+      message: `the line ${what}, so its CPU is ${called}`,
+    })),
+  );
+  return is;
+}
+
+/** The CPU that a line names. */
+function named(
+  value: string,
+  server: string,
+  models: readonly ProxmoxModel[] | null,
+  notes: Note[],
+): Omit<Chosen, 'called'> {
+  const line = readCpuLine(value, server);
+  const custom = customName(line.type);
+  if (custom === null) return { line, model: null, ...standIn(line.type, server) };
+  if (models === null)
+    throw new NotDefined(
+      `its CPU is ${line.type}, a custom model that none of the inputs defines; give /etc/pve/virtual-guest/cpu-models.conf beside it, or qm showcmd of the VM`,
+    );
+  const found = models.findLast(({ name }) => name === custom);
+  if (!found) throw new CountsAsNone(`there is no custom model ${custom} in cpu-models.conf`);
+  const { cpu, left } = readCustomModel(found, server);
+  notes.push(...left.map((message) => ({ code: 'counts-as-none', message })));
+  return { line, model: cpu, ...standIn(cpu.type, server) };
 }
 
 /** What stands for a type: of a level its flags over qemu64, of Icelake-Client the server of that name. */
@@ -316,9 +343,9 @@ function cpuOf(
   vm: Vm,
   models: readonly ProxmoxModel[] | null,
   notes: Note[],
-): { readonly cpu: string; readonly open: readonly string[] } {
+): Pick<Started, 'cpu' | 'open' | 'called'> {
   const { node, arch, kvm } = vm;
-  const { line, model, type, builtin } = chosen(vm, models, notes);
+  const { line, model, type, builtin, called } = chosen(vm, models, notes);
   const known = proxmoxType(type, node.server);
   checkStarts(vm, type);
   const pick = <K extends keyof ProxmoxCpu>(key: K) => line?.[key] ?? model?.[key] ?? null;
@@ -349,7 +376,7 @@ function cpuOf(
     ...(guestBits === null ? [] : [`guest-phys-bits=${guestBits}`]),
     ...(bits === null ? [] : [bits === 'host' ? 'host-phys-bits=true' : `phys-bits=${bits}`]),
   ].join(',');
-  return { cpu, open: [...open] };
+  return { cpu, open: [...open], called };
 }
 
 /** By which names a vendor knows nested virtualization: both where the vendor is not known. */

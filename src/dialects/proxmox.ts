@@ -71,10 +71,12 @@ export const proxmox: Dialect = {
     const { name, require, disable } = chosen(cpu, catalog);
     const own = proxmoxAutomatic(name);
     const has = (feature: string) => cpu.features.includes(feature);
+    // Every VM is given it, and does not start where it is not there.
+    const unwanted = (cpu.lacked ?? []).filter((feature) => feature === 'kvm-pv-unhalt');
     const flags = qemuSwitches({
       name,
       require: [...new Set([...require, ...own.off.filter(has)])],
-      disable: [...new Set([...disable, ...own.on.filter((feature) => !has(feature))])],
+      disable: [...new Set([...disable, ...[...own.on, ...unwanted].filter((name) => !has(name))])],
     }).map((flag) => `${flag.on ? '+' : '-'}${flag.name}`);
     return [
       `# then: qm set VMID --cpu custom-${called}`,

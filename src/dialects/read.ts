@@ -17,6 +17,7 @@ import { dialectByName, dialectNames, recogniseDialect } from './index.ts';
 import { descriptionsIn, libvirt } from './libvirt.ts';
 import { ELEMENTS } from './libvirt-element.ts';
 import { whatElse } from './others.ts';
+import { type Opened, Problems } from './problems.ts';
 import { withModels } from './proxmox-config.ts';
 import { isOneValue, records } from './records.ts';
 import { keepOnly, RecordScan, recordKeys } from './scan.ts';
@@ -48,12 +49,6 @@ export interface ReadOptions {
   readonly mayBeEmpty?: boolean;
 }
 
-/** An input that could not even be opened; the place where files are opened throws it in the file's stead. */
-export interface Unreadable {
-  readonly name: string;
-  readonly error: QueryError;
-}
-
 const HEAD = 64 * 1024;
 /** Records of fewer bytes are read one by one: as fast, and the scanner has no tables to set up. */
 const SCANNED = 64 * 1024;
@@ -75,51 +70,6 @@ interface Placed {
   readonly alone: readonly Arrival[];
 }
 
-/** What was typed, opened: whole, piece by piece, or not at all. */
-export type Opened = Input | Stream | Unreadable;
-
-/** Problems of inputs, as they come. */
-class Problems {
-  readonly list: Skipped[] = [];
-  readonly #goesOn: boolean;
-
-  constructor(options: ReadOptions) {
-    this.#goesOn = options.skipUnreadable ?? false;
-  }
-
-  /** Takes a problem of an input whose other hosts are read; undefined where none is to be left out. */
-  skip(input: string): Skip | undefined {
-    return this.#goesOn ? (problem) => this.#add(input, problem) : undefined;
-  }
-
-  has(input: string): boolean {
-    return this.list.some((problem) => problem.input === input);
-  }
-
-  /** Reads an input; what it throws is noted. */
-  async attempt(input: Opened, read: () => Promise<void>): Promise<void> {
-    try {
-      if ('error' in input) throw input.error;
-      await read();
-    } catch (error) {
-      if (!(error instanceof QueryError)) throw error;
-      this.#add(input.name, error);
-    }
-  }
-
-  /** @throws QueryError with one line a problem, unless they may be skipped and some hosts are there. */
-  settle(hosts: boolean): Skipped[] {
-    if (this.list.length > 0 && !(this.#goesOn && hosts))
-      throw new QueryError(this.list.map((p) => p.reason).join('\n'));
-    if (!hosts) throw new QueryError('no hosts: the inputs describe none');
-    return this.list.sort((a, b) => byBytes(a.input, b.input));
-  }
-
-  #add(input: string, error: QueryError): void {
-    this.list.push(skippedFor(input, error));
-  }
-}
-
 /** @throws QueryError for a description of what was not asked for. */
 function checkTaken(input: string, d: Description, { takes = 'hosts' }: ReadOptions): void {
   if (takes === 'guests') return;
@@ -129,12 +79,6 @@ function checkTaken(input: string, d: Description, { takes = 'hosts' }: ReadOpti
     );
   const refused = d.asked?.by === 'qemu' && d.notes.find((note) => note.code === 'refused');
   if (refused) throw new QueryError(refused.message);
-}
-
-/** An input that is left out, with the line that its problem names. */
-export function skippedFor(input: string, { message }: QueryError): Skipped {
-  const line = message.match(/:(\d+)(?::\d+)?: /)?.[1];
-  return { input, ...(line ? { line: Number(line) } : {}), reason: message };
 }
 
 function dialectOf(options: ReadOptions): Dialect | undefined {
@@ -340,6 +284,7 @@ class FleetReader {
   }
 
   #enter(input: string, found: readonly Description[]): void {
+    if (found.length === 0) return;
     for (const description of found) checkTaken(input, description, this.#options);
     if (found[0]?.asked?.by === 'proxmox')
       this.#linked.push(...found.map((description) => ({ input, description })));
@@ -456,8 +401,9 @@ async function readInput(
     skipped++;
     skip?.(problem);
   };
-  const descriptions = await reader.read!(input, catalog, skip && count);
-  if (descriptions.length === 0 && skipped === 0) throw noCpu(input.name, reader);
+  let others = 0;
+  const descriptions = await reader.read!(input, catalog, skip && count, () => others++);
+  if (descriptions.length === 0 && skipped + others === 0) throw noCpu(input.name, reader);
   return descriptions;
 }
 

@@ -102,6 +102,16 @@ function lastParts(inputs: readonly string[]): Map<string, string> {
 const bare = (path: string): string =>
   path === '-' ? 'stdin' : path.replace(COMPRESSION, '').replace(DIALECT, '');
 
+/** Inputs by as few of the last parts of their paths, endings included, as keep them apart. */
+export function inputNames(inputs: readonly string[]): ReadonlyMap<string, string> {
+  for (let depth = 1; ; depth++) {
+    const names = inputs.map((input) => input.split('/').slice(-depth).join('/'));
+    const isWhole = names.every((name, i) => name === inputs[i]);
+    if (isWhole || new Set(names).size === names.length)
+      return new Map(inputs.map((input, i) => [input, names[i]!]));
+  }
+}
+
 function shortNames(inputs: readonly string[]): Map<string, string> {
   const names = lastParts(inputs);
   if (names.size === inputs.length) return names;
