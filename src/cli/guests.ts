@@ -5,7 +5,6 @@ import { parseStack } from '../cpu/stack.ts';
 import { askedOfQemu } from '../dialects/asked.ts';
 import { type Read, readDescriptions } from '../dialects/read.ts';
 import type { Skipped } from '../fleet/fleet.ts';
-import { inputNames } from '../fleet/ids.ts';
 import type { GivenSoftware } from '../solve/asker.ts';
 import type { FitVerdict } from '../solve/fit.ts';
 import { readInputs } from './inputs.ts';
@@ -67,27 +66,7 @@ export async function readGuests(
     lines: true,
     ...(skipUnreadable ? { skipUnreadable } : {}),
   });
-  return { read: [...toldApart(read), ...typed], skipped };
-}
-
-/** Guests of one name are told apart by where they were read: by their input, and in one input by their line. */
-function toldApart(read: readonly Read[]): Read[] {
-  const byId = new Map<string, Read[]>();
-  for (const one of read) byId.set(one.id, [...(byId.get(one.id) ?? []), one]);
-  const taken = new Set(byId.keys());
-  return read.map((one) => {
-    const same = byId.get(one.id)!;
-    if (same.length === 1) return one;
-    const own = same.filter(({ input }) => input === one.input);
-    const inputs = [...new Set(same.map(({ input }) => input))];
-    const file = inputs.length === 1 ? one.input : inputNames(inputs).get(one.input)!;
-    const line = own.length > 1 ? `:${one.description.line ?? 1}` : '';
-    const name = `${one.id} (${file}${line})`;
-    let id = name;
-    for (let n = 2; taken.has(id); n++) id = `${name}#${n}`;
-    taken.add(id);
-    return { ...one, id };
-  });
+  return { read: [...read, ...typed], skipped };
 }
 
 /** The exit code of a gate: 1 where something is a no, else 2 where something is not known. */

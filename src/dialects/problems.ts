@@ -43,10 +43,11 @@ export class Problems {
   }
 
   /** @throws QueryError with one line a problem, unless they may be skipped and some hosts are there. */
-  settle(hosts: boolean): Skipped[] {
+  settle(hosts: boolean, takes: 'hosts' | 'guests' | 'cpus' = 'hosts'): Skipped[] {
     if (this.list.length > 0 && !(this.#goesOn && hosts))
       throw new QueryError(this.list.map((p) => p.reason).join('\n'));
-    if (!hosts) throw new QueryError('no hosts: the inputs describe none');
+    if (!hosts)
+      throw new QueryError(`no ${takes === 'cpus' ? 'CPUs' : takes}: the inputs describe none`);
     return this.list.sort((a, b) => byBytes(a.input, b.input));
   }
 

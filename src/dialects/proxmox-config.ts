@@ -39,6 +39,8 @@ export function isVmConfig(head: string): boolean {
   const keys = own + whole.filter((line) => VM_KEY.test(line)).length;
   const others = whole.filter((line) => !/^[a-z][\w-]*:(?:\s|$)/.test(line)).length;
   const isSection = end >= 0 && lines.some((line) => /^\[pending\]\s*$/i.test(line));
+  // A container (LXC) has no CPU of its own.
+  if (whole.some((line) => /^(?:rootfs|unprivileged|hostname|lxc\.\S+):/.test(line))) return false;
   return others === 0 && keys * 2 > whole.length && (own > 0 || (isSection && keys > 0));
 }
 

@@ -7,7 +7,7 @@ import { isArrow, readArrow } from '../fleet/arrow.ts';
 import { Fleet, type Skipped } from '../fleet/fleet.ts';
 import { type Arrival, Gatherer } from '../fleet/gather.ts';
 import { batchOf } from '../fleet/hosts.ts';
-import { hostIds } from '../fleet/ids.ts';
+import { hostIds, toldApart } from '../fleet/ids.ts';
 import { isSummary, readSummaries } from '../fleet/summary.ts';
 import { Alike, type AlikeOptions, firstTag } from './alike.ts';
 import { cpuinfo } from './cpuinfo.ts';
@@ -16,7 +16,7 @@ import type { Dialect, Input, Skip, Stream } from './dialect.ts';
 import { dialectByName, dialectNames, recogniseDialect } from './index.ts';
 import { descriptionsIn, libvirt } from './libvirt.ts';
 import { ELEMENTS } from './libvirt-element.ts';
-import { whatElse } from './others.ts';
+import { isBeside, whatElse } from './others.ts';
 import { type Opened, Problems } from './problems.ts';
 import { withModels } from './proxmox-config.ts';
 import { isOneValue, records } from './records.ts';
@@ -141,12 +141,15 @@ export async function readDescriptions(
     }),
   );
   alike.free();
-  const skipped = problems.settle(found.length > 0);
-  const placed = withModels(catalog, found).map(({ input, description }) => ({
+  const skipped = problems.settle(found.length > 0, options.takes);
+  const named = withModels(catalog, found).map(({ input, description }) => ({
     input,
     host: description.host,
+    line: description.line,
     description,
   }));
+  // Hosts of one name are one, which is for the fleet to say; guests are as many as there are.
+  const placed = options.takes === 'guests' ? toldApart(named) : named;
   const ids = hostIds(placed);
   // In the order of their ids, so that the order of the inputs decides nothing.
   const read = placed
@@ -174,7 +177,7 @@ class FleetReader {
   readonly #shards = new Shards();
   readonly #alike: Alike<Description>;
   readonly #placed = new WeakMap<Description, Placed>();
-  /** VMs that may name a model of an input to come, and such models. */
+  /** Guests that another input tells more of: VMs, the models that they name, and others of their names. */
   readonly #linked: { input: string; description: Description }[] = [];
   #processors: CpuinfoScan | undefined;
   #hosts = 0;
@@ -194,7 +197,8 @@ class FleetReader {
     this.#alike.free();
     this.#processors?.free();
     const { noIds, mayBeEmpty } = this.#options;
-    const skipped = this.#problems.settle(this.#hosts > 0 || mayBeEmpty === true);
+    const { takes } = this.#options;
+    const skipped = this.#problems.settle(this.#hosts > 0 || mayBeEmpty === true, takes);
     const listed = noIds ? 0 : undefined;
     return new Fleet(this.#catalog, this.#gatherer.finish(), { skipped, listed });
   }
@@ -286,15 +290,27 @@ class FleetReader {
   #enter(input: string, found: readonly Description[]): void {
     if (found.length === 0) return;
     for (const description of found) checkTaken(input, description, this.#options);
-    if (found[0]?.asked?.by === 'proxmox')
+    const isGuest = this.#options.takes === 'guests' && found[0]!.view === 'guest';
+    if (isGuest || found[0]!.asked?.by === 'proxmox')
       this.#linked.push(...found.map((description) => ({ input, description })));
     else this.#enterAll(input, found);
   }
 
   #enterLinked(): void {
+    const linked = withModels(this.#catalog, this.#linked);
+    const placed = linked.map(({ input, description: d }) => ({
+      input,
+      host: d.host,
+      line: d.line,
+    }));
+    const names = this.#options.takes === 'guests' ? toldApart(placed) : placed;
     const byInput = new Map<string, Description[]>();
-    for (const { input, description } of withModels(this.#catalog, this.#linked))
-      byInput.set(input, [...(byInput.get(input) ?? []), description]);
+    for (const [i, { input, description }] of linked.entries()) {
+      const { host } = names[i]!;
+      const found = byInput.get(input) ?? [];
+      byInput.set(input, found);
+      found.push(host === description.host ? description : { ...description, host });
+    }
     for (const [input, found] of byInput) this.#enterAll(input, found);
   }
 
@@ -385,9 +401,10 @@ async function readInput(
     throw new QueryError(`${input.name} is empty; give ${wanted} or leave the file out`);
   const known = dialect ?? recognised(input.bytes);
   const reader = known ?? (lines ? dialectByName('qemu') : undefined);
-  const other = reader === undefined || reader === records ? headText(input.bytes) : '';
+  const other = known === undefined || known === records ? headText(input.bytes) : '';
   const what = dialect === undefined ? whatElse(other) : null;
   if (what !== null) throw new QueryError(`${input.name} ${what}`);
+  if (known === undefined && isBeside(other)) return [];
   if (!reader && input.bytes.subarray(0, HEAD).includes(0))
     throw new QueryError(
       `${input.name} holds zero bytes, so it is no text or UTF-16; give text in UTF-8`,
