@@ -21,7 +21,9 @@ const VM_ONLY =
 /** Further keys of it. */
 const VM_KEY =
   /^(?:cpu|cores|memory|name|machine|arch|args|onboot|protection|tags|description|startup|vcpus|cpulimit|cpuunits|affinity|audio\d+|serial\d+|usb\d+|parallel\d+|unused\d+|ipconfig\d+|lock|parent|snaptime|running\w+|rng0|freeze|shares|migrate_\w+|keyboard|reboot|autostart|startdate|hookscript|hugepages|keephugepages|ivshmem|nameserver|searchdomain|sshkeys|ci\w+|spice_enhancements|watchdog|virtiofs\d+|amd-sev|intel-tdx|allow-ksm|numa\d+|tdf|vmstatestorage):/;
-const LINE = /^([a-z][a-z_-]*\d*):\s*(\S.*?)?\s*$/;
+/** Keys that other files have, too: where all lines are of such keys it is a VM's. */
+const COMMON = /^(?:cpu|cores|memory|machine|args):/;
+const LINE = /^([a-z][a-z_-]*\d*):(.*)$/;
 const SECTION = /^\[(.*)\]\s*$/;
 const PENDING = /^pending$/i;
 const SNAPSHOT = /^[a-z][\w-]+$/i;
@@ -41,7 +43,8 @@ export function isVmConfig(head: string): boolean {
   const isSection = end >= 0 && lines.some((line) => /^\[pending\]\s*$/i.test(line));
   // A container (LXC) has no CPU of its own.
   if (whole.some((line) => /^(?:rootfs|unprivileged|hostname|lxc\.\S+):/.test(line))) return false;
-  return others === 0 && keys * 2 > whole.length && (own > 0 || (isSection && keys > 0));
+  if (others > 0 || keys * 2 <= whole.length) return false;
+  return own > 0 || isSection || (keys === whole.length && whole.some((l) => COMMON.test(l)));
 }
 
 /** Of a section what can matter to the CPU: guests that are alike in it are one. */
@@ -70,7 +73,7 @@ interface Config {
   readonly line: number;
 }
 
-function readSections(input: Input, text: string): Config {
+function readSections(input: Input, config: string): Config {
   let at: { key: 'main' | 'pending' | 'snapshot' | 'other'; section: Section } = {
     key: 'main',
     section: new Map(),
@@ -81,7 +84,7 @@ function readSections(input: Input, text: string): Config {
   const snapshots = new Map<string, Section>();
   let name: string | null = null;
   let cpuLine = 1;
-  for (const [i, line] of shortLines(input.name, text).entries()) {
+  for (const [i, line] of shortLines(input.name, config).entries()) {
     const header = SECTION.exec(line)?.[1];
     if (header !== undefined) {
       const section: Section = new Map();
@@ -96,11 +99,13 @@ function readSections(input: Input, text: string): Config {
       } else at = { key: 'other', section };
       continue;
     }
-    const [, key, value] = (line[0] === '#' ? null : LINE.exec(line)) ?? [];
-    if (key === undefined || value === undefined) continue;
+    const [, key = '', text = ''] = LINE.exec(line) ?? [];
+    const value = text.trim();
+    if (value === '') continue;
     if (at.key === 'main' && key === 'name') name = value;
     if (at.key === 'main' && key === 'cpu') cpuLine = i + 1;
-    if (at.key === 'pending' && key === 'delete') deleted.push(...value.split(/[,;\s]+/));
+    if (at.key === 'pending' && key === 'delete')
+      deleted.push(...value.split(/[,;\s]+/).map((one) => one.replace(/^!/, '')));
     else keep(at.section, key, value);
   }
   return { main, pending, deleted, snapshots, name, line: cpuLine };
@@ -135,7 +140,9 @@ function linesOf(section: Section): ProxmoxLines {
 function coldStart({ main, pending, deleted }: Config): Section {
   const section: Section = new Map(main);
   for (const key of [...deleted, 'runningcpu', 'runningmachine']) section.delete(key);
-  for (const [key, values] of pending) section.set(key, [...(section.get(key) ?? []), ...values]);
+  // Of the keys whose validity is looked at later, what is pending comes last.
+  for (const [key, values] of pending)
+    section.set(key, KEPT.has(key) ? [...(section.get(key) ?? []), ...values] : values);
   return section;
 }
 

@@ -56,7 +56,7 @@ export const proxmox: Dialect = {
         orSkip(skip, () => customModel(catalog, input, model)),
       );
     if (/^\s*\/usr\/bin\/kvm\s/.test(text)) return readCommands(input, catalog, skip);
-    if (isVmConfig(text)) return [readConfig(input, catalog, text)];
+    if (/^\s*(?:#.*\n\s*)*[a-z][\w-]*:/.test(text)) return [readConfig(input, catalog, text)];
     return [readWords(input, catalog, text)];
   },
   words: 'qemu',

@@ -77,7 +77,8 @@ function checkTaken(input: string, d: Description, { takes = 'hosts' }: ReadOpti
     throw new QueryError(
       `${input} is a saved ${d.saved.schema === 'plimsoll.pin/1' ? 'pinned CPU' : 'baseline'}, which is a CPU for guests and no host; give it where a baseline or a guest is asked for`,
     );
-  const refused = d.asked?.by === 'qemu' && d.notes.find((note) => note.code === 'refused');
+  const refused =
+    d.asked && d.asked.by !== 'libvirt' && d.notes.find((note) => note.code === 'refused');
   if (refused) throw new QueryError(refused.message);
 }
 
