@@ -1,7 +1,6 @@
 // Guests as commands are given them, and the software that starts them.
 import type { Command } from 'commander';
 import type { Catalog } from '../cpu/catalog.ts';
-import { QueryError } from '../cpu/errors.ts';
 import { parseStack } from '../cpu/stack.ts';
 import { askedOfQemu } from '../dialects/asked.ts';
 import { type Read, readDescriptions } from '../dialects/read.ts';
@@ -49,7 +48,7 @@ export interface GuestOptions {
 
 /**
  * The guests of --guests and --cpu.
- * @throws QueryError where none are asked for, and for two of one name.
+ * @throws QueryError where none can be read.
  */
 export async function readGuests(
   catalog: Catalog,
@@ -67,20 +66,7 @@ export async function readGuests(
     lines: true,
     ...(skipUnreadable ? { skipUnreadable } : {}),
   });
-  refuseTwice(read);
   return { read: [...read, ...typed], skipped };
-}
-
-function refuseTwice(read: readonly Read[]): void {
-  const inputOf = new Map<string, string>();
-  for (const { id, input } of read) {
-    const before = inputOf.get(id);
-    if (before !== undefined)
-      throw new QueryError(
-        `guest ${id} is there twice, ${before === input ? `both times in ${input}` : `in ${before} and in ${input}`}; which of the two is meant?`,
-      );
-    inputOf.set(id, input);
-  }
 }
 
 /** The exit code of a gate: 1 where something is a no, else 2 where something is not known. */

@@ -17,7 +17,7 @@ import { resolve } from 'node:path';
 import { QueryError } from '../cpu/errors.ts';
 import { sortByBytes } from '../cpu/order.ts';
 import type { Input } from '../dialects/dialect.ts';
-import type { Unreadable } from '../dialects/read.ts';
+import type { Unreadable } from '../dialects/problems.ts';
 import { concat, decompress } from './decompress.ts';
 import { type Io, reasonOf } from './io.ts';
 

@@ -3,7 +3,7 @@ import { closeSync, createReadStream, fstatSync, openSync, readSync, statSync } 
 import { QueryError } from '../cpu/errors.ts';
 import type { Input, Stream } from '../dialects/dialect.ts';
 import { MAX_LINE } from '../dialects/lines.ts';
-import type { Opened, Unreadable } from '../dialects/read.ts';
+import type { Opened, Unreadable } from '../dialects/problems.ts';
 import { concat, decompress, formatOf, growsPast, unpack } from './decompress.ts';
 import {
   cannotRead,

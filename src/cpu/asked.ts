@@ -2,7 +2,8 @@
 // What these would refuse at the start is a reason here and no error, because it is an answer.
 import { emptyRow } from '../core/rows.ts';
 import { argumentOf, ofLibvirt } from './asked-libvirt.ts';
-import { ofQemu, placeOf, Refused, type Resolved, Unsettled } from './asked-qemu.ts';
+import { ofProxmox, startedByProxmox } from './asked-proxmox.ts';
+import { isOfHost, ofQemu, placeOf, Refused, type Resolved, Unsettled } from './asked-qemu.ts';
 import type { Catalog } from './catalog.ts';
 import { QueryError } from './errors.ts';
 import type { Expansion, Surroundings } from './expand.ts';
@@ -10,8 +11,10 @@ import type { Asked } from './guest.ts';
 import { type Need, needing, type Software } from './need.ts';
 
 /** How QEMU is asked for a guest. */
-export interface Started extends Surroundings {
+export interface StartedGuest extends Surroundings {
   readonly cpu: string;
+  /** Whether its CPU is the host's, but for what is said beside. */
+  readonly isOfHost: boolean;
 }
 
 /** What a guest needs of its host, as the software that starts it takes its definition. */
@@ -26,6 +29,7 @@ function resolved(catalog: Catalog, asked: Asked, software: Software): Resolved 
     expansion: null,
   });
   try {
+    if (asked.by === 'proxmox') return ofProxmox(catalog, asked, software);
     return asked.by === 'qemu'
       ? ofQemu(catalog, asked, software)
       : ofLibvirt(catalog, asked, software);
@@ -40,11 +44,13 @@ function resolved(catalog: Catalog, asked: Asked, software: Software): Resolved 
  * How QEMU is asked for the guest.
  * @throws QueryError where its CPU is the host's, is refused, or its meaning is not known.
  */
-export function startOfAsked(catalog: Catalog, asked: Asked, software: Software): Started {
+export function startOfAsked(catalog: Catalog, asked: Asked, software: Software): StartedGuest {
   try {
-    const cpu = asked.by === 'qemu' ? asked.cpu : argumentOf(catalog, asked, software.libvirt);
-    const { foreign: _, ...where } = placeOf(catalog, asked, software);
-    return { cpu, ...where };
+    const started = asked.by === 'proxmox' ? startedByProxmox(asked, software) : asked;
+    const cpu =
+      started.by === 'qemu' ? started.cpu : argumentOf(catalog, started, software.libvirt);
+    const { foreign: _, ...where } = placeOf(catalog, started, software);
+    return { cpu, isOfHost: isOfHost(started), ...where };
   } catch (error) {
     if (error instanceof Refused || error instanceof Unsettled) throw new QueryError(error.message);
     throw error;
@@ -54,15 +60,19 @@ export function startOfAsked(catalog: Catalog, asked: Asked, software: Software)
 /** What a definition comes to where no host is looked at. */
 export type Meaning =
   | { readonly is: 'cpu'; readonly expansion: Expansion; readonly need: Need }
-  | { readonly is: 'own' | 'refused' | 'unsettled'; readonly because: string };
+  | {
+      readonly is: 'own' | 'refused' | 'unsettled';
+      readonly because: string;
+      readonly need: Need;
+    };
 
 /** The same with the newest software of the catalog, for whoever takes the guest as a CPU. */
 export function meaningOfAsked(catalog: Catalog, asked: Asked): Meaning {
   const { need, expansion } = resolved(catalog, asked, newestSoftware(catalog));
   if (expansion !== null) return { is: 'cpu', expansion, need };
-  if (need.refused !== null) return { is: 'refused', because: need.refused };
-  if (need.unsettled !== null) return { is: 'unsettled', because: need.unsettled };
-  return { is: 'own', because: need.own! };
+  if (need.refused !== null) return { is: 'refused', because: need.refused, need };
+  if (need.unsettled !== null) return { is: 'unsettled', because: need.unsettled, need };
+  return { is: 'own', because: need.own!, need };
 }
 
 /** The newest of each product that the catalog knows, and its newest machine type. */

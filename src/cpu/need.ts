@@ -1,7 +1,7 @@
 // What a CPU needs of a host, whatever it was written in: what the one rule (solve/fit.ts) holds against a class.
 import type { Row } from '../core/rows.ts';
 import type { Product, Vendor } from './catalog.ts';
-import type { XsaveComponent } from './facts.ts';
+import type { Note, XsaveComponent } from './facts.ts';
 import type { ByName } from './guest.ts';
 
 /** The versions of the catalog that start a guest. */
@@ -12,6 +12,16 @@ export interface Software {
   readonly isGiven?: boolean;
   /** The machine type of guests that do not say theirs. */
   readonly machine: string;
+  /** What else of its host decides what a product makes of a definition; absent where no host is looked at. */
+  readonly host?: HostFacts;
+}
+
+/** The host as a product sees it that starts a guest there. */
+export interface HostFacts {
+  readonly arch: string;
+  readonly vendor: Vendor | null;
+  /** The version of its QEMU, as it was told; null where it was not. */
+  readonly qemu: string | null;
 }
 
 /** A model that is asked for by name, so that a host which lists its models must list it. */
@@ -62,6 +72,8 @@ export interface Need {
   readonly refused: string | null;
   /** Why nobody knows what it asks for; null where that is known. */
   readonly unsettled: string | null;
+  /** What a person should know of the guest, wherever it runs. */
+  readonly notes: readonly Note[];
 }
 
 /** A need of nothing, to be filled in. */
@@ -83,6 +95,7 @@ export const needing = (empty: Row, rest: Partial<Need> & Pick<Need, 'arch'>): N
   poorer: null,
   refused: null,
   unsettled: null,
+  notes: [],
   ...rest,
 });
 

@@ -86,9 +86,15 @@ interface Readable {
   readonly proves: readonly Proves[];
   /**
    * All CPUs of the input, in order; with `skip` those that can be read, where each stands by itself.
+   * @param aside is called for each document of another kind, which a container of many kinds may hold
    * @throws QueryError naming the input, the line where there is one, what is wrong and what would work.
    */
-  read(input: Input, catalog: Catalog, skip?: Skip): Description[] | Promise<Description[]>;
+  read(
+    input: Input,
+    catalog: Catalog,
+    skip?: Skip,
+    aside?: () => void,
+  ): Description[] | Promise<Description[]>;
 }
 
 interface Unreadable {

@@ -4,7 +4,7 @@ import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
 import { type Processor, together } from '../cpu/processor.ts';
 import { untold, vendorOf, wholeNumber } from './described.ts';
-import { type Dialect, type Input, orSkip } from './dialect.ts';
+import { type Dialect, type Input, orSkip, type Skip } from './dialect.ts';
 import { at, inOrder, readDocuments, textsOf } from './documents.ts';
 import { readFlags } from './flags.ts';
 import { inferVendor } from './infer.ts';
@@ -23,7 +23,12 @@ export const ohai: Dialect = {
     /^\s*\{/.test(head) && inOrder(head, '"cpu"', '"vendor_id"', '"flags"', '['),
   proves: [kernelFlags('ohai cpu')],
   async read(input, catalog, skip) {
-    const hosts = await hostsOf(input, (value) => isObject(at(value, 'cpu')), ['hostname', 'fqdn']);
+    const hosts = await hostsOf(
+      input,
+      (value) => isObject(at(value, 'cpu')),
+      ['hostname', 'fqdn'],
+      skip,
+    );
     return hosts.flatMap((host) => orSkip(skip, () => ofOhai(catalog, input.name, host)));
   },
 };
@@ -34,7 +39,7 @@ export const salt: Dialect = {
   proves: [kernelFlags('grains.items')],
   async read(input, catalog, skip) {
     const isGrains = (value: unknown) => at(value, 'cpu_flags') !== undefined;
-    const hosts = await hostsOf(input, isGrains, ['id', 'nodename', 'host']);
+    const hosts = await hostsOf(input, isGrains, ['id', 'nodename', 'host'], skip);
     return hosts.flatMap((host) => orSkip(skip, () => ofSalt(catalog, input.name, host)));
   },
 };
@@ -44,6 +49,7 @@ async function hostsOf(
   input: Input,
   isHost: (value: unknown) => boolean,
   names: readonly string[],
+  skip: Skip | undefined,
 ): Promise<Host[]> {
   const out: Host[] = [];
   const take = (value: unknown, name: string | null, line: number, depth: number): void => {
@@ -57,7 +63,7 @@ async function hostsOf(
     else if (depth > 0 && isObject(value))
       for (const [key, inner] of Object.entries(value)) take(inner, key, line, depth - 1);
   };
-  for (const { value, line } of await readDocuments(input)) take(value, null, line, 2);
+  for (const { value, line } of await readDocuments(input, skip)) take(value, null, line, 2);
   return out;
 }
 

@@ -41,9 +41,7 @@ export const kubernetes: Dialect = {
   name: 'kubernetes',
   recognises: (head) =>
     /(?:^|[{,\s])"?apiVersion"?\s*:/.test(head) &&
-    /(?:^|[{,\s])"?kind"?\s*:\s*"?(?:Node|NodeList|NodeFeature|NodeFeatureList|List|VirtualMachine\w*|KubeVirt)"?\s*(?:[,}]|$)/m.test(
-      head,
-    ),
+    /(?:^|[{,\s])"?kind"?\s*:\s*"?[A-Z]\w*"?\s*(?:[,}#]|$)/m.test(head),
   proves: [
     {
       document: "labels of KubeVirt's node-labeller",
@@ -67,14 +65,28 @@ export const kubernetes: Dialect = {
       leavesOut: 'words that not every version has',
     },
   ],
-  async read(input, catalog, skip) {
+  async read(input, catalog, skip, aside) {
     const out: Description[] = [];
-    for (const { value, line } of await readDocuments(input))
-      for (const resource of resourcesOf(value, `${input.name}:${line}`))
-        out.push(...orSkip(skip, () => describe(catalog, resource, input.name, line)));
+    for (const { value, line } of await readDocuments(input, skip))
+      for (const resource of resourcesOf(value, `${input.name}:${line}`)) {
+        if (isOther(resource)) aside?.();
+        else out.push(...orSkip(skip, () => describe(catalog, resource, input.name, line)));
+      }
     return out;
   },
 };
+
+/** A resource of Kubernetes that is about something else than CPUs; of some kinds of KubeVirt that is not known. */
+function isOther(resource: unknown): boolean {
+  const kind = at(resource, 'kind');
+  return (
+    typeof kind === 'string' &&
+    typeof at(resource, 'apiVersion') === 'string' &&
+    kind !== 'Node' &&
+    kind !== 'NodeFeature' &&
+    !GUEST_KINDS.has(kind)
+  );
+}
 
 function resourcesOf(value: unknown, where: string): readonly unknown[] {
   const kind = at(value, 'kind');

@@ -22,6 +22,7 @@ export const GUEST_KINDS: ReadonlySet<unknown> = new Set([
   'VirtualMachine',
   'VirtualMachineInstance',
   'VirtualMachineInstanceReplicaSet',
+  'VirtualMachinePool',
   'KubeVirt',
 ]);
 
@@ -44,7 +45,8 @@ export function readKubevirt(
       asks,
     );
   }
-  const spec = at(resource, 'spec', 'template', 'spec') ?? at(resource, 'spec');
+  const machines = at(resource, 'spec', 'virtualMachineTemplate') ?? resource;
+  const spec = at(machines, 'spec', 'template', 'spec') ?? at(machines, 'spec');
   const cpu = at(spec, 'domain', 'cpu');
   const features = at(cpu, 'features') ?? [];
   const machine = at(spec, 'domain', 'machine', 'type');

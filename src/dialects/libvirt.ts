@@ -13,7 +13,7 @@ import { hasHostPhysBits } from '../cpu/products.ts';
 import { withUsable } from '../cpu/proven.ts';
 import { Words } from '../cpu/words.ts';
 import { wholeNumber } from './described.ts';
-import type { Dialect, Input } from './dialect.ts';
+import { type Dialect, type Input, orSkip, type Skip } from './dialect.ts';
 import {
   child,
   children,
@@ -65,13 +65,18 @@ export const libvirt: Dialect = {
   use: 'virsh edit DOMAIN, in place of its <cpu>, then start the domain anew',
 };
 
-async function read(input: Input, catalog: Catalog): Promise<Description[]> {
+async function read(input: Input, catalog: Catalog, skip?: Skip): Promise<Description[]> {
   const descriptions: Description[] = [];
+  let skipped = 0;
+  const count: Skip = (problem) => {
+    skipped++;
+    skip?.(problem);
+  };
   await readXml(input, (root) => {
-    for (const description of descriptionsIn(root, input.name, catalog))
-      descriptions.push(description);
+    for (const found of findCpus(root))
+      descriptions.push(...orSkip(skip && count, () => describe(input.name, catalog, found)));
   });
-  if (descriptions.length === 0)
+  if (descriptions.length + skipped === 0)
     throw new QueryError(
       `${input.name} is XML without a CPU; give virsh domcapabilities, virsh capabilities, a domain's XML or a <cpu> element`,
     );

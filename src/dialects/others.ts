@@ -20,6 +20,12 @@ const OTHERS: readonly { readonly is: (head: string) => boolean; readonly senten
   },
   {
     is: (head) =>
+      /^(?:rootfs|unprivileged):\s/m.test(head) && /^(?:arch|ostype|hostname):\s/m.test(head),
+    sentence:
+      'configures a container of Proxmox VE (LXC), which has the CPU of its node and none of its own; leave it out (configurations of VMs are in qemu-server/)',
+  },
+  {
+    is: (head) =>
       /^cpuid\s*=\s*["[]/m.test(head) ||
       (/^(?:type|builder)\s*=\s*["'](?:hvm|pvh?)["']/m.test(head) && /^name\s*=/m.test(head)),
     sentence:
@@ -30,3 +36,7 @@ const OTHERS: readonly { readonly is: (head: string) => boolean; readonly senten
 /** What the beginning of such a file is, as the end of a sentence that begins with its name; null for any other. */
 export const whatElse = (head: string): string | null =>
   OTHERS.find(({ is }) => is(head))?.sentence ?? null;
+
+/** Whether it is what collections of descriptions hold beside them: must-gather of OpenShift says its version. */
+export const isBeside = (head: string): boolean =>
+  head.length < 200 && /^\s*(?:openshift\/)?must-gather\b/.test(head);

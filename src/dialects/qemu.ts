@@ -5,7 +5,7 @@ import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
 import { askedOfQemu } from './asked.ts';
-import type { Dialect } from './dialect.ts';
+import { type Dialect, orSkip } from './dialect.ts';
 import { linesOf } from './lines.ts';
 import { shellWord } from './pinned.ts';
 import { argumentsOf } from './shell.ts';
@@ -20,11 +20,12 @@ export const qemu: Dialect = {
       .split('\n')
       .some((line) => /\s--?cpu\s/.test(line) && /^(?!#)(?:\S*\/)?(?:qemu|kvm)/.test(line.trim())),
   proves: [],
-  read(input, catalog) {
+  read(input, catalog, skip) {
     const guests: Description[] = [];
     for (const { number, text } of linesOf(input)) {
       if (text.trim() === '' || text.startsWith('#')) continue;
-      guests.push(readLine(catalog, text, `${input.name}:${number}`, number));
+      const where = `${input.name}:${number}`;
+      guests.push(...orSkip(skip, () => readLine(catalog, text, where, number)));
     }
     return guests;
   },

@@ -7,7 +7,7 @@ import { isArrow, readArrow } from '../fleet/arrow.ts';
 import { Fleet, type Skipped } from '../fleet/fleet.ts';
 import { type Arrival, Gatherer } from '../fleet/gather.ts';
 import { batchOf } from '../fleet/hosts.ts';
-import { hostIds } from '../fleet/ids.ts';
+import { hostIds, toldApart } from '../fleet/ids.ts';
 import { isSummary, readSummaries } from '../fleet/summary.ts';
 import { Alike, type AlikeOptions, firstTag } from './alike.ts';
 import { cpuinfo } from './cpuinfo.ts';
@@ -16,7 +16,9 @@ import type { Dialect, Input, Skip, Stream } from './dialect.ts';
 import { dialectByName, dialectNames, recogniseDialect } from './index.ts';
 import { descriptionsIn, libvirt } from './libvirt.ts';
 import { ELEMENTS } from './libvirt-element.ts';
-import { whatElse } from './others.ts';
+import { isBeside, whatElse } from './others.ts';
+import { type Opened, Problems } from './problems.ts';
+import { withModels } from './proxmox-config.ts';
 import { isOneValue, records } from './records.ts';
 import { keepOnly, RecordScan, recordKeys } from './scan.ts';
 import { Shards } from './summary.ts';
@@ -47,12 +49,6 @@ export interface ReadOptions {
   readonly mayBeEmpty?: boolean;
 }
 
-/** An input that could not even be opened; the place where files are opened throws it in the file's stead. */
-export interface Unreadable {
-  readonly name: string;
-  readonly error: QueryError;
-}
-
 const HEAD = 64 * 1024;
 /** Records of fewer bytes are read one by one: as fast, and the scanner has no tables to set up. */
 const SCANNED = 64 * 1024;
@@ -74,51 +70,6 @@ interface Placed {
   readonly alone: readonly Arrival[];
 }
 
-/** What was typed, opened: whole, piece by piece, or not at all. */
-export type Opened = Input | Stream | Unreadable;
-
-/** Problems of inputs, as they come. */
-class Problems {
-  readonly list: Skipped[] = [];
-  readonly #goesOn: boolean;
-
-  constructor(options: ReadOptions) {
-    this.#goesOn = options.skipUnreadable ?? false;
-  }
-
-  /** Takes a problem of an input whose other hosts are read; undefined where none is to be left out. */
-  skip(input: string): Skip | undefined {
-    return this.#goesOn ? (problem) => this.#add(input, problem) : undefined;
-  }
-
-  has(input: string): boolean {
-    return this.list.some((problem) => problem.input === input);
-  }
-
-  /** Reads an input; what it throws is noted. */
-  async attempt(input: Opened, read: () => Promise<void>): Promise<void> {
-    try {
-      if ('error' in input) throw input.error;
-      await read();
-    } catch (error) {
-      if (!(error instanceof QueryError)) throw error;
-      this.#add(input.name, error);
-    }
-  }
-
-  /** @throws QueryError with one line a problem, unless they may be skipped and some hosts are there. */
-  settle(hosts: boolean): Skipped[] {
-    if (this.list.length > 0 && !(this.#goesOn && hosts))
-      throw new QueryError(this.list.map((p) => p.reason).join('\n'));
-    if (!hosts) throw new QueryError('no hosts: the inputs describe none');
-    return this.list.sort((a, b) => byBytes(a.input, b.input));
-  }
-
-  #add(input: string, error: QueryError): void {
-    this.list.push(skippedFor(input, error));
-  }
-}
-
 /** @throws QueryError for a description of what was not asked for. */
 function checkTaken(input: string, d: Description, { takes = 'hosts' }: ReadOptions): void {
   if (takes === 'guests') return;
@@ -126,14 +77,9 @@ function checkTaken(input: string, d: Description, { takes = 'hosts' }: ReadOpti
     throw new QueryError(
       `${input} is a saved ${d.saved.schema === 'plimsoll.pin/1' ? 'pinned CPU' : 'baseline'}, which is a CPU for guests and no host; give it where a baseline or a guest is asked for`,
     );
-  const refused = d.asked?.by === 'qemu' && d.notes.find((note) => note.code === 'refused');
+  const refused =
+    d.asked && d.asked.by !== 'libvirt' && d.notes.find((note) => note.code === 'refused');
   if (refused) throw new QueryError(refused.message);
-}
-
-/** An input that is left out, with the line that its problem names. */
-export function skippedFor(input: string, { message }: QueryError): Skipped {
-  const line = message.match(/:(\d+)(?::\d+)?: /)?.[1];
-  return { input, ...(line ? { line: Number(line) } : {}), reason: message };
 }
 
 function dialectOf(options: ReadOptions): Dialect | undefined {
@@ -178,7 +124,7 @@ export async function readDescriptions(
     settled.set(d, known);
     return known;
   };
-  const placed: { input: string; host: string | null; description: Description }[] = [];
+  const found: { input: string; description: Description }[] = [];
   const problems = new Problems(options);
   const alike = new Alike(alikeDescriptions(catalog));
   await takeEach(inputs, (input) =>
@@ -189,15 +135,22 @@ export async function readDescriptions(
         (await readInput(catalog, whole, dialect, problems.skip(input.name), options));
       for (const description of descriptions) checkTaken(input.name, description, options);
       for (const description of descriptions)
-        placed.push({
+        found.push({
           input: input.name,
-          host: description.host,
           description: kernel === null ? description : settle(description),
         });
     }),
   );
   alike.free();
-  const skipped = problems.settle(placed.length > 0);
+  const skipped = problems.settle(found.length > 0, options.takes);
+  const named = withModels(catalog, found).map(({ input, description }) => ({
+    input,
+    host: description.host,
+    line: description.line,
+    description,
+  }));
+  // Hosts of one name are one, which is for the fleet to say; guests are as many as there are.
+  const placed = options.takes === 'guests' ? toldApart(named) : named;
   const ids = hostIds(placed);
   // In the order of their ids, so that the order of the inputs decides nothing.
   const read = placed
@@ -225,6 +178,8 @@ class FleetReader {
   readonly #shards = new Shards();
   readonly #alike: Alike<Description>;
   readonly #placed = new WeakMap<Description, Placed>();
+  /** Guests that another input tells more of: VMs, the models that they name, and others of their names. */
+  readonly #linked: { input: string; description: Description }[] = [];
   #processors: CpuinfoScan | undefined;
   #hosts = 0;
 
@@ -239,10 +194,12 @@ class FleetReader {
 
   async read(inputs: Inputs): Promise<Fleet> {
     await takeEach(inputs, (input) => this.#take(input));
+    this.#enterLinked();
     this.#alike.free();
     this.#processors?.free();
     const { noIds, mayBeEmpty } = this.#options;
-    const skipped = this.#problems.settle(this.#hosts > 0 || mayBeEmpty === true);
+    const { takes } = this.#options;
+    const skipped = this.#problems.settle(this.#hosts > 0 || mayBeEmpty === true, takes);
     const listed = noIds ? 0 : undefined;
     return new Fleet(this.#catalog, this.#gatherer.finish(), { skipped, listed });
   }
@@ -332,7 +289,33 @@ class FleetReader {
   }
 
   #enter(input: string, found: readonly Description[]): void {
+    if (found.length === 0) return;
     for (const description of found) checkTaken(input, description, this.#options);
+    const isGuest = this.#options.takes === 'guests' && found[0]!.view === 'guest';
+    if (isGuest || found[0]!.asked?.by === 'proxmox')
+      this.#linked.push(...found.map((description) => ({ input, description })));
+    else this.#enterAll(input, found);
+  }
+
+  #enterLinked(): void {
+    const linked = withModels(this.#catalog, this.#linked);
+    const placed = linked.map(({ input, description: d }) => ({
+      input,
+      host: d.host,
+      line: d.line,
+    }));
+    const names = this.#options.takes === 'guests' ? toldApart(placed) : placed;
+    const byInput = new Map<string, Description[]>();
+    for (const [i, { input, description }] of linked.entries()) {
+      const { host } = names[i]!;
+      const found = byInput.get(input) ?? [];
+      byInput.set(input, found);
+      found.push(host === description.host ? description : { ...description, host });
+    }
+    for (const [input, found] of byInput) this.#enterAll(input, found);
+  }
+
+  #enterAll(input: string, found: readonly Description[]): void {
     this.#hosts += found.length;
     if (found.length === 1) {
       this.#gatherer.add(input, this.#place(found[0]!).alone);
@@ -419,9 +402,10 @@ async function readInput(
     throw new QueryError(`${input.name} is empty; give ${wanted} or leave the file out`);
   const known = dialect ?? recognised(input.bytes);
   const reader = known ?? (lines ? dialectByName('qemu') : undefined);
-  const other = reader === undefined || reader === records ? headText(input.bytes) : '';
+  const other = known === undefined || known === records ? headText(input.bytes) : '';
   const what = dialect === undefined ? whatElse(other) : null;
   if (what !== null) throw new QueryError(`${input.name} ${what}`);
+  if (known === undefined && isBeside(other)) return [];
   if (!reader && input.bytes.subarray(0, HEAD).includes(0))
     throw new QueryError(
       `${input.name} holds zero bytes, so it is no text or UTF-16; give text in UTF-8`,
@@ -435,8 +419,9 @@ async function readInput(
     skipped++;
     skip?.(problem);
   };
-  const descriptions = await reader.read!(input, catalog, skip && count);
-  if (descriptions.length === 0 && skipped === 0) throw noCpu(input.name, reader);
+  let others = 0;
+  const descriptions = await reader.read!(input, catalog, skip && count, () => others++);
+  if (descriptions.length === 0 && skipped + others === 0) throw noCpu(input.name, reader);
   return descriptions;
 }
 

@@ -11,6 +11,8 @@ export interface Finding extends HostList {
   readonly code: string;
   readonly severity: Severity;
   readonly message: string;
+  /** The first of the guests that it is about, where it is about guests: then it counts them. */
+  readonly guests?: readonly string[];
 }
 
 export interface Lost {

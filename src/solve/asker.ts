@@ -29,17 +29,27 @@ export function softwareOf(catalog: Catalog, given: GivenSoftware = {}): (kind: 
     // A release between two that are known is answered as the older, and may have more than that.
     const isGiven = given.qemu !== undefined || isRelease(kind.qemu, qemu);
     const libvirt = given.libvirt ?? toldBy(catalog, 'libvirt', kind) ?? newest.libvirt;
-    const key = `${qemu} ${libvirt} ${isGiven}`;
+    const host = {
+      arch: kind.arch,
+      vendor: kind.vendor,
+      qemu: minorOf(given.qemu ?? kind.qemu),
+    };
+    const key = `${qemu} ${libvirt} ${isGiven} ${host.arch} ${host.vendor} ${host.qemu}`;
     const known = made.get(key) ?? {
       qemu,
       libvirt,
       machine: given.machine ?? newest.machine,
       ...(isGiven ? { isGiven } : {}),
+      host,
     };
     made.set(key, known);
     return known;
   };
 }
+
+/** A version without its patch level. */
+const minorOf = (version: string | null): string | null =>
+  version === null ? null : version.split('.').slice(0, 2).join('.');
 
 /** Whether a version as a host tells it is a patch level of one of the catalog. */
 const isRelease = (told: string | null, known: string): boolean =>
@@ -56,7 +66,9 @@ export function asker(catalog: Catalog, asked: Asked): Asker {
   const known = new Map<string, Need>();
   return {
     need: (software) => {
-      const key = `${software.qemu} ${software.libvirt} ${software.machine} ${software.isGiven}`;
+      const { arch, vendor, qemu: told } = software.host ?? {};
+      const more = asked.by === 'proxmox' ? ` ${arch} ${vendor} ${told}` : '';
+      const key = `${software.qemu} ${software.libvirt} ${software.machine} ${software.isGiven}${more}`;
       const need = known.get(key) ?? needOfAsked(catalog, asked, software);
       known.set(key, need);
       return need;
@@ -75,9 +87,9 @@ export function askerOf(catalog: Catalog, kind: Kind): Asker {
 export const keyOfAsker = (kind: Kind): string =>
   kind.view === 'guest' && kind.asked !== null
     ? JSON.stringify(
-        kind.asked.by === 'qemu'
-          ? kind.asked
-          : { ...kind.asked, element: { ...kind.asked.element, line: 0 } },
+        kind.asked.by === 'libvirt'
+          ? { ...kind.asked, element: { ...kind.asked.element, line: 0 } }
+          : kind.asked,
       )
     : JSON.stringify(
         kind.saved ?? [

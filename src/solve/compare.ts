@@ -7,6 +7,7 @@ import type { Comparison, Finding, Verdict } from './answer.ts';
 import { askerOf, type GivenSoftware, softwareNames, softwareOf } from './asker.ts';
 import { splitFindings } from './findings.ts';
 import { type Fit, Fits } from './fit.ts';
+import { guestFindings } from './sayer.ts';
 
 const VERDICTS: readonly Verdict[] = [
   'identical',
@@ -30,8 +31,17 @@ export function compare(host: Fleet, cpus: Fleet, software: GivenSoftware = {}):
     const kind = cpus.kindOfMember[i]!;
     return compareOne(host, { id, kind: cpus.kinds[kind]!, fleet: cpus }, fits, kind);
   });
+  // A guest was read as the newest software has it; the host's may know more of it, or less.
+  const own = guestFindings(
+    cpus.members.map(({ id }, i) => ({ id, notes: fits.notes(cpus.kindOfMember[i]!) })),
+  );
   fits.free();
-  const findings: Finding[] = [...splitFindings(host), ...splitFindings(cpus)];
+  const read = splitFindings(cpus);
+  const findings: Finding[] = [
+    ...splitFindings(host),
+    ...read,
+    ...own.filter((finding) => !read.some(({ message }) => message === finding.message)),
+  ];
   return {
     schema: 'plimsoll.compare/1',
     stack: softwareNames(fits.software),

@@ -3,7 +3,6 @@
 
 import { emptyRow, hasBit, isEmpty, isEqual, join, minus, type Row } from '../core/rows.ts';
 import { newestSoftware, startOfAsked } from '../cpu/asked.ts';
-import { isOfHost } from '../cpu/asked-qemu.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { type Expansion, expandItems } from '../cpu/expand.ts';
@@ -152,13 +151,22 @@ export function drift(
 
 /** The software that the change is shown by: what was said, else what all hosts tell alike, else the newest. */
 function shown(catalog: Catalog, fleet: Fleet | null, given: GivenSoftware = {}): Software {
-  const told = new Set((fleet?.kinds ?? []).map(softwareOf(catalog, given)));
+  const told = (fleet?.kinds ?? []).map(softwareOf(catalog, given));
   const newest = newestSoftware(catalog);
-  if (told.size === 1) return [...told][0]!;
+  const [first] = told;
+  if (first && told.every((one) => one === first)) return first;
+  if (first && told.every((one) => isAlike(one, first))) {
+    const { host: _, ...software } = first;
+    return software;
+  }
   const machine = given.machine ?? newest.machine;
   const { qemu = newest.qemu, libvirt = newest.libvirt } = given;
   return { qemu, libvirt, machine, ...(given.qemu === undefined ? {} : { isGiven: true }) };
 }
+
+/** Whether it is the same software, whatever the hosts. */
+const isAlike = (a: Software, b: Software): boolean =>
+  a.qemu === b.qemu && a.libvirt === b.libvirt && a.isGiven === b.isGiven;
 
 /** Whether any guest would stop running on a host where it ran, or that cannot be known: no beats what is not known. */
 export const driftVerdict = (answer: Drift): FitVerdict => {
@@ -189,7 +197,14 @@ function changeOf(
   if (before instanceof QueryError) return before;
   const after = expansionOf(catalog, to, toSoftware);
   const none = emptyRow(catalog.bits);
-  const head = { ...asks, cpu: before.cpu, before: before.expansion, own: now.own };
+  const notes = new Map([...now.notes, ...then.notes].map((note) => [note.message, note]));
+  const head = {
+    ...asks,
+    cpu: before.cpu,
+    before: before.expansion,
+    own: now.own,
+    notes: [...notes.values()],
+  };
   if (after instanceof QueryError)
     return {
       ...head,
@@ -221,8 +236,8 @@ function expansionOf(
   software: Software,
 ): { readonly cpu: string; readonly expansion: Expansion } | QueryError {
   try {
-    const { cpu, ...where } = startOfAsked(catalog, asked, software);
-    if (!isOfHost(asked)) return { cpu, expansion: expandCpu(catalog, cpu, where) };
+    const { cpu, isOfHost, ...where } = startOfAsked(catalog, asked, software);
+    if (!isOfHost) return { cpu, expansion: expandCpu(catalog, cpu, where) };
     const string = parseCpuString(cpu);
     return { cpu, expansion: expandItems(catalog, string, where, [], { hostless: true }) };
   } catch (error) {
@@ -306,12 +321,12 @@ function findingsOf(
 type Fact = Pick<DriftFinding, 'code' | 'severity' | 'message'>;
 const LISTED = 20;
 
-function factsOf(catalog: Catalog, { added, removed }: Change): Fact[] {
+function factsOf(catalog: Catalog, { added, removed, notes }: Change): Fact[] {
   const security = (row: Row) =>
     catalog.features.filter((f) => f.security && hasBit(row, f.id)).map((f) => f.name);
   const has = (row: Row, ...names: string[]) =>
     names.filter((name) => hasBit(row, catalog.feature(name).id));
-  const facts: Fact[] = [];
+  const facts: Fact[] = notes.map((note) => ({ ...note, severity: 'warning' }));
   const mends = security(added);
   const loses = security(removed);
   const tsx = has(removed, 'hle', 'rtm');

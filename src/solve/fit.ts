@@ -12,7 +12,7 @@ import {
   Rows,
   setBit,
 } from '../core/rows.ts';
-import type { Tsc } from '../cpu/host.ts';
+import type { Note, Tsc } from '../cpu/host.ts';
 import type { Need, Software } from '../cpu/need.ts';
 import { byBytes } from '../cpu/order.ts';
 import type { ClassFacts, Fleet, Kind } from '../fleet/fleet.ts';
@@ -153,6 +153,13 @@ export class Fits {
     return this.#needs[this.#number(asker, unit)]!;
   }
 
+  /** What is to be known of an asker on some of the hosts. */
+  notes(asker: number): readonly Note[] {
+    const needs = [...new Set(this.#needOf[asker]!)].map((n) => this.#needs[n]!);
+    const notes = needs.flatMap((need) => need.notes);
+    return [...new Map(notes.map((note) => [note.message, note])).values()];
+  }
+
   /** The class of a unit. */
   classOf(unit: number): number {
     return this.#units[unit]!.class;
@@ -210,22 +217,23 @@ export class Fits {
     readonly openNames: (open: number) => readonly string[];
     readonly free: () => void;
   } {
-    // Each software has a need of its own: most fleets have one.
-    const tables = this.software.map((_, s) => this.#lackTable(this.#needOf[asker]![s]!));
+    // Most guests need the same whatever the software.
+    const needs = [...new Set(this.#needOf[asker]!)];
+    const tables = needs.map((n) => this.#lackTable(n));
     const at = (unit: number) => {
-      const { software, class: index } = this.#units[unit]!;
-      return { table: tables[software]!, index, software };
+      const need = needs.indexOf(this.#number(asker, unit));
+      return { table: tables[need]!, index: this.#units[unit]!.class, need };
     };
-    const number = (class_: number, software: number) => class_ * tables.length + software;
+    const number = (class_: number, need: number) => class_ * tables.length + need;
     const tableOf = (key: number) => tables[key % tables.length]!;
     return {
       lacking: (unit) => {
-        const { table, index, software } = at(unit);
-        return number(table.lacking.classOf[index]!, software);
+        const { table, index, need } = at(unit);
+        return number(table.lacking.classOf[index]!, need);
       },
       open: (unit) => {
-        const { table, index, software } = at(unit);
-        return number(table.open(index), software);
+        const { table, index, need } = at(unit);
+        return number(table.open(index), need);
       },
       names: (key) => tableOf(key).names(Math.floor(key / tables.length)),
       openNames: (key) => tableOf(key).openNames(Math.floor(key / tables.length)),
@@ -350,7 +358,8 @@ function softwares(fleet: Fleet, softwareOf: (kind: Kind) => Software) {
   const softwareOfKind = new Uint32Array(fleet.kinds.length);
   for (const [i, kind] of fleet.kinds.entries()) {
     const s = softwareOf(kind);
-    const key = `${s.qemu} ${s.libvirt} ${s.machine} ${s.isGiven}`;
+    const { arch, vendor, qemu } = s.host ?? {};
+    const key = `${s.qemu} ${s.libvirt} ${s.machine} ${s.isGiven} ${arch} ${vendor} ${qemu}`;
     let number = numbers.get(key);
     if (number === undefined) {
       number = software.push(s) - 1;

@@ -49,6 +49,7 @@ export function guestCpu(
     ...(fleet
       ? {
           beyond: beyond(fleet, answer.features),
+          lacked: lacked(fleet),
           machines: [...new Set(fleet.kinds.flatMap((kind) => kind.machine ?? []))].sort(byBytes),
           concluded: fleet.list(fleet.membersOf((i) => fleet.classes[i]!.view !== 'hypervisor'))
             .count,
@@ -99,6 +100,15 @@ function beyond(fleet: Fleet, features: readonly string[]): string[] {
         !line.has(f.name) &&
         classes.some(([has, known]) => hasBit(has, f.id) || !hasBit(known, f.id)),
     )
+    .map((f) => f.name)
+    .sort(byBytes);
+}
+
+/** Features that some host is known to lack. */
+function lacked(fleet: Fleet): string[] {
+  const rows = [...fleet.classes.keys()].map((i) => minus(fleet.known(i), fleet.has(i)));
+  return fleet.catalog.features
+    .filter((f) => rows.some((row) => hasBit(row, f.id)))
     .map((f) => f.name)
     .sort(byBytes);
 }

@@ -14,6 +14,7 @@ import type { Missing, PlacedGuest, Placement, PowerCycle } from './answer-plan.
 import { askerOf, type GivenSoftware, keyOfAsker, softwareNames, softwareOf } from './asker.ts';
 import { sideFindings, sidesOf } from './board.ts';
 import { type Asker, Fits, type FitVerdict } from './fit.ts';
+import { guestFindings } from './sayer.ts';
 
 /** A guest by its name, and what it needs. */
 export interface Guest {
@@ -101,7 +102,11 @@ export function place(
     ...(options.baseline
       ? { powerCycle: powerCycles(fleet, guests, ground.fits, options.baseline) }
       : {}),
-    findings: [...ground.findings(guests), ...sideFindings(sidesOf(fleet))],
+    findings: [
+      ...ground.findings(guests),
+      ...ground.notes(guests),
+      ...sideFindings(sidesOf(fleet)),
+    ],
     ...(skipped.length > 0 ? { skipped } : {}),
   };
   ground.free();
@@ -233,6 +238,14 @@ class Ground {
         message: `${who === 1 ? '1 guest' : `${who} guests`} may run on more hosts than counted here: of ${count === 1 ? '1 host' : `${count} hosts`} it is not known whether all that is asked for is there (virsh domcapabilities would settle it)`,
       },
     ];
+  }
+
+  /** What is to be known of guests themselves. */
+  notes(guests: readonly Guest[]): Finding[] {
+    const numbers = numbersOf(guests);
+    return guestFindings(
+      guests.map(({ id, asks }) => ({ id, notes: this.fits.notes(numbers.get(asks)!) })),
+    );
   }
 
   /** Hosts on which it does not run, by what they lack and why beside. */

@@ -109,7 +109,8 @@ const READERS: Readonly<
   kubevirt: { by: 'kubernetes', tells: minus(ALL, UNASKED) },
   ovirt: { by: 'ovirt', tells: minus(ALL, UNASKED) },
   qemu: { by: 'qemu', tells: ALL, isExact: true },
-  proxmox: { by: 'proxmox', tells: ALL, isExact: true },
+  // Proxmox VE gives it to every guest by itself.
+  proxmox: { by: 'proxmox', tells: minus(ALL, catalog.row(['kvm-pv-unhalt'])), isExact: true },
   incus: { by: 'incus', tells: ALL, isExact: true },
   firecracker: {
     by: 'firecracker',
