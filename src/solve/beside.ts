@@ -188,16 +188,14 @@ function clock(hz: number, host: Tsc | null, { no, unknown }: Found): void {
     });
 }
 
+/** Whether a need asks for more than the facts that classes share. */
+export const isOfUnits = (need: Need): boolean =>
+  need.tscHz !== null || need.whole !== null || !isEmpty(need.forbid) || !isEmpty(need.held);
+
 /** What depends on more than the facts that classes share. */
 export function besideUnit(fleet: Fleet, need: Need, { index, tsc, model }: Place): Beside {
   const facts = fleet.classes[index]!;
-  const isPlain =
-    need.tscHz === null &&
-    need.whole === null &&
-    isEmpty(need.forbid) &&
-    isEmpty(need.held) &&
-    X86.has(facts.arch);
-  if (isPlain || need.refused !== null || need.unsettled !== null) return NOTHING;
+  if (need.refused !== null || need.unsettled !== null) return NOTHING;
   const no: Reason[] = [];
   const unknown: Reason[] = [];
   if (!X86.has(facts.arch) && need.arch === facts.arch && need.own === null) {
@@ -212,7 +210,7 @@ export function besideUnit(fleet: Fleet, need: Need, { index, tsc, model }: Plac
   heldByLibvirt(fleet, need, index, { no, unknown });
   forbidden(fleet, need, index, { no, unknown });
   leftOver(fleet, need, index, { no, unknown });
-  return { no, unknown };
+  return no.length + unknown.length === 0 ? NOTHING : { no, unknown };
 }
 
 /** libvirt looks at the processor, too: what KVM does not give may be there. */
