@@ -170,6 +170,10 @@ function unusable(
     : `the host lists ${name} as a model that does not run there, for want of ${inTheWay.join(', ')}`;
 }
 
+/** Whether a counter of a frequency runs as one of another does. */
+export const isSameClock = (host: number, hz: number): boolean =>
+  Math.abs(host - hz) <= host * TSC_TOLERANCE;
+
 /** A fixed frequency needs a host that has it, or one that can give guests another than its own. */
 function clock(hz: number, host: Tsc | null, { no, unknown }: Found): void {
   const open = (what: string) =>
@@ -178,7 +182,7 @@ function clock(hz: number, host: Tsc | null, { no, unknown }: Found): void {
       message: `its time stamp counter runs at ${hz} Hz, and ${what}`,
     });
   if (host === null) open("the frequency of the host's is not known");
-  else if (Math.abs(host.hz - hz) <= host.hz * TSC_TOLERANCE || host.scaling === true) return;
+  else if (isSameClock(host.hz, hz) || host.scaling === true) return;
   else if (host.scaling === null)
     open(`whether the host's (${host.hz} Hz) can be scaled is not known`);
   else

@@ -170,6 +170,11 @@ export class Fits {
     return this.#needs[this.#number(asker, unit)]!;
   }
 
+  /** All that an asker needs anywhere. */
+  needsOf(asker: number): readonly Need[] {
+    return this.#needOf[asker]!.map((n) => this.#needs[n]!);
+  }
+
   /** What askers have in common that ask the same everywhere. */
   sameAs(asker: number): string {
     return this.#needOf[asker]!.join();

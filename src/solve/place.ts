@@ -14,6 +14,7 @@ import type { Missing, PlacedGuest, Placement, PowerCycle } from './answer-plan.
 import { askerOf, type GivenSoftware, keyOfAsker, softwareNames, softwareOf } from './asker.ts';
 import { sideFindings, sidesOf } from './board.ts';
 import { type Asker, Fits, type FitVerdict, type Reason } from './fit.ts';
+import { movingFindings } from './moving.ts';
 
 /** A guest by its name, and what it needs. */
 export interface Guest {
@@ -109,7 +110,11 @@ export function place(
     ...(options.baseline
       ? { powerCycle: powerCycles(fleet, guests, ground.fits, options.baseline) }
       : {}),
-    findings: [...ground.findings(guests), ...sideFindings(sidesOf(fleet))],
+    findings: [
+      ...ground.findings(guests),
+      ...ground.moves(guests),
+      ...sideFindings(sidesOf(fleet)),
+    ],
     ...(skipped.length > 0 ? { skipped } : {}),
   };
   ground.free();
@@ -171,6 +176,8 @@ class Ground {
   readonly #lister: Lister;
   /** By what askers ask, the units of which it is not known whether they run there. */
   readonly #open = new Map<string, readonly number[]>();
+  /** The same of those on which they run. */
+  readonly #homes = new Map<string, readonly number[]>();
 
   constructor(
     fleet: Fleet,
@@ -201,6 +208,7 @@ class Ground {
     for (let unit = 0; unit < fits.units; unit++) byVerdict[fits.verdict(asker, unit)].push(unit);
     this.#open.set(this.fits.sameAs(asker), byVerdict.unknown);
     const homes = [...byVerdict.runs, ...byVerdict['own-cpu']];
+    this.#homes.set(this.fits.sameAs(asker), homes);
     const { count, hosts } = this.#lister.list(homes);
     const gone = homes.reduce((sum, unit) => sum + this.#drained[unit]!, 0);
     const lacks = fits.lacksOf(asker);
@@ -222,6 +230,16 @@ class Ground {
         : {}),
       ...(this.#isDrained ? { left: count - gone } : {}),
     };
+  }
+
+  /** What keeps guests from moving between hosts. */
+  moves(guests: readonly Guest[]): Finding[] {
+    const numbers = numbersOf(guests);
+    return movingFindings(
+      this.fits,
+      guests.map(({ id, asks }) => ({ id, asker: numbers.get(asks)! })),
+      (asker) => this.#homes.get(this.fits.sameAs(asker))!,
+    );
   }
 
   /** Guests that may run on more hosts than is certain. */
