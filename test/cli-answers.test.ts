@@ -282,7 +282,7 @@ test('compare says the verdict first, and why not', () => {
   assert.equal(run(['compare', 'new.ndjson', 'old.json']), {
     status: 2,
     stdout: '',
-    stderr: 'error: new.ndjson describes 2 hosts; compare takes one host first, then CPUs\n',
+    stderr: 'error: new.ndjson describes 2 hosts; give one host first, then CPUs\n',
   });
   assert.equal(run(['compare', 'old.json', 'old.json']), {
     status: 0,

@@ -200,7 +200,7 @@ test('resolves a definition, and refuses one that the host cannot run once it kn
     'guest.xml',
     "<cpu mode='host-model'><feature name='vmx' policy='disable'/></cpu>",
   );
-  assert.equal(await run('resolve', penryn, guest), {
+  assert.equal(await run('resolve', '--rules', 'libvirt', penryn, guest), {
     status: 0,
     stdout:
       "<cpu mode='custom' match='exact'>\n  <model fallback='allow'>Penryn</model>\n  <vendor>Intel</vendor>\n  <feature policy='require' name='dca'/>\n  <feature policy='disable' name='vmx'/>\n</cpu>\n",
@@ -279,7 +279,7 @@ test('a full check names what differs, and words that are none are refused with 
     [[guest, '--disabled', 'x.json'], /--disabled says what was withheld from a guest; --enabled/],
     [[twice, '--enabled', file('e.json', words([1, 'EDX', 3]))], /--enabled is of one guest, and/],
   ] as const) {
-    const { status, stderr } = await run('resolve', penryn, ...argv);
+    const { status, stderr } = await run('resolve', '--rules', 'libvirt', penryn, ...argv);
     assert.is(status, 2);
     assert.match(stderr, message);
   }
@@ -333,7 +333,7 @@ test('what only the host of a guest settles is not decoded, and a host is no gue
     [
       await run('decode', '--as', 'guest', open),
       await run('decode', '--to', 'qemu', open),
-      await run('resolve', penryn, penryn),
+      await run('resolve', '--rules', 'libvirt', penryn, penryn),
     ],
     [
       'open (open.xml:1): its CPU names no model, so what it has is known only once the guest runs',
@@ -356,6 +356,7 @@ test('what could not be read is named, in every answer that goes on without it',
     ['compare', host, both],
     ['compare', '--rules', 'libvirt', host, both],
     ['resolve', host, both],
+    ['resolve', '--rules', 'libvirt', host, both],
     ['decode', both],
     ['decode', '--as', 'guest', both],
   ]) {

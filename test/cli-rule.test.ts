@@ -287,4 +287,61 @@ test('a saved line is one guest to every question, and a layout of XSAVE holds i
   );
 });
 
+for (const { name, cpu, clocks = [], vendors = [], code } of [
+  { name: 'clocks that differ', cpu: '486,invtsc=on', clocks: [2.1e9, 2.7e9], code: 'tsc-differs' },
+  { name: 'within 250 ppm', cpu: '486,invtsc=on', clocks: [2.1e9, 2.1004e9] },
+  {
+    name: 'a fixed frequency',
+    cpu: '486,tsc-frequency=2100000000',
+    clocks: [2.1e9, 2.7e9],
+    code: 'tsc-differs',
+  },
+  { name: 'clocks that nobody asks for', cpu: '486', clocks: [2.1e9, 2.7e9] },
+  { name: 'a model of no vendor', cpu: '486', vendors: ['Intel', 'AMD'], code: 'no-vendor' },
+  { name: 'its host, by name', cpu: 'host', vendors: ['Intel', 'AMD'] },
+] as {
+  name: string;
+  cpu: string;
+  clocks?: number[];
+  vendors?: string[];
+  code?: string;
+}[])
+  test(`what starts and does not move: ${name}`, () => {
+    const fleet = hosts(
+      'moving.ndjson',
+      ...[0, 1].map((i) =>
+        host({
+          host: `h${i}`,
+          features: [...CASCADELAKE, 'invtsc'],
+          ...(vendors[i] ? { vendor: vendors[i] } : {}),
+          ...(clocks[i] ? { tsc: { hz: clocks[i], scaling: false } } : {}),
+        }),
+      ),
+    );
+    const { findings } = json('place', '--cpu', cpu, fleet);
+    const found = findings.filter((f: { code: string }) => /tsc-differs|no-vendor/.test(f.code));
+    assert.equal(
+      found.map((f: { code: string; hosts: string[] }) => [f.code, f.hosts]),
+      code === undefined ? [] : [[code, ['h0', 'h1']]],
+    );
+  });
+
+for (const { cpu, stdout, status } of [
+  { cpu: '486', stdout: /^-cpu 486-v1,.*kvmclock=on/, status: 0 },
+  { cpu: 'host', stdout: /^-cpu host\n$/, status: 0 },
+  { cpu: 'EPYC,enforce', stdout: /^$/, status: 1 },
+])
+  test(`resolve: ${cpu}`, () => {
+    const guest = write('resolved.cmd', `qemu-system-x86_64 -name g -accel kvm -cpu ${cpu}\n`);
+    const fleet = hosts('host.ndjson', host());
+    const said = run('resolve', fleet, guest);
+    assert.match(said.stdout, stdout);
+    assert.is(said.status, status, said.stderr);
+    const answer = json('resolve', fleet, guest);
+    const [compared] = json('compare', fleet, guest).cpus;
+    const [{ verdict, reasons }] = answer.guests;
+    assert.equal([verdict, reasons], [compared.verdict, compared.reasons]);
+    if (status === 1) assert.match(said.stderr, /^no: g on h: of another vendor/);
+  });
+
 test.run();

@@ -7,7 +7,7 @@ import { isOfHost, ofQemu, placeOf, Refused, type Resolved, Unsettled } from './
 import type { Catalog } from './catalog.ts';
 import { QueryError } from './errors.ts';
 import type { Expansion, Surroundings } from './expand.ts';
-import type { Asked } from './guest.ts';
+import type { Asked, AskedOfLibvirt, AskedOfQemu } from './guest.ts';
 import { type Need, needing, type Software } from './need.ts';
 
 /** How QEMU is asked for a guest. */
@@ -41,12 +41,26 @@ function resolved(catalog: Catalog, asked: Asked, software: Software): Resolved 
 }
 
 /**
+ * The guest as its platform hands it to QEMU or libvirt.
+ * @throws QueryError where its platform does not start it there.
+ */
+export function startedAs(asked: Asked, software: Software): AskedOfQemu | AskedOfLibvirt {
+  if (asked.by !== 'proxmox') return asked;
+  try {
+    return startedByProxmox(asked, software);
+  } catch (error) {
+    if (error instanceof Refused || error instanceof Unsettled) throw new QueryError(error.message);
+    throw error;
+  }
+}
+
+/**
  * How QEMU is asked for the guest.
  * @throws QueryError where its CPU is the host's, is refused, or its meaning is not known.
  */
 export function startOfAsked(catalog: Catalog, asked: Asked, software: Software): StartedGuest {
+  const started = startedAs(asked, software);
   try {
-    const started = asked.by === 'proxmox' ? startedByProxmox(asked, software) : asked;
     const cpu =
       started.by === 'qemu' ? started.cpu : argumentOf(catalog, started, software.libvirt);
     const { foreign: _, ...where } = placeOf(catalog, started, software);

@@ -106,6 +106,7 @@ export class Catalog {
   readonly #readMachines: () => Data.MachinesFile;
   readonly #readKvm: () => Data.KvmFile;
   #kvm: Data.KvmFile | undefined;
+  #named: ReturnType<typeof inByteOrder> | undefined;
   #machines:
     | (Data.MachinesFile & { byModel: ReadonlyMap<string, Data.MachinesFile['changes']> })
     | undefined;
@@ -352,13 +353,20 @@ export class Catalog {
 
   /** The features of a row by QEMU's names, in byte order; `unknown` names the bits past the catalog's. */
   names(row: Row, unknown: readonly string[] = []): string[] {
-    const names: string[] = [];
+    this.#named ??= inByteOrder(this.features);
+    const { ranks, names } = this.#named;
+    const named: number[] = [];
+    const more: string[] = [];
     for (let i = 0; i < row.length; i++)
       for (let rest = row[i]!; rest !== 0; rest &= rest - 1) {
         const id = i * 32 + (31 - Math.clz32(rest & -rest));
-        names.push(this.features[id]?.name ?? unknown[id - this.bits]!);
+        const rank = ranks[id];
+        if (rank === undefined) more.push(unknown[id - this.bits]!);
+        else named.push(rank);
       }
-    return sortByBytes(names);
+    // Numbers are sorted in a fraction of the time that texts take.
+    const sorted = Array.from(Uint16Array.from(named).sort(), (rank) => names[rank]!);
+    return more.length === 0 ? sorted : sortByBytes([...sorted, ...more]);
   }
 
   #machineData() {
@@ -404,4 +412,11 @@ export class Catalog {
     }
     return row;
   }
+}
+
+/** The names of features in byte order, and the place of each id among them. */
+function inByteOrder(features: readonly Feature[]) {
+  const names = sortByBytes(features.map((f) => f.name));
+  const place = new Map(names.map((name, i) => [name, i]));
+  return { names, ranks: Uint16Array.from(features, (f) => place.get(f.name)!) };
 }

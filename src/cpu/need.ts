@@ -99,6 +99,10 @@ export const needing = (empty: Row, rest: Partial<Need> & Pick<Need, 'arch'>): N
   ...rest,
 });
 
+/** What tells needs apart: those with equal keys ask the same. */
+export const keyOfNeed = (need: Need): string =>
+  JSON.stringify(need, (_, value) => (value instanceof Uint32Array ? value.join() : value));
+
 /** What becomes of a guest on a host that lacks these features, where it may start all the same. */
 export const startsWithout = (need: Need, features: readonly string[]): string | null =>
   need.startsPoorer === 'no' || features.length === 0

@@ -108,6 +108,22 @@ export interface Comparison {
   readonly skipped?: readonly Skipped[];
 }
 
+/** What becomes of guests on a host. */
+export interface Resolution extends Omit<Comparison, 'schema' | 'cpus'> {
+  readonly schema: 'plimsoll.resolve/1';
+  readonly guests: readonly {
+    readonly guest: string;
+    readonly verdict: Verdict;
+    readonly missing: readonly string[];
+    readonly unknown: readonly string[];
+    readonly reasons: readonly string[];
+    /** What it gets there: none where it gets nothing, nobody knows what, or the CPU of the host as it is. */
+    readonly definitions: Definitions;
+    /** The features of that; of the CPU of the host, what it offers. */
+    readonly features: readonly string[];
+  }[];
+}
+
 export interface Decoded {
   readonly schema: 'plimsoll.decode/1';
   readonly hosts: readonly {

@@ -6,6 +6,7 @@ import type { Catalog } from '../cpu/catalog.ts';
 import type { Asked } from '../cpu/guest.ts';
 import { type Need, needing, type Software } from '../cpu/need.ts';
 import { needOfSaved } from '../cpu/saved.ts';
+import { LISTERS } from '../cpu/usable.ts';
 import type { Kind } from '../fleet/fleet.ts';
 import type { Asker } from './fit.ts';
 import { toldBy } from './stack.ts';
@@ -24,7 +25,16 @@ export interface GivenSoftware {
 export function softwareOf(catalog: Catalog, given: GivenSoftware = {}): (kind: Kind) => Software {
   const newest = newestSoftware(catalog);
   const made = new Map<string, Software>();
+  const plain = new Map<string, Software>();
   return (kind) => {
+    // Most hosts list no models, and there may be as many kinds as hosts.
+    if (LISTERS.some((lister) => kind.models[lister])) return find(kind);
+    const told = `${kind.qemu} ${kind.libvirt} ${kind.arch} ${kind.vendor}`;
+    const known = plain.get(told) ?? find(kind);
+    plain.set(told, known);
+    return known;
+  };
+  function find(kind: Kind): Software {
     const qemu = given.qemu ?? toldBy(catalog, 'qemu', kind) ?? newest.qemu;
     // A release between two that are known is answered as the older, and may have more than that.
     const isGiven = given.qemu !== undefined || isRelease(kind.qemu, qemu);
@@ -44,7 +54,7 @@ export function softwareOf(catalog: Catalog, given: GivenSoftware = {}): (kind: 
     };
     made.set(key, known);
     return known;
-  };
+  }
 }
 
 /** A version without its patch level. */

@@ -170,6 +170,10 @@ function unusable(
     : `the host lists ${name} as a model that does not run there, for want of ${inTheWay.join(', ')}`;
 }
 
+/** Whether a counter of a frequency runs as one of another does. */
+export const isSameClock = (host: number, hz: number): boolean =>
+  Math.abs(host - hz) <= host * TSC_TOLERANCE;
+
 /** A fixed frequency needs a host that has it, or one that can give guests another than its own. */
 function clock(hz: number, host: Tsc | null, { no, unknown }: Found): void {
   const open = (what: string) =>
@@ -178,7 +182,7 @@ function clock(hz: number, host: Tsc | null, { no, unknown }: Found): void {
       message: `its time stamp counter runs at ${hz} Hz, and ${what}`,
     });
   if (host === null) open("the frequency of the host's is not known");
-  else if (Math.abs(host.hz - hz) <= host.hz * TSC_TOLERANCE || host.scaling === true) return;
+  else if (isSameClock(host.hz, hz) || host.scaling === true) return;
   else if (host.scaling === null)
     open(`whether the host's (${host.hz} Hz) can be scaled is not known`);
   else
@@ -188,16 +192,14 @@ function clock(hz: number, host: Tsc | null, { no, unknown }: Found): void {
     });
 }
 
+/** Whether a need asks for more than the facts that classes share. */
+export const isOfUnits = (need: Need): boolean =>
+  need.tscHz !== null || need.whole !== null || !isEmpty(need.forbid) || !isEmpty(need.held);
+
 /** What depends on more than the facts that classes share. */
 export function besideUnit(fleet: Fleet, need: Need, { index, tsc, model }: Place): Beside {
   const facts = fleet.classes[index]!;
-  const isPlain =
-    need.tscHz === null &&
-    need.whole === null &&
-    isEmpty(need.forbid) &&
-    isEmpty(need.held) &&
-    X86.has(facts.arch);
-  if (isPlain || need.refused !== null || need.unsettled !== null) return NOTHING;
+  if (need.refused !== null || need.unsettled !== null) return NOTHING;
   const no: Reason[] = [];
   const unknown: Reason[] = [];
   if (!X86.has(facts.arch) && need.arch === facts.arch && need.own === null) {
@@ -212,7 +214,7 @@ export function besideUnit(fleet: Fleet, need: Need, { index, tsc, model }: Plac
   heldByLibvirt(fleet, need, index, { no, unknown });
   forbidden(fleet, need, index, { no, unknown });
   leftOver(fleet, need, index, { no, unknown });
-  return { no, unknown };
+  return no.length + unknown.length === 0 ? NOTHING : { no, unknown };
 }
 
 /** libvirt looks at the processor, too: what KVM does not give may be there. */
