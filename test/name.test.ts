@@ -9,8 +9,6 @@ import { parseStack } from '../src/cpu/stack.ts';
 import { namerOf } from '../src/solve/name.ts';
 import { assertProperty } from './support/property.ts';
 
-fc.configureGlobal({ includeErrorInReport: true });
-
 const test = suite('name');
 const catalog = await loadCatalog();
 const RUNS = { numRuns: 60 };

@@ -17,7 +17,6 @@ import { cpuArgument, cpuOption, writeFullCpu, writeReadconfig } from '../src/di
 import { pin, pinForLibvirt } from '../src/solve/pin.ts';
 import { assertProperty } from './support/property.ts';
 
-fc.configureGlobal({ includeErrorInReport: true });
 const catalog = await loadCatalog();
 const test = suite('pin');
 const QEMUS = ['7.2', '10.0'] as const;

@@ -20,7 +20,6 @@ import { type DrawnHost, drawnFleet, drawnGuests } from './support/drawn.ts';
 import { AMD, dump } from './support/dump.ts';
 import { assertProperty } from './support/property.ts';
 
-fc.configureGlobal({ includeErrorInReport: true });
 const test = suite('another kernel');
 const catalog = await loadCatalog();
 const encode = (text: string) => new TextEncoder().encode(text);

@@ -18,7 +18,6 @@ import {
   MILAN,
 } from '../support/sources.ts';
 
-fc.configureGlobal({ includeErrorInReport: true });
 const test = suite('fuzz of the dialects');
 const catalog = await loadCatalog();
 const encode = (text: string) => new TextEncoder().encode(text);

@@ -16,13 +16,13 @@ import { cpuArgument } from '../../src/dialects/pinned.ts';
 import { guestProperties } from '../../src/solve/changes.ts';
 import { pin } from '../../src/solve/pin.ts';
 import { ROOT } from '../support/places.ts';
+import { seed } from '../support/property.ts';
 import { qemuVersion } from '../support/qemu.ts';
 import { pick, random } from '../support/random.ts';
 
 const BINARY = process.env.PLIMSOLL_LEARN ?? 'qemu-system-x86_64';
 const TIMEOUT_MS = 240_000;
 const PINS = 400;
-const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
 const test = suite('learn, live');
 const catalog = await loadCatalog();
 const version = qemuVersion([BINARY]);
