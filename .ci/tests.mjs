@@ -1,20 +1,25 @@
 // Runs test files, each in a process of its own and as many at once as there are cores, and counts what they say.
-// usage: node .ci/tests.mjs [PATTERN]   the files of build/test that match; without it all but the live and slow ones,
-// which draw a fifth (PLIMSOLL_EFFORT, see test/support/property.ts)
+// usage: node .ci/tests.mjs [--drawn] [PATTERN]
+// PATTERN   the files of build/test whose path matches; all but the live and the slow ones where none is given
+// --drawn   of these only the files that test/support/property.ts lets draw more or less
+// They draw a fifth of what they can, unless PLIMSOLL_EFFORT says otherwise.
 import { spawn } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
 const FOLDER = 'build/test';
-/** No file takes this long: one that hangs is ended, and named. */
-const LIMIT_MS = 300_000;
-const pattern = process.argv[2];
+const pattern = process.argv.slice(2).find((word) => word !== '--drawn');
+const isDrawn = (file) =>
+  /support\/(property|laws)\.ts'/.test(readFileSync(`test/${file.replace(/js$/, 'ts')}`, 'utf8'));
 const files = readdirSync(FOLDER, { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.test.js'))
   .filter((file) => (pattern ? new RegExp(pattern).test(file) : !/^(oracles|slow)\//.test(file)))
+  .filter((file) => !process.argv.includes('--drawn') || isDrawn(file))
   .sort();
 const env = { PLIMSOLL_EFFORT: '0.2', ...process.env };
+/** No file takes this long: one that hangs is ended, and named. */
+const LIMIT_MS = 300_000 * Math.max(1, Number(env.PLIMSOLL_EFFORT));
 
 /** Runs a file; resolves to how it ended and all that it printed. */
 const run = (file) =>
@@ -43,7 +48,6 @@ async function work() {
     const { ended, text } = await run(file);
     const told = { Total: 0, Passed: 0, Skipped: 0 };
     // uvu colours what it prints, on a terminal or not.
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what a colour begins with
     const plain = text.replace(/\x1b\[[0-9;]*m/g, '');
     for (const [, what, n] of plain.matchAll(/^ *(Total|Passed|Skipped): +(\d+)/gm)) told[what] += +n;
     for (const what in sum) sum[what] += told[what];

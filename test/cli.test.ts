@@ -46,7 +46,11 @@ test('the version is that of the package', async () => {
 
 test('the built command is the command', async () => {
   writeFileSync(join(here, 'one.json'), record('one'));
-  const calls: readonly (readonly [args: string[], stdin?: string, env?: Record<string, string>])[] = [
+  const calls: readonly (readonly [
+    args: string[],
+    stdin?: string,
+    env?: Record<string, string>,
+  ])[] = [
     [['--version']],
     [[]],
     [['help', 'place']],
