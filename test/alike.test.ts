@@ -417,11 +417,11 @@ test('a hundred thousand elements that differ in one place each are told apart s
   );
   const reader = treeReader();
   await reader.prepare(PADDING.length);
-  const start = performance.now();
+  const start = process.cpuUsage();
   const found = reader.read(input([...all, ...all.slice(-1)].join('\n')));
   assert.is(found?.length, 100_001);
   assert.equal(found!.at(-1)!.element, lowered({ ...found!.at(-2)!, below: 1 }));
-  assert.ok(performance.now() - start < 5000, 'it took more than five seconds');
+  assert.ok(process.cpuUsage(start).user < 5e6, 'it took more than five seconds');
   reader.free();
 });
 

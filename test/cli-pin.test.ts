@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { runIn } from './support/command.ts';
-import { ROOT } from './support/places.ts';
 
 const here = mkdtempSync(join(tmpdir(), 'plimsoll-cli-pin-'));
 const test = suite('plimsoll pin and drift');

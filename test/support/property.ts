@@ -18,9 +18,12 @@ const LEAST = 20;
 export const draws = (whole: number): number =>
   Math.max(Math.min(whole, LEAST), Math.ceil(whole * effort));
 
-/** As many of a list, evenly spread from its first to its last and the same in every run; all of it from effort 1 on. */
-export function evenly<T>(all: readonly T[]): T[] {
-  const n = Math.min(all.length, draws(all.length));
+/**
+ * A part of a list, evenly spread from its first to its last and the same in every run: at effort 1 `whole` of it, which
+ * is all of it where nothing else is said.
+ */
+export function evenly<T>(all: readonly T[], whole = all.length): T[] {
+  const n = Math.min(all.length, draws(whole));
   return Array.from(
     { length: n },
     (_, i) => all[Math.round((i * (all.length - 1)) / (n - 1 || 1))]!,
