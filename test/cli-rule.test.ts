@@ -1,26 +1,18 @@
-// One answer to one question: what place, compare, drift and admit say of the same guest on the same host, built.
-import { spawnSync } from 'node:child_process';
+// One answer to one question: what place, compare, drift and admit say of the same guest on the same host, by the command.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ROOT } from './support/places.ts';
+import { runIn } from './support/command.ts';
 
 const here = mkdtempSync(join(tmpdir(), 'plimsoll-cli-rule-'));
-const test = suite('one rule, built');
+const test = suite('one rule, by the command');
 test.after(() => rmSync(here, { recursive: true }));
 
-function run(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(
-    process.execPath,
-    [join(ROOT, 'dist/bin.js'), ...args],
-    { cwd: here, encoding: 'utf8', timeout: 60_000 },
-  );
-  return { status, stdout, stderr };
-}
-function json(...args: string[]) {
-  const { status, stdout, stderr } = run(...args, '--json');
+const run = (...args: string[]) => runIn({ cwd: here }, args);
+async function json(...args: string[]) {
+  const { status, stdout, stderr } = await run(...args, '--json');
   assert.ok(stdout !== '', `${args.join(' ')}: ${stderr}`);
   return { status, ...JSON.parse(stdout) };
 }
@@ -30,9 +22,9 @@ const write = (name: string, text: string): string => {
 };
 
 /** What a guest of this definition has, under QEMU 10.0. */
-const featuresOf = (cpu: string): string[] =>
-  json('pin', '--cpu', cpu, '--machine', 'pc-q35-10.0').features;
-const CASCADELAKE = featuresOf('Cascadelake-Server-v4');
+const featuresOf = async (cpu: string): Promise<string[]> =>
+  (await json('pin', '--cpu', cpu, '--machine', 'pc-q35-10.0')).features;
+const CASCADELAKE = await featuresOf('Cascadelake-Server-v4');
 
 interface HostRecord {
   readonly host?: string;
@@ -219,28 +211,28 @@ const CASES: readonly Case[] = [
 ];
 
 for (const { name, host: about, guest, is, says } of CASES)
-  test(`${name}: ${is}`, () => {
+  test(`${name}: ${is}`, async () => {
     const file = write(
       guest.startsWith('<') ? 'guest.xml' : 'guest.cmd',
       guest.startsWith('<') ? guest : `qemu-system-x86_64 -name g -accel kvm ${guest}\n`,
     );
     const fleet = hosts('host.ndjson', host(about));
-    const placed = json('place', '--guests', file, fleet);
+    const placed = await json('place', '--guests', file, fleet);
     assert.equal(
       [placed.guests[0].verdict, placed.status],
       [is, STATUS[is]],
       JSON.stringify(placed.guests[0]),
     );
-    const compared = json('compare', fleet, file);
+    const compared = await json('compare', fleet, file);
     const [pair] = compared.comparisons ?? compared.guests ?? compared.pairs ?? [compared];
     assert.ok(COMPARED[is].includes(pair.verdict), JSON.stringify(pair));
     assert.is(compared.status, STATUS[is]);
     if (says) {
-      assert.match(run('place', '--guests', file, fleet).stdout, says);
-      assert.match(run('compare', fleet, file).stdout, says);
+      assert.match((await run('place', '--guests', file, fleet)).stdout, says);
+      assert.match((await run('compare', fleet, file)).stdout, says);
     }
     // Its own machine type changes nothing of it, and strands it nowhere.
-    const drifted = run(
+    const drifted = await run(
       'drift',
       '--guest',
       file,
@@ -258,12 +250,12 @@ for (const { name, host: about, guest, is, says } of CASES)
     }
   });
 
-test('a saved line is one guest to every question, and a layout of XSAVE holds in each', () => {
+test('a saved line is one guest to every question, and a layout of XSAVE holds in each', async () => {
   const laid = (name: string, offset: number) =>
     hosts(`${name}.ndjson`, host({ host: name, xsave: [{ component: 9, size: 8, offset }] }));
   const [a, b] = [laid('a', 2688), laid('b', 1088)];
   const layout = /XSAVE component 9 lies at 2688 \(8 bytes\) in it and at 1088/;
-  write('line.json', run('baseline', a, '--json').stdout);
+  write('line.json', (await run('baseline', a, '--json')).stdout);
   for (const [fleet, status] of [
     [a, 0],
     [b, 1],
@@ -274,12 +266,12 @@ test('a saved line is one guest to every question, and a layout of XSAVE holds i
       ['admit', '--baseline', 'line.json', fleet],
       ['baseline', '--check', 'line.json', fleet],
     ]) {
-      const said = run(...args);
+      const said = await run(...args);
       assert.is(said.status, status, args.join(' '));
       assert.is(layout.test(said.stdout.replace(/\s+/g, ' ')), status === 1, args.join(' '));
     }
-  assert.equal([run('baseline', a, b).status, run('baseline', a).status], [1, 0]);
-  const asHost = run('compare', 'line.json', b);
+  assert.equal([(await run('baseline', a, b)).status, (await run('baseline', a)).status], [1, 0]);
+  const asHost = await run('compare', 'line.json', b);
   assert.is(asHost.status, 2);
   assert.match(
     asHost.stderr,

@@ -13,7 +13,6 @@ import { recogniseDialect } from '../src/dialects/index.ts';
 import { ROOT } from './support/places.ts';
 import { assertProperty } from './support/property.ts';
 
-fc.configureGlobal({ includeErrorInReport: true });
 const test = suite('cpuinfo');
 const catalog = await loadCatalog();
 const read = (text: string, name = 'cpuinfo') =>

@@ -23,7 +23,6 @@ import { assertProperty } from './support/property.ts';
 // biome-ignore lint/suspicious/noExplicitAny: cases of many shapes, compared as they are
 type Json = any;
 
-fc.configureGlobal({ includeErrorInReport: true });
 const test = suite('what KVM gives');
 const catalog = await loadCatalog();
 const { kvm } = catalog;

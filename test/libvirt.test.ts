@@ -16,8 +16,6 @@ import { writeLibvirtCpu } from '../src/dialects/libvirt-write.ts';
 import { SHARED, sayMissing } from './support/places.ts';
 import { assertProperty } from './support/property.ts';
 
-fc.configureGlobal({ includeErrorInReport: true });
-
 const test = suite('libvirt');
 const catalog = await loadCatalog();
 const named = (name: string) => catalog.feature(name).id;

@@ -11,7 +11,6 @@ import { records } from '../src/dialects/records.ts';
 import { FLOOR } from './support/hosts.ts';
 import { assertProperty } from './support/property.ts';
 
-fc.configureGlobal({ includeErrorInReport: true });
 const test = suite('records');
 const catalog = await loadCatalog();
 const bytesOf = (text: string) => new TextEncoder().encode(text);

@@ -17,13 +17,9 @@ import type { Stream } from '../src/dialects/dialect.ts';
 import { repeatedKey } from '../src/dialects/json.ts';
 import { type ReadOptions, readFleet } from '../src/dialects/read.ts';
 import type { Fleet } from '../src/fleet/fleet.ts';
+import { assertProperty } from './support/property.ts';
 
-const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
-const numRuns = Number(process.env.PLIMSOLL_RUNS ?? 300);
-console.log(`scan: seed ${seed}, ${numRuns} runs of up to 30 lines`);
-fc.configureGlobal({ includeErrorInReport: true });
-// All test files share one process, so the runs are said where they are made.
-const RUNS = { seed, numRuns };
+const RUNS = { numRuns: 300 };
 
 const encode = (text: string) => new TextEncoder().encode(text);
 const decode = (bytes: Uint8Array) => new TextDecoder('utf-8', { fatal: true }).decode(bytes);
@@ -254,7 +250,7 @@ for (const [build, bytes] of Object.entries({ debug, release })) {
   }))
     test(`what it takes for a kind is that kind to JSON.parse: ${what}`, () => {
       const sizes = fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 5 });
-      fc.assert(
+      assertProperty(
         fc.property(some, fc.option(sizes), fc.boolean(), (lines, random, ended) => {
           const pieces = random ?? [...lines.map((bytes) => bytes.length + 1), 1];
           const { lines: found, handed } = scan(arena, text(lines, ended), pieces);
@@ -566,7 +562,7 @@ test('millions of records are read as each of them would be', async () => {
     noIds: fc.boolean(),
     skipUnreadable: fc.boolean(),
   });
-  await fc.assert(
+  await assertProperty(
     fc.asyncProperty(fc.oneof(good, many, odd), options, fc.nat(), async (lines, how, half) => {
       const bytes = encode(lines.join('\n'));
       const read = (input: Stream | { name: string; bytes: Uint8Array }, o: ReadOptions) =>

@@ -14,12 +14,10 @@ import { writeArrow } from '../src/fleet/arrow.ts';
 import { writeSummary } from '../src/fleet/summary.ts';
 import { baseline } from '../src/solve/baseline.ts';
 import { ROOT } from './support/places.ts';
+import { assertProperty } from './support/property.ts';
 
-const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
-console.log(`summary: seed ${seed}`);
-fc.configureGlobal({ includeErrorInReport: true });
 // All test files share one process, so the runs are said where they are made.
-const RUNS = { seed, numRuns: 60 };
+const RUNS = { numRuns: 60 };
 
 const test = suite('summary');
 const catalog = await loadCatalog();
@@ -71,7 +69,7 @@ const parts = fc.array(fc.tuple(host, fc.nat({ max: 3 })), { maxLength: 25 }).ma
 });
 
 test('merging is associative and commutative, and equal to one run over everything', async () => {
-  await fc.assert(
+  await assertProperty(
     fc.asyncProperty(parts, fc.boolean(), async (dealt, ids) => {
       const [a, b, c, d] = await Promise.all(
         dealt.map((lines, i) => summarize(lines, `${i}`, ids)),
@@ -88,7 +86,7 @@ test('merging is associative and commutative, and equal to one run over everythi
 });
 
 test('it answers every question as its hosts would', async () => {
-  await fc.assert(
+  await assertProperty(
     fc.asyncProperty(parts, async (dealt) => {
       const lines = dealt.flat();
       if (lines.length === 0) return;
@@ -119,7 +117,7 @@ test('a part that is cut or changed anywhere is refused', async () => {
       /^part-0 is (?:no summary|a summary that is cut short|a summary that is damaged)/,
     );
   }
-  await fc.assert(
+  await assertProperty(
     fc.asyncProperty(
       fc.nat({ max: whole.length - 2 }),
       fc.integer({ min: 1, max: 255 }),
@@ -137,7 +135,7 @@ test('a part that is cut or changed anywhere is refused', async () => {
 });
 
 test('an Arrow snapshot holds the same fleet, and any reader of Arrow sees it', async () => {
-  await fc.assert(
+  await assertProperty(
     fc.asyncProperty(parts, async (dealt) => {
       const lines = dealt.flat();
       if (lines.length === 0) return;

@@ -42,7 +42,6 @@ import {
   type Kernel,
 } from '../support/sources.ts';
 
-fc.configureGlobal({ includeErrorInReport: true });
 const test = suite('what descriptions prove');
 const catalog = await loadCatalog();
 const RUNS = 150;

@@ -14,7 +14,6 @@ import { guestCpu } from '../../src/solve/guest-cpu.ts';
 import { fleetOf } from '../support/hosts.ts';
 import { assertProperty } from '../support/property.ts';
 
-fc.configureGlobal({ includeErrorInReport: true });
 const test = suite('round trip');
 const catalog = await loadCatalog();
 const STACKS = ['oldest', 'newest', 'libvirt@11.3,qemu@7.2'];

@@ -10,10 +10,9 @@ import { loadCatalog } from '../../src/cpu/catalog.ts';
 import { type DrawnGuest, type DrawnHost, drawnFleet, drawnGuests } from '../support/drawn.ts';
 import { OF_COMPARE, slowly, verdictOn } from '../support/laws.ts';
 import { ROOT } from '../support/places.ts';
+import { draws, seed } from '../support/property.ts';
 
-fc.configureGlobal({ includeErrorInReport: true });
-const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
-const fleets = Number(process.env.PLIMSOLL_FLEETS ?? 100);
+const fleets = draws(100);
 console.log(`laws, built: seed ${seed}, ${fleets} fleets`);
 const catalog = await loadCatalog();
 const root = mkdtempSync(join(tmpdir(), 'plimsoll-cli-laws-'));
