@@ -1,6 +1,7 @@
 // What a host's list of models says of one name. Lists are as old as the software that made them: one that could not
 // name a model says nothing of it.
 import type { Catalog, Product, QemuModel } from './catalog.ts';
+import type { Description } from './host.ts';
 import { compareVersions } from './order.ts';
 import { kubevirtObsolete } from './products.ts';
 
@@ -10,6 +11,25 @@ export type ModelList = ReadonlyMap<string, readonly string[] | null>;
 /** Who made a list: libvirt or QEMU, or KubeVirt's labeller, which has libvirt's names but for those that it calls obsolete. */
 export type Lister = Product | 'kubevirt';
 export const LISTERS: readonly Lister[] = ['libvirt', 'qemu', 'kubevirt'];
+
+/** Who made the list of a description: QEMU itself, KubeVirt's labeller, or libvirt and what else stands on it. */
+export function listerOf({
+  dialect,
+  lister,
+  ...software
+}: Pick<Description, 'dialect' | 'lister' | 'qemu' | 'libvirt'>): Lister {
+  if (lister) return lister;
+  if (dialect === 'kubernetes') return 'kubevirt';
+  if (dialect === 'records') return listerOfRecord(software);
+  return dialect === 'qmp' ? 'qemu' : 'libvirt';
+}
+
+/** Who is taken for it in a record that does not say. */
+export const listerOfRecord = ({
+  qemu,
+  libvirt = null,
+}: Pick<Description, 'qemu' | 'libvirt'>): Lister =>
+  qemu !== null && libvirt === null ? 'qemu' : 'libvirt';
 
 /** Model lists by who made them. */
 export type ModelLists = { readonly [L in Lister]?: ModelList };

@@ -12,7 +12,7 @@ import { byBytes } from '../cpu/order.ts';
 import { hasHostPhysBits } from '../cpu/products.ts';
 import { withUsable } from '../cpu/proven.ts';
 import { Words } from '../cpu/words.ts';
-import { wholeNumber } from './described.ts';
+import { KVM, ofOtherHypervisor, wholeNumber } from './described.ts';
 import type { Dialect, Input } from './dialect.ts';
 import {
   child,
@@ -30,10 +30,6 @@ import { writeLibvirtCpu } from './libvirt-write.ts';
 import { MIGRATABLE } from './proves.ts';
 import { describeQemuCaps } from './qemu-caps.ts';
 import { readXml, type XmlElement } from './xml.ts';
-
-/** What libvirt calls the hypervisors that it speaks for. */
-const KVM = 'kvm';
-const EMULATION = 'qemu';
 
 export const libvirt: Dialect = {
   name: 'libvirt',
@@ -135,7 +131,8 @@ function domainCapabilities(
 ): Description {
   const arch = childText(element, 'arch') ?? 'x86_64';
   const custom = customMode(element);
-  const hypervisor = childText(element, 'domain') ?? KVM;
+  const virttype = childText(element, 'domain');
+  const hypervisor = virttype ?? KVM;
   const listed = new Set(children(custom, 'model').map((model) => model.text.trim()));
   const description = cpu
     ? relative(catalog, cpu, arch, { listed, derived: true })
@@ -156,18 +153,7 @@ function domainCapabilities(
   if (hypervisor !== KVM) {
     // Whoever is not KVM hands out nothing of KVM's own.
     for (const { id } of catalog.kvmFeatures) setBit(description.known, id);
-    notes.push(
-      hypervisor === EMULATION
-        ? {
-            code: 'emulated',
-            message:
-              'its domain capabilities are of plain emulation (virttype qemu), not of KVM; virsh domcapabilities --virttype kvm gives those',
-          }
-        : {
-            code: 'other-hypervisor',
-            message: `its domain capabilities are of ${hypervisor}, not of KVM, so what KVM would give there is not known; virsh domcapabilities --virttype kvm would tell`,
-          },
-    );
+    notes.push(ofOtherHypervisor(hypervisor, 'its domain capabilities are'));
   }
   const accelerator = hypervisor === KVM ? 'kvm' : 'tcg';
   const denied = switchedOff(catalog, cpu);
@@ -183,6 +169,7 @@ function domainCapabilities(
       limits: { physBits: maxphysaddr?.limit ?? maxphysaddr?.bits ?? null },
       models: usableModels(custom),
       machine: childText(element, 'machine'),
+      keys: virttype === null ? {} : { virttype },
       notes,
     },
     { accelerator, denied },
