@@ -233,9 +233,8 @@ class RecordReader {
     const isOfCatalog = isOfX86(arch);
     const young = this.#young(isOfCatalog);
     const view = this.#view(this.#record.view);
-    const keys = this.#keys(young);
     this.#notes.push(...(young.findings ?? []));
-    if (view === 'hypervisor') this.#noteHypervisor(keys.virttype);
+    if (view === 'hypervisor') this.#noteHypervisor();
     const has = emptyRow(catalog.bits);
     const unnamed = new Set<string>(young.unnamed);
     const names = this.#values.names('features', features);
@@ -301,7 +300,7 @@ class RecordReader {
       tsc: this.#values.optional(tsc, (value) => this.#values.tsc(value)),
       model: young.cpuModel === null ? null : { name: young.cpuModel, known: false },
       element: null,
-      keys,
+      keys: this.#keys(young),
     };
   }
 
@@ -321,7 +320,8 @@ class RecordReader {
   }
 
   /** Says that guests are given by another hypervisor than KVM, where no finding does. */
-  #noteHypervisor(virttype: unknown): void {
+  #noteHypervisor(): void {
+    const { virttype } = this.#record;
     if (typeof virttype !== 'string' || virttype === KVM || !isOfKvm({ notes: this.#notes }))
       return;
     this.#notes.push(ofOtherHypervisor(virttype, 'its record is'));
