@@ -27,6 +27,13 @@ function letters(words: readonly number[]): string {
   );
 }
 
+/** The name that the maker gives the processor; undefined where it is not stated. */
+export function brandOf(words: Words): string | undefined {
+  const leaves = [0x80000002, 0x80000003, 0x80000004].map((leaf) => words.leaf(leaf));
+  if (leaves.includes(undefined)) return undefined;
+  return letters(leaves.flatMap((leaf) => [leaf!.eax, leaf!.ebx, leaf!.ecx, leaf!.edx]));
+}
+
 /** Family, model and stepping from EAX of leaf 1, as Linux computes them for every vendor (arch/x86/lib/cpu.c). */
 export function signatureOf(eax: number): Signature {
   const base = (eax >>> 8) & 0xf;

@@ -31,6 +31,19 @@ export const untold = (catalog: Catalog, dialect: string, line: number | null): 
   notes: [],
 });
 
+/** A description with no more of its record's keys than are asked for. */
+export function keepOnly(d: Description, keep: readonly string[] | undefined): Description {
+  if (keep === undefined) return d;
+  const keys = Object.entries(d.keys).filter(([key]) => keep.includes(key));
+  return { ...d, keys: Object.fromEntries(keys) };
+}
+
+/** The name that its maker gives a processor, as a key of its host; none where it is not told. */
+export function processorKey(name: unknown): Description['keys'] {
+  const told = typeof name === 'string' ? name.replace(/[\0\s]+/g, ' ').trim() : '';
+  return told === '' ? {} : { processor: told };
+}
+
 /** What libvirt calls the hypervisors that it speaks for. */
 export const KVM = 'kvm';
 export const EMULATION = 'qemu';

@@ -3,7 +3,7 @@
 import { minus, type Row, rowOf, setBit } from '../core/rows.ts';
 import { findFeature } from '../cpu/asked-libvirt.ts';
 import type { Catalog } from '../cpu/catalog.ts';
-import { decodeWords } from '../cpu/cpuid.ts';
+import { brandOf, decodeWords } from '../cpu/cpuid.ts';
 import type { GuestCpu } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note, Tsc } from '../cpu/host.ts';
@@ -12,7 +12,7 @@ import { byBytes } from '../cpu/order.ts';
 import { hasHostPhysBits } from '../cpu/products.ts';
 import { withUsable } from '../cpu/proven.ts';
 import { Words } from '../cpu/words.ts';
-import { KVM, ofOtherHypervisor, wholeNumber } from './described.ts';
+import { KVM, ofOtherHypervisor, processorKey, wholeNumber } from './described.ts';
 import type { Dialect, Input } from './dialect.ts';
 import {
   child,
@@ -301,6 +301,7 @@ function cpudata(input: string, catalog: Catalog, element: XmlElement): Descript
     view: 'hardware',
     limits: { physBits },
     words,
+    keys: processorKey(brandOf(words)),
   };
 }
 

@@ -12,6 +12,7 @@ import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
 import { type Arrival, Arrivals, type Gatherer } from '../fleet/gather.ts';
 import { batchOf } from '../fleet/hosts.ts';
+import { keepOnly } from './described.ts';
 import type { Skip, ThreadScan } from './dialect.ts';
 import { decodeLine, MAX_LINE, tooLong } from './lines.ts';
 import { Variants } from './record-variants.ts';
@@ -31,13 +32,6 @@ export const recordKeys = (catalog: Catalog, keep: readonly string[]): RecordKey
   // A feature must not be in two lists.
   bound: ['unnamed', 'unknown', 'absent'],
 });
-
-/** A description with no more of its record's keys than are asked for. */
-export function keepOnly(d: Description, keep: readonly string[] | undefined): Description {
-  if (keep === undefined) return d;
-  const keys = Object.entries(d.keys).filter(([key]) => keep.includes(key));
-  return { ...d, keys: Object.fromEntries(keys) };
-}
 
 export interface RecordOptions {
   readonly ids: boolean;
