@@ -1,7 +1,6 @@
 // What a host's list of models says of one name. Lists are as old as the software that made them: one that could not
 // name a model says nothing of it.
 import type { Catalog, Product, QemuModel } from './catalog.ts';
-import type { Description } from './host.ts';
 import { compareVersions } from './order.ts';
 import { kubevirtObsolete } from './products.ts';
 
@@ -12,12 +11,16 @@ export type ModelList = ReadonlyMap<string, readonly string[] | null>;
 export type Lister = Product | 'kubevirt';
 export const LISTERS: readonly Lister[] = ['libvirt', 'qemu', 'kubevirt'];
 
-/** Who made the list of a description: QEMU itself, KubeVirt's labeller, or libvirt and what else stands on it. */
-export function listerOf({
-  dialect,
-  lister,
-  ...software
-}: Pick<Description, 'dialect' | 'lister' | 'qemu' | 'libvirt'>): Lister {
+/** What tells of who made the list of a description. */
+interface Listing {
+  readonly dialect: string;
+  readonly lister?: Lister;
+  readonly qemu: string | null;
+  readonly libvirt?: string | null;
+}
+
+/** Who made it: QEMU itself, KubeVirt's labeller, or libvirt and what else stands on it. */
+export function listerOf({ dialect, lister, ...software }: Listing): Lister {
   if (lister) return lister;
   if (dialect === 'kubernetes') return 'kubevirt';
   if (dialect === 'records') return listerOfRecord(software);
@@ -28,7 +31,7 @@ export function listerOf({
 export const listerOfRecord = ({
   qemu,
   libvirt = null,
-}: Pick<Description, 'qemu' | 'libvirt'>): Lister =>
+}: Pick<Listing, 'qemu' | 'libvirt'>): Lister =>
   qemu !== null && libvirt === null ? 'qemu' : 'libvirt';
 
 /** Model lists by who made them. */

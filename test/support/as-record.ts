@@ -7,7 +7,7 @@ import { kindOf } from '../../src/fleet/kind.ts';
 import { decode } from '../../src/solve/decode.ts';
 
 /** What is written of a description, read again. */
-export async function asRecord(catalog: Catalog, d: Description): Promise<Description> {
+async function asRecord(catalog: Catalog, d: Description): Promise<Description> {
   const bytes = new TextEncoder().encode(writeRecord(catalog, d, d.host ?? 'a'));
   const [again] = await records.read!({ name: 'record', bytes }, catalog);
   return again!;
