@@ -11,7 +11,8 @@ import { ROOT, SHARED, sayMissing } from '../support/places.ts';
 
 const test = suite('host records lose nothing');
 const catalog = await loadCatalog();
-const KERNELS = catalog.kvm.kernels;
+// A few of them: drawn hosts are asked under every one.
+const KERNELS = catalog.kvm.kernels.filter((_, i) => i % 5 === 0);
 
 /** Every host of these inputs, and what its record loses. */
 async function lost(inputs: readonly Input[]): Promise<{ hosts: number; lost: string[] }> {
