@@ -298,7 +298,7 @@ for (const { name, cpu, clocks = [], vendors = [], code } of [
   vendors?: string[];
   code?: string;
 }[])
-  test(`what starts and does not move: ${name}`, () => {
+  test(`what starts and does not move: ${name}`, async () => {
     const fleet = hosts(
       'moving.ndjson',
       ...[0, 1].map((i) =>
@@ -310,7 +310,7 @@ for (const { name, cpu, clocks = [], vendors = [], code } of [
         }),
       ),
     );
-    const { findings } = json('place', '--cpu', cpu, fleet);
+    const { findings } = await json('place', '--cpu', cpu, fleet);
     const found = findings.filter((f: { code: string }) => /tsc-differs|no-vendor/.test(f.code));
     assert.equal(
       found.map((f: { code: string; hosts: string[] }) => [f.code, f.hosts]),
@@ -323,14 +323,14 @@ for (const { cpu, stdout, status } of [
   { cpu: 'host', stdout: /^-cpu host\n$/, status: 0 },
   { cpu: 'EPYC,enforce', stdout: /^$/, status: 1 },
 ])
-  test(`resolve: ${cpu}`, () => {
+  test(`resolve: ${cpu}`, async () => {
     const guest = write('resolved.cmd', `qemu-system-x86_64 -name g -accel kvm -cpu ${cpu}\n`);
     const fleet = hosts('host.ndjson', host());
-    const said = run('resolve', fleet, guest);
+    const said = await run('resolve', fleet, guest);
     assert.match(said.stdout, stdout);
     assert.is(said.status, status, said.stderr);
-    const answer = json('resolve', fleet, guest);
-    const [compared] = json('compare', fleet, guest).cpus;
+    const answer = await json('resolve', fleet, guest);
+    const [compared] = (await json('compare', fleet, guest)).cpus;
     const [{ verdict, reasons }] = answer.guests;
     assert.equal([verdict, reasons], [compared.verdict, compared.reasons]);
     if (status === 1) assert.match(said.stderr, /^no: g on h: of another vendor/);

@@ -71,7 +71,9 @@ class Scanned {
   #before = 0;
 
   constructor(binary: BufferSource) {
-    this.#scan = new CpuinfoScan(catalog, this.#gatherer, new Arena(instantiate(binary)));
+    this.#scan = new CpuinfoScan(catalog, this.#gatherer, {
+      arena: new Arena(instantiate(binary)),
+    });
   }
 
   outcome(input: Input | Stream, skips: boolean): Promise<Outcome> {

@@ -6,12 +6,16 @@ import type { Asked } from './guest.ts';
 import type { LibvirtCpu } from './libvirt.ts';
 import type { ProxmoxModel } from './proxmox-line.ts';
 import type { Saved } from './saved.ts';
+import type { Lister } from './usable.ts';
 import type { Words } from './words.ts';
 
 export type { Note, Signature, Tsc, XsaveComponent } from './facts.ts';
 
 /** What a description speaks for: CPUID, the kernel's flags, what a hypervisor hands out, or a virtual machine. */
 export type View = 'hardware' | 'kernel' | 'hypervisor' | 'guest';
+
+/** Whether a bit is set, by its place as the catalog writes it: cpuid.7.0.edx.15. */
+export type Bits = Readonly<Record<string, boolean>>;
 
 export interface Description {
   /** The dialect that was read, and where in its file (1-based line) this CPU begins. */
@@ -39,6 +43,8 @@ export interface Description {
    * null is listed but unusable for a reason that no feature explains. null where the document lists no models.
    */
   readonly models: ReadonlyMap<string, readonly string[] | null> | null;
+  /** Who lists them, where neither the dialect nor the software tells. */
+  readonly lister?: Lister;
   /** The machine type and QEMU version that it speaks for, where it says so. */
   readonly machine: string | null;
   readonly qemu: string | null;
@@ -63,6 +69,8 @@ export interface Description {
   readonly libvirt?: string | null;
   /** The words of its first processor, where it is a dump. */
   readonly words?: Words;
+  /** Bits of CPUID that are no features and by which KVM decides, by their places: of no others is anything told. */
+  readonly bits?: Bits;
   /** The processor version register, where it is a POWER processor. */
   readonly pvr?: number;
   /** A hypervisor lists what cannot migrate, too. */
@@ -85,6 +93,13 @@ export const isX86 = ({ arch }: Pick<Description, 'arch'>): boolean =>
 /** The same with this kernel, where it matters and none is told. */
 export const withKernel = (d: Description, kernel: string | null): Description =>
   kernel === null || d.kernel !== null || !isShown(d) ? d : { ...d, kernel };
+
+/** The codes of notes by which a description is of another hypervisor than KVM. */
+const OTHERS = new Set(['emulated', 'other-hypervisor']);
+
+/** Whether what it tells guests are given can be KVM's. */
+export const isOfKvm = ({ notes }: Pick<Description, 'notes'>): boolean =>
+  !notes.some((note) => OTHERS.has(note.code));
 
 const UNSETTLED = new Set(['host-cpu', 'default-cpu', 'refused']);
 

@@ -250,6 +250,16 @@ export class KvmTable {
     return lossy;
   }
 
+  /** The terms of its rows that are places in CPUID. */
+  get bits(): readonly string[] {
+    const { rules, byModel } = this.file;
+    const terms = rules.flatMap(({ rows }) =>
+      rows.flatMap(({ of = [], barredBy = '' }) => [...of.flat(), barredBy]),
+    );
+    const all = [...terms, ...byModel.map((rule) => rule.place)];
+    return [...new Set(all)].filter((term) => this.place(term)?.kind === 'cpuid').sort();
+  }
+
   /** The place that a term is, where it is no feature's name. */
   place(term: string): Place | null {
     let place = this.#places.get(term);

@@ -1,8 +1,8 @@
 // What KVM and QEMU make of a processor for guests, by the module that serves it and the host's kernel: a table read
 // from kernels (data/kvm.ts), no guess. What the kernels that may be there do not agree on is not known.
 import { hasBit, join, minus, type Row } from '../core/rows.ts';
-import type { Catalog } from './catalog.ts';
-import type { Description, Note, Signature } from './host.ts';
+import type { Catalog, Place } from './catalog.ts';
+import type { Bits, Description, Note, Signature } from './host.ts';
 import { isKernel, type Kernels } from './kernel.ts';
 import {
   byBit,
@@ -23,8 +23,22 @@ import type { KvmModule, KvmRow } from './schema.ts';
 /** What a dump, or a kernel's flags, say of a host. */
 export type Shown = Pick<
   Description,
-  'has' | 'known' | 'view' | 'vendor' | 'signature' | 'kernel' | 'asIf' | 'qemu' | 'words'
+  'has' | 'known' | 'view' | 'vendor' | 'signature' | 'kernel' | 'asIf' | 'qemu' | 'words' | 'bits'
 >;
+
+/** What is told of the bits by which KVM decides, and that are no features. */
+export function bitsOfKvm(catalog: Catalog, shown: Pick<Shown, 'words' | 'bits'>): Bits {
+  const table = kvmTable(catalog);
+  const told = table.bits.map((term) => [term, bitAt(shown, term, table.place(term)!)] as const);
+  return Object.fromEntries(told.filter((entry): entry is [string, boolean] => entry[1] != null));
+}
+
+/** A bit of CPUID, by its name and place. */
+function bitAt({ words, bits }: Pick<Shown, 'words' | 'bits'>, term: string, place: Place): Told {
+  if (place.kind === 'msr') return undefined;
+  const stated = words?.leaf(place.leaf, place.subleaf);
+  return stated ? ((stated[place.register] >>> place.bit) & 1) === 1 : bits?.[term];
+}
 
 /** The kernel whose KVM is asked. */
 export const askedKernel = ({ kernel, asIf }: Shown): string | null => asIf ?? kernel;
@@ -256,8 +270,7 @@ export class KvmHost {
         ? undefined
         : (this.#bitOf(this.#table.id(term), kernel) ?? this.#byModel(term));
     if (place.kind === 'msr') return undefined;
-    const stated = this.#shown.words?.leaf(place.leaf, place.subleaf);
-    return stated ? ((stated[place.register] >>> place.bit) & 1) === 1 : this.#byModel(term);
+    return bitAt(this.#shown, term, place) ?? this.#byModel(term);
   }
 
   /** What is known of a bit by the model of the processor alone; a guest's may be made up. */

@@ -83,9 +83,10 @@ function withKvmWords(catalog: Catalog, { has, known }: Told): Told {
 }
 
 /** Left out of an expansion that can migrate, or asked for by guests alone: their absence says nothing. */
-const UNLISTED = ['invtsc', 'ht', 'topoext', 'kvm-hint-dedicated'];
+export const UNLISTED = ['invtsc', 'ht', 'topoext', 'kvm-hint-dedicated'];
 
-function openUnmigratable(catalog: Catalog, { has, known }: Told): void {
+/** Takes back that a hypervisor gives none of these, where it merely does not list them. */
+export function openUnmigratable(catalog: Catalog, { has, known }: Told): void {
   for (const name of UNLISTED) {
     const { id } = catalog.feature(name);
     if (!hasBit(has, id)) clearBit(known, id);

@@ -7,7 +7,7 @@ import type { Description, Signature } from '../cpu/host.ts';
 import { type Processor, together } from '../cpu/processor.ts';
 import { type Block, hostsOf, readBlocks } from './cpuinfo-blocks.ts';
 import { describePower, pvrOf } from './cpuinfo-power.ts';
-import { untold } from './described.ts';
+import { processorKey, untold } from './described.ts';
 import { type Dialect, type Input, orSkip, type Skip } from './dialect.ts';
 import { readFlags } from './flags.ts';
 import { kernelFlags } from './proves.ts';
@@ -97,10 +97,15 @@ const pick = ({ vendor, has, known, unnamed, signature, microcode }: Processor) 
   microcode,
 });
 
-const blank = (catalog: Catalog, { line }: Block, blocks: readonly Block[] = []): Description => ({
+const blank = (
+  catalog: Catalog,
+  { line, fields }: Block,
+  blocks: readonly Block[] = [],
+): Description => ({
   ...untold(catalog, 'cpuinfo', line),
   view: 'kernel',
   kernel: blocks.find((block) => block.kernel !== null)?.kernel ?? null,
+  keys: processorKey(fields.get('model name')),
 });
 
 function readProcessor(catalog: Catalog, fields: ReadonlyMap<string, string>): Processor {

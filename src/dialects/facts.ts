@@ -2,8 +2,9 @@
 import type { Catalog, Vendor } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
+import { kernelOf } from '../cpu/kernel.ts';
 import { type Processor, together } from '../cpu/processor.ts';
-import { untold, vendorOf, wholeNumber } from './described.ts';
+import { processorKey, untold, vendorOf, wholeNumber } from './described.ts';
 import { type Dialect, type Input, orSkip, type Skip } from './dialect.ts';
 import { at, inOrder, readDocuments, textsOf } from './documents.ts';
 import { readFlags } from './flags.ts';
@@ -70,8 +71,7 @@ async function hostsOf(
 function ofOhai(catalog: Catalog, input: string, { name, line, facts }: Host): Description {
   const where = `${input}:${line}${name === null ? '' : `: ${name}`}`;
   checkArch(at(facts, 'kernel', 'machine'), where);
-  const release = at(facts, 'kernel', 'release');
-  const kernel = typeof release === 'string' ? release : null;
+  const kernel = kernelOf(at(facts, 'kernel', 'release'), at(facts, 'kernel', 'version'));
   const processors = Object.entries(facts.cpu as JsonObject)
     .filter(([key, cpu]) => /^\d+$/.test(key) && isObject(cpu))
     .map(([key, cpu]): Processor => {
@@ -103,6 +103,8 @@ function ofOhai(catalog: Catalog, input: string, { name, line, facts }: Host): D
     ...untold(catalog, 'ohai', line),
     host: name,
     view: 'kernel',
+    kernel,
+    keys: processorKey(at(facts, 'cpu', '0', 'model_name')),
     vendor: all.vendor,
     has: all.has,
     known: all.known,
@@ -117,8 +119,7 @@ function ofSalt(catalog: Catalog, input: string, { name, line, facts }: Host): D
   const where = `${input}:${line}${name === null ? '' : `: ${name}`}`;
   checkArch(facts.cpuarch, where);
   const flags = textsOf(facts.cpu_flags, where, '"cpu_flags"');
-  const release = facts.kernelrelease;
-  const kernel = typeof release === 'string' ? release : null;
+  const kernel = kernelOf(facts.kernelrelease, facts.kernelversion);
   const read = (vendor: Vendor | null) => readFlags(catalog, flags, vendor, undefined, kernel);
   const maker = /Intel|AMD|Hygon/.exec(typeof facts.cpu_model === 'string' ? facts.cpu_model : '');
   const { vendor, notes } = maker
@@ -129,6 +130,8 @@ function ofSalt(catalog: Catalog, input: string, { name, line, facts }: Host): D
     ...read(vendor),
     host: name,
     view: 'kernel',
+    kernel,
+    keys: processorKey(facts.cpu_model),
     vendor,
     notes,
   };

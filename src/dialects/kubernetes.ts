@@ -14,7 +14,7 @@ import {
 import type { Catalog, Vendor } from '../cpu/catalog.ts';
 import { settleDependents } from '../cpu/cpuid.ts';
 import { QueryError } from '../cpu/errors.ts';
-import type { Description, Note } from '../cpu/host.ts';
+import type { Description, Note, Tsc } from '../cpu/host.ts';
 import { kernelOf } from '../cpu/kernel.ts';
 import { findNfd, nfdHidden, nfdSteady, psabiLevels } from '../cpu/products.ts';
 import { withUsable } from '../cpu/proven.ts';
@@ -33,6 +33,8 @@ type Keys = Record<string, string | number | boolean>;
 const KUBEVIRT = /(?:^|\.)kubevirt\.io\//;
 const NFD = 'feature.node.kubernetes.io/';
 const CPUID = `${NFD}cpu-cpuid.`;
+const FREQUENCY = 'cpu-timer.node.kubevirt.io/tsc-frequency';
+const SCALABLE = 'cpu-timer.node.kubevirt.io/tsc-scalable';
 /** Taints that keep guests away. */
 const REPELS = new Set<unknown>(['NoSchedule', 'NoExecute']);
 const ARCHS: Readonly<Record<string, string>> = { amd64: 'x86_64', arm64: 'aarch64' };
@@ -128,6 +130,7 @@ function describeNode(catalog: Catalog, node: unknown, where: string, line: numb
     arch,
     kernel: kernelOf(at(node, 'status', 'nodeInfo', 'kernelVersion')),
     keys: keysOf(node, labels, where),
+    tsc: clockOf(labels, where),
   };
   if (arch !== 'x86_64')
     throw new QueryError(
@@ -339,13 +342,16 @@ function keysOf(node: unknown, labels: Labels, where: string): Keys {
     labels.get('kubevirt.io/schedulable') === 'false' ||
     repels;
   if (closed) keys.unschedulable = true;
-  const frequency = wholeNumber(
-    labels.get('cpu-timer.node.kubevirt.io/tsc-frequency'),
-    where,
-    'the TSC frequency',
-  );
-  if (frequency !== null) keys.tscFrequency = frequency;
-  const scalable = labels.get('cpu-timer.node.kubevirt.io/tsc-scalable');
+  const clock = clockOf(labels, where);
+  if (clock !== null) keys.tscFrequency = clock.hz;
+  const scalable = labels.get(SCALABLE);
   if (scalable !== undefined) keys.tscScalable = scalable === 'true';
   return keys;
+}
+
+/** The time stamp counter that KubeVirt's labels tell of. */
+function clockOf(labels: Labels, where: string): Tsc | null {
+  const hz = wholeNumber(labels.get(FREQUENCY), where, 'the TSC frequency');
+  const scalable = labels.get(SCALABLE);
+  return hz ? { hz, scaling: scalable === undefined ? null : scalable === 'true' } : null;
 }

@@ -3,7 +3,7 @@
 import { minus, type Row, rowOf, setBit } from '../core/rows.ts';
 import { findFeature } from '../cpu/asked-libvirt.ts';
 import type { Catalog } from '../cpu/catalog.ts';
-import { decodeWords } from '../cpu/cpuid.ts';
+import { brandOf, decodeWords } from '../cpu/cpuid.ts';
 import type { GuestCpu } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note, Tsc } from '../cpu/host.ts';
@@ -12,7 +12,7 @@ import { byBytes } from '../cpu/order.ts';
 import { hasHostPhysBits } from '../cpu/products.ts';
 import { withUsable } from '../cpu/proven.ts';
 import { Words } from '../cpu/words.ts';
-import { wholeNumber } from './described.ts';
+import { KVM, ofOtherHypervisor, processorKey, wholeNumber } from './described.ts';
 import { type Dialect, type Input, orSkip, type Skip } from './dialect.ts';
 import {
   child,
@@ -30,10 +30,6 @@ import { writeLibvirtCpu } from './libvirt-write.ts';
 import { MIGRATABLE } from './proves.ts';
 import { describeQemuCaps } from './qemu-caps.ts';
 import { readXml, type XmlElement } from './xml.ts';
-
-/** What libvirt calls the hypervisors that it speaks for. */
-const KVM = 'kvm';
-const EMULATION = 'qemu';
 
 export const libvirt: Dialect = {
   name: 'libvirt',
@@ -140,7 +136,8 @@ function domainCapabilities(
 ): Description {
   const arch = childText(element, 'arch') ?? 'x86_64';
   const custom = customMode(element);
-  const hypervisor = childText(element, 'domain') ?? KVM;
+  const virttype = childText(element, 'domain');
+  const hypervisor = virttype ?? KVM;
   const listed = new Set(children(custom, 'model').map((model) => model.text.trim()));
   const description = cpu
     ? relative(catalog, cpu, arch, { listed, derived: true })
@@ -161,18 +158,7 @@ function domainCapabilities(
   if (hypervisor !== KVM) {
     // Whoever is not KVM hands out nothing of KVM's own.
     for (const { id } of catalog.kvmFeatures) setBit(description.known, id);
-    notes.push(
-      hypervisor === EMULATION
-        ? {
-            code: 'emulated',
-            message:
-              'its domain capabilities are of plain emulation (virttype qemu), not of KVM; virsh domcapabilities --virttype kvm gives those',
-          }
-        : {
-            code: 'other-hypervisor',
-            message: `its domain capabilities are of ${hypervisor}, not of KVM, so what KVM would give there is not known; virsh domcapabilities --virttype kvm would tell`,
-          },
-    );
+    notes.push(ofOtherHypervisor(hypervisor, 'its domain capabilities are'));
   }
   const accelerator = hypervisor === KVM ? 'kvm' : 'tcg';
   const denied = switchedOff(catalog, cpu);
@@ -188,6 +174,7 @@ function domainCapabilities(
       limits: { physBits: maxphysaddr?.limit ?? maxphysaddr?.bits ?? null },
       models: usableModels(custom),
       machine: childText(element, 'machine'),
+      keys: virttype === null ? {} : { virttype },
       notes,
     },
     { accelerator, denied },
@@ -319,6 +306,7 @@ function cpudata(input: string, catalog: Catalog, element: XmlElement): Descript
     view: 'hardware',
     limits: { physBits },
     words,
+    keys: processorKey(brandOf(words)),
   };
 }
 

@@ -9,7 +9,7 @@ import { ovirtType } from '../cpu/products.ts';
 import { withUsable } from '../cpu/proven.ts';
 import { didYouMean } from '../cpu/suggest.ts';
 import { askedOfLibvirt, type Place } from './asked.ts';
-import { untold, vendorOf } from './described.ts';
+import { processorKey, untold, vendorOf } from './described.ts';
 import { type Dialect, type Input, orSkip, type Skip } from './dialect.ts';
 import { at, decodeText, inOrder, readDocuments, shortLines, textOf } from './documents.ts';
 import { readFlags } from './flags.ts';
@@ -118,6 +118,7 @@ function describe(catalog: Catalog, caps: unknown, where: string, line: number):
     ...untold(catalog, 'ovirt', line),
     host: typeof host === 'string' && host !== '' ? host : null,
     view: 'kernel',
+    keys: processorKey(model),
     vendor,
     has: join(told.has, offered),
     known: join(told.known, offered),

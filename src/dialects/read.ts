@@ -12,6 +12,7 @@ import { isSummary, readSummaries } from '../fleet/summary.ts';
 import { Alike, type AlikeOptions, firstTag } from './alike.ts';
 import { cpuinfo } from './cpuinfo.ts';
 import { CpuinfoScan } from './cpuinfo-scan.ts';
+import { keepOnly } from './described.ts';
 import type { Dialect, Input, Skip, Stream } from './dialect.ts';
 import { dialectByName, dialectNames, recogniseDialect } from './index.ts';
 import { descriptionsIn, libvirt } from './libvirt.ts';
@@ -20,7 +21,7 @@ import { isBeside, whatElse } from './others.ts';
 import { type Opened, Problems } from './problems.ts';
 import { withModels } from './proxmox-config.ts';
 import { isOneValue, records } from './records.ts';
-import { keepOnly, RecordScan, recordKeys } from './scan.ts';
+import { RecordScan, recordKeys } from './scan.ts';
 import { Shards } from './summary.ts';
 
 export interface ReadOptions {
@@ -249,7 +250,8 @@ class FleetReader {
   }
 
   async #takeProcessors(opened: Input | Stream): Promise<void> {
-    this.#processors ??= new CpuinfoScan(this.#catalog, this.#gatherer);
+    const { keep } = this.#options;
+    this.#processors ??= new CpuinfoScan(this.#catalog, this.#gatherer, { keep });
     const found = await this.#processors.read(opened, this.#problems.skip(opened.name));
     this.#count(opened, found, cpuinfo);
   }

@@ -1,13 +1,17 @@
 // The values of a host record by the shapes that they must have, and what is said of one that has another.
 import type { Catalog } from '../cpu/catalog.ts';
-import type { Description, Note, Signature, Tsc, XsaveComponent } from '../cpu/host.ts';
-import { isObject, kindOf } from './json.ts';
+import type { Bits, Description, Note, Signature, Tsc, XsaveComponent } from '../cpu/host.ts';
+import { isObject, type JsonObject, kindOf } from './json.ts';
 import { quote } from './lines.ts';
 
 /** No processor addresses more than its page tables can hold (Intel SDM volume 3, 4.1.4: 52). */
 const MAX_PHYS_BITS = 52;
 const CONTROL = /\p{Cc}/u;
 const NO_NAME = /[\s\p{Cc}]/u;
+const BIT = /^cpuid(?:\.[0-9a-f]{1,8}){2}\.e[abcd]x\.\d{1,2}$/;
+
+const isText = (value: unknown): value is string =>
+  typeof value === 'string' && value !== '' && !CONTROL.test(value);
 
 export class RecordValues {
   readonly #catalog: Catalog;
@@ -122,6 +126,32 @@ export class RecordValues {
         return [name, features.map((f) => this.#catalog.find(f)?.name ?? f)];
       }),
     );
+  }
+
+  isListOfNames(value: unknown): value is string[] {
+    return Array.isArray(value) && value.every((name) => isText(name) && !NO_NAME.test(name));
+  }
+
+  /** The machine type that the record speaks for: the first of its list. Null for what is no such list. */
+  machine(value: unknown): string | null {
+    return this.isListOfNames(value) ? (value[0] ?? null) : null;
+  }
+
+  /** Bits by their places; null for anything else. */
+  bits(value: unknown): Bits | null {
+    if (!isObject(value)) return null;
+    const are = Object.entries(value).every(([at, on]) => BIT.test(at) && typeof on === 'boolean');
+    return are ? (value as Bits) : null;
+  }
+
+  /** What a person should know of the host by who read it first; null for anything else. */
+  findings(value: unknown): Note[] | null {
+    if (!Array.isArray(value)) return null;
+    const notes = value.map((entry) => (isObject(entry) ? entry : {}));
+    const isSaid = ({ code, message }: JsonObject) =>
+      isText(code) && !NO_NAME.test(code) && typeof message === 'string';
+    if (!notes.every(isSaid)) return null;
+    return notes.map(({ code, message }) => ({ code, message }) as Note);
   }
 
   tsc(value: unknown): Tsc {

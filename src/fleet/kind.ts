@@ -4,10 +4,18 @@ import { hasBit, type Row } from '../core/rows.ts';
 import type { Catalog, Vendor } from '../cpu/catalog.ts';
 import { archOf } from '../cpu/floor.ts';
 import type { Asked } from '../cpu/guest.ts';
-import type { Description, Note, Signature, Tsc, View, XsaveComponent } from '../cpu/host.ts';
+import {
+  type Description,
+  isX86,
+  type Note,
+  type Signature,
+  type Tsc,
+  type View,
+  type XsaveComponent,
+} from '../cpu/host.ts';
 import { offer } from '../cpu/offer.ts';
 import type { Saved } from '../cpu/saved.ts';
-import type { Lister, ModelLists } from '../cpu/usable.ts';
+import { listerOf, type ModelLists } from '../cpu/usable.ts';
 
 export type { ModelList } from '../cpu/usable.ts';
 
@@ -84,16 +92,18 @@ export function kindOf(catalog: Catalog, d: Description): Kind {
     physBits: d.limits.physBits,
     ...(d.named ? { named: true as const } : {}),
     xsave: d.xsave,
-    models: d.models === null ? {} : { [listedBy(d)]: d.models },
+    models: d.models === null ? {} : { [listerOf(d)]: d.models },
     keys: d.keys,
     microcode: d.microcode,
     signature: d.signature,
     machine: d.machine,
     qemu: d.qemu,
-    model: d.model,
+    // Models of x86 are their features.
+    model: isX86(d) && d.view !== 'guest' ? null : d.model,
     libvirt: d.libvirt ?? null,
     tsc: d.tsc ?? null,
-    asked: d.asked ?? null,
+    // A host may be described by a type that guests are given there, too.
+    asked: (d.view === 'guest' && d.asked) || null,
     saved: d.saved ?? null,
     selfHosted:
       (d.view === 'hardware' || d.view === 'kernel') &&
@@ -107,11 +117,3 @@ export const candidate = (catalog: Catalog, id: string, d: Description): Candida
   id,
   ...kindOf(catalog, d),
 });
-
-/** Who made a list of models: QEMU itself, KubeVirt's labeller, or libvirt and what else stands on it. */
-function listedBy({ dialect, qemu, libvirt = null }: Description): Lister {
-  if (dialect === 'kubernetes') return 'kubevirt';
-  return dialect === 'qmp' || (dialect === 'records' && qemu !== null && libvirt === null)
-    ? 'qemu'
-    : 'libvirt';
-}
