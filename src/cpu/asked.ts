@@ -25,6 +25,7 @@ function resolved(catalog: Catalog, asked: Asked, software: Software): Resolved 
     need: needing(none, { arch: 'x86_64', ...rest }),
     expansion: null,
   });
+  if (asked.unsettled !== undefined) return unresolved({ unsettled: asked.unsettled });
   try {
     return asked.by === 'qemu'
       ? ofQemu(catalog, asked, software)
@@ -41,6 +42,7 @@ function resolved(catalog: Catalog, asked: Asked, software: Software): Resolved 
  * @throws QueryError where its CPU is the host's, is refused, or its meaning is not known.
  */
 export function startOfAsked(catalog: Catalog, asked: Asked, software: Software): Started {
+  if (asked.unsettled !== undefined) throw new QueryError(asked.unsettled);
   try {
     const cpu = asked.by === 'qemu' ? asked.cpu : argumentOf(catalog, asked, software.libvirt);
     const { foreign: _, ...where } = placeOf(catalog, asked, software);

@@ -57,8 +57,12 @@ export function askedOfQemu(
 }
 
 export interface AskedOfLibvirt {
-  readonly model: string;
+  /** null where libvirt is told none: then QEMU's own default is what a guest gets. */
+  readonly model: string | null;
   readonly features: readonly { readonly name: string; readonly policy: Policy }[];
+  readonly accelerator?: Asked['accelerator'];
+  /** Why nobody knows which CPU its platform gives it. */
+  readonly unsettled?: string;
   readonly vendor?: string | null;
   readonly machine?: string | null;
   readonly tscHz?: number | null;
@@ -76,7 +80,7 @@ export function askedOfLibvirt(catalog: Catalog, cpu: AskedOfLibvirt, place: Pla
       );
     seenNames.add(name);
   }
-  const mode = OF_THE_HOST[cpu.model] ?? 'custom';
+  const mode = OF_THE_HOST[cpu.model ?? ''] ?? 'custom';
   const element: LibvirtCpu = {
     ...UNSAID,
     mode,
@@ -86,11 +90,20 @@ export function askedOfLibvirt(catalog: Catalog, cpu: AskedOfLibvirt, place: Pla
     features: cpu.features,
     line: place.line ?? 1,
   };
-  const { machine = null, tscHz = null, byName = null } = cpu;
+  const { machine = null, tscHz = null, byName = null, accelerator = 'kvm', unsettled } = cpu;
+  const asked = {
+    by: 'libvirt' as const,
+    element,
+    machine,
+    accelerator,
+    tscHz,
+    threads: 1,
+    byName,
+  };
   return {
     ...guestDescription(
       catalog,
-      { by: 'libvirt', element, machine, accelerator: 'kvm', tscHz, threads: 1, byName },
+      unsettled === undefined ? asked : { ...asked, unsettled },
       'x86_64',
       place.line ?? 1,
       place.where,

@@ -4,7 +4,7 @@ import { type Meaning, meaningOfAsked } from '../cpu/asked.ts';
 import { findFeature } from '../cpu/asked-libvirt.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import type { AskedOfLibvirt } from '../cpu/guest.ts';
-import type { Description } from '../cpu/host.ts';
+import type { Description, Note } from '../cpu/host.ts';
 import { type LibvirtCpu, UNSAID } from '../cpu/libvirt.ts';
 import { blank, relative, X86 } from './libvirt-relative.ts';
 
@@ -32,8 +32,7 @@ export function guestDescription(
 ): Description {
   if (!isAsked(asked)) {
     const foreign = asked === null ? blank(catalog, arch, line) : relative(catalog, asked, arch);
-    const message = `${where}: it is of a hypervisor that is none of QEMU's, so what its CPU means there is not known`;
-    return { ...foreign, view: 'guest', notes: [{ code: 'host-cpu', message }] };
+    return { ...foreign, view: 'guest', notes: [foreignNote(asked, where)] };
   }
   const { element } = asked;
   if (!X86.includes(arch)) return { ...relative(catalog, element, arch), ...guestOfArch(asked) };
@@ -49,6 +48,18 @@ export function guestDescription(
   const written = relative(catalog, element, arch, { asks: true });
   return { ...description, ...written, view: 'guest', asked, notes };
 }
+
+/** What a domain that QEMU does not run says of its CPU. */
+const foreignNote = (cpu: LibvirtCpu | null, where: string): Note =>
+  cpu?.mode === 'host-passthrough'
+    ? {
+        code: 'host-cpu',
+        message: `its CPU is ${cpu.mode}: it takes that of the host on which it starts, and moves to equals alone`,
+      }
+    : {
+        code: 'unknown-model',
+        message: `${where}: it is of a hypervisor that is none of QEMU's, so what its CPU means there is not known`,
+      };
 
 const isAsked = (asked: AskedOfLibvirt | LibvirtCpu | null): asked is AskedOfLibvirt =>
   asked !== null && 'by' in asked;

@@ -5,7 +5,7 @@ import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
 import { askedOfQemu } from './asked.ts';
-import type { Dialect } from './dialect.ts';
+import { type Dialect, orSkip } from './dialect.ts';
 import { linesOf } from './lines.ts';
 import { shellWord } from './pinned.ts';
 import { argumentsOf } from './shell.ts';
@@ -20,11 +20,12 @@ export const qemu: Dialect = {
       .split('\n')
       .some((line) => /\s--?cpu\s/.test(line) && /^(?!#)(?:\S*\/)?(?:qemu|kvm)/.test(line.trim())),
   proves: [],
-  read(input, catalog) {
+  read(input, catalog, skip) {
     const guests: Description[] = [];
     for (const { number, text } of linesOf(input)) {
       if (text.trim() === '' || text.startsWith('#')) continue;
-      guests.push(readLine(catalog, text, `${input.name}:${number}`, number));
+      const where = `${input.name}:${number}`;
+      guests.push(...orSkip(skip, () => readLine(catalog, text, where, number)));
     }
     return guests;
   },
@@ -48,6 +49,10 @@ export const qemu: Dialect = {
   },
 };
 
+/** A command that starts an x86 guest, and what it asks for without -cpu. */
+const COMMAND = /^(?:\S*\/)?(?:qemu-system-x86_64|qemu-system-i386|qemu-kvm|kvm)$/;
+const DEFAULT = 'qemu64';
+
 /** A guest by a command line of QEMU, or by what stands after its -cpu. */
 function readLine(catalog: Catalog, text: string, where: string, line: number): Description {
   const words = argumentsOf(text);
@@ -56,7 +61,8 @@ function readLine(catalog: Catalog, text: string, where: string, line: number): 
     return at < 0 ? undefined : words[at + 1];
   };
   const isBare = words.length === 1 && !words[0]!.startsWith('-');
-  const cpu = isBare ? words[0] : after('-cpu', '--cpu');
+  const isCommand = COMMAND.test(words[0] ?? '') && words.length > 1;
+  const cpu = isBare ? words[0] : (after('-cpu', '--cpu') ?? (isCommand ? DEFAULT : undefined));
   if (cpu === undefined)
     throw new QueryError(
       `${where}: no guest is recognised; give domain XML, a line of QEMU's command (with -cpu), or what stands after -cpu`,
