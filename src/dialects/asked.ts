@@ -1,12 +1,12 @@
 // Guests by what a product asks of QEMU or of libvirt on their behalf, as descriptions.
-import { meaningOfAsked } from '../cpu/asked.ts';
+import { meaningOfAsked, noteOf, toldBy } from '../cpu/asked.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Asked, ByName } from '../cpu/guest.ts';
 import type { Description } from '../cpu/host.ts';
 import { type CpuMode, type LibvirtCpu, type Policy, UNSAID } from '../cpu/libvirt.ts';
 import { untold } from './described.ts';
-import { guestDescription, noteOf, told } from './libvirt-guest.ts';
+import { guestDescription } from './libvirt-guest.ts';
 
 /** Where a definition stands. */
 export interface Place {
@@ -52,7 +52,7 @@ export function askedOfQemu(
     asked,
   };
   const meaning = meaningOfAsked(catalog, asked);
-  if (meaning.is === 'cpu') return { ...description, ...told(catalog, meaning) };
+  if (meaning.is === 'cpu') return { ...description, ...toldBy(catalog, asked, meaning) };
   return { ...description, notes: [noteOf(meaning, place.where)] };
 }
 

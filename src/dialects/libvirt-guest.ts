@@ -1,7 +1,5 @@
 // Guests by libvirt's <cpu>, as descriptions: what the software that starts them makes of it.
-import { clearBit } from '../core/rows.ts';
-import { type Meaning, meaningOfAsked } from '../cpu/asked.ts';
-import { findFeature } from '../cpu/asked-libvirt.ts';
+import { meaningOfAsked, noteOf, toldBy } from '../cpu/asked.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import type { AskedOfLibvirt } from '../cpu/guest.ts';
 import type { Description, Note } from '../cpu/host.ts';
@@ -40,8 +38,7 @@ export function guestDescription(
   const model = element.model ?? (element.mode === 'custom' ? 'qemu64' : null);
   const named = { model: model === null ? null : { name: model, known: true } };
   const meaning = meaningOfAsked(catalog, asked);
-  if (meaning.is === 'cpu')
-    return { ...description, ...named, ...openOptional(catalog, element, told(catalog, meaning)) };
+  if (meaning.is === 'cpu') return { ...description, ...named, ...toldBy(catalog, asked, meaning) };
   const notes = [noteOf(meaning, where)];
   if (meaning.is === 'own') return { ...description, notes };
   // What is written beside a model that is not known is known all the same.
@@ -78,43 +75,3 @@ const guestOfArch = ({ element }: AskedOfLibvirt) => ({
         ],
       }),
 });
-
-/** An optional feature is there where the host has it; and who asks for at least a CPU takes whatever else there is. */
-function openOptional(
-  catalog: Catalog,
-  cpu: LibvirtCpu,
-  what: ReturnType<typeof told>,
-): ReturnType<typeof told> {
-  const has = what.has.slice();
-  const known = cpu.match === 'minimum' ? has.slice() : what.known.slice();
-  for (const { name, policy } of cpu.features) {
-    const feature = findFeature(catalog, name);
-    if (!feature || policy !== 'optional') continue;
-    clearBit(has, feature.id);
-    clearBit(known, feature.id);
-  }
-  return { ...what, has, known };
-}
-
-/** What a definition says feature by feature, once it has one meaning. */
-export const told = (
-  catalog: Catalog,
-  { expansion, need }: Extract<Meaning, { is: 'cpu' }>,
-): Pick<Description, 'has' | 'known' | 'vendor' | 'limits'> => ({
-  has: expansion.features,
-  known: catalog.rowWhere(() => true),
-  vendor: need.vendor,
-  limits: { physBits: need.physBits },
-});
-
-/** Why a definition does not say what the guest gets. */
-export const noteOf = (
-  { is, because }: Exclude<Meaning, { is: 'cpu' }>,
-  where: string,
-): Description['notes'][number] =>
-  is === 'own'
-    ? {
-        code: 'host-cpu',
-        message: `${because}; what QEMU answers to query-cpu-model-expansion there, or the live domain XML, shows what it got`,
-      }
-    : { code: is === 'refused' ? 'refused' : 'unknown-model', message: `${where}: ${because}` };

@@ -120,6 +120,12 @@ export interface Decoded {
     } | null;
     readonly microcode?: string;
     readonly kernel?: string;
+    /** Of a guest's definition: the software that it was taken to be started by, and on which machine type. */
+    readonly startedBy?: {
+      readonly qemu: string;
+      readonly libvirt?: string;
+      readonly machine: string | null;
+    };
     readonly definitions: Definitions;
     /** What the description has. */
     readonly features: readonly string[];
