@@ -1,11 +1,11 @@
 // Guests as commands are given them, and the software that starts them.
 import type { Command } from 'commander';
 import type { Catalog } from '../cpu/catalog.ts';
-import { QueryError } from '../cpu/errors.ts';
 import { parseStack } from '../cpu/stack.ts';
 import { askedOfQemu } from '../dialects/asked.ts';
 import { type Read, readDescriptions } from '../dialects/read.ts';
 import type { Skipped } from '../fleet/fleet.ts';
+import type { Finding } from '../solve/answer.ts';
 import type { GivenSoftware } from '../solve/asker.ts';
 import type { FitVerdict } from '../solve/fit.ts';
 import { readInputs } from './inputs.ts';
@@ -49,38 +49,24 @@ export interface GuestOptions {
 
 /**
  * The guests of --guests and --cpu.
- * @throws QueryError where none are asked for, and for two of one name.
  */
 export async function readGuests(
   catalog: Catalog,
   io: Io,
   { guests = [], cpu = [], quiet, skipUnreadable }: GuestOptions,
-): Promise<{ read: Read[]; skipped: Skipped[] }> {
+): Promise<{ read: Read[]; skipped: Skipped[]; left: readonly Finding[] }> {
   const typed = [...new Set(cpu)].map((text): Read => {
     const place = { dialect: 'qemu', line: null, where: '--cpu' };
     return { id: text, input: '--cpu', description: askedOfQemu(catalog, text, place) };
   });
-  if (guests.length === 0) return { read: typed, skipped: [] };
+  if (guests.length === 0) return { read: typed, skipped: [], left: [] };
   const inputs = readInputs(guests, io, progressOn(io.stderr, quiet ?? false));
-  const { read, skipped } = await readDescriptions(catalog, inputs, {
+  const { read, skipped, left } = await readDescriptions(catalog, inputs, {
     takes: 'guests',
     lines: true,
     ...(skipUnreadable ? { skipUnreadable } : {}),
   });
-  refuseTwice(read);
-  return { read: [...read, ...typed], skipped };
-}
-
-function refuseTwice(read: readonly Read[]): void {
-  const inputOf = new Map<string, string>();
-  for (const { id, input } of read) {
-    const before = inputOf.get(id);
-    if (before !== undefined)
-      throw new QueryError(
-        `guest ${id} is there twice, ${before === input ? `both times in ${input}` : `in ${before} and in ${input}`}; which of the two is meant?`,
-      );
-    inputOf.set(id, input);
-  }
+  return { read: [...read, ...typed], skipped, left };
 }
 
 /** The exit code of a gate: 1 where something is a no, else 2 where something is not known. */

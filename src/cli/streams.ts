@@ -10,6 +10,7 @@ import {
   type Found,
   findInputs,
   MAX_BYTES,
+  marked,
   type Progress,
   read,
   readSmall,
@@ -38,7 +39,9 @@ export function* openStreams(
     progress(done, total);
     const small = file.isFile ? openSmall(file.name) : null;
     if (small !== null)
-      yield 'bytes' in small && formatOf(small.bytes) !== null ? unpacked(small) : small;
+      yield 'bytes' in small && formatOf(small.bytes) !== null
+        ? unpacked(small).then((opened) => marked(file, opened))
+        : marked(file, small);
     else {
       const before = done;
       const bar = (sizes[i] ?? 0) >= PARALLEL ? progress.load?.() : undefined;

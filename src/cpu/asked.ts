@@ -85,7 +85,7 @@ export function toldBy(
     vendor: need.vendor,
     limits: { physBits: need.physBits },
   };
-  return asked.by === 'qemu' ? told : { ...told, ...openOptional(catalog, asked.element, told) };
+  return asked.by === 'libvirt' ? { ...told, ...openOptional(catalog, asked.element, told) } : told;
 }
 
 /** An optional feature is there where the host has it; and who asks for at least a CPU takes whatever else there is. */

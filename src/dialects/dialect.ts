@@ -12,6 +12,8 @@ export interface Input {
   /** How the input is called in messages: its path as given, or stdin. */
   readonly name: string;
   readonly bytes: Uint8Array;
+  /** It lies in a folder of many kinds of files, so one that nobody recognises is no host that cannot be read. */
+  readonly contained?: true;
   /** The bytes are others when the next input is asked for. */
   readonly passes?: true;
 }
@@ -79,16 +81,25 @@ export interface Stream {
 /** Takes a host that cannot be read; what else is in the input is read without it. */
 export type Skip = (problem: QueryError) => void;
 
+/** Takes note of a document that is no description of a CPU, by its kind: in a container of many kinds it is no error. */
+export type Other = (kind: string) => void;
+
 export type Dialect = Language & (Readable | Unreadable);
 
 /** A language that is read says what its documents prove; of guests alone, nothing about hosts. */
 interface Readable {
   readonly proves: readonly Proves[];
   /**
-   * All CPUs of the input, in order; with `skip` those that can be read, where each stands by itself.
+   * All CPUs of the input, in order; with `skip` those that can be read, where each stands by itself; with `other`
+   * those that are there beside documents of other kinds.
    * @throws QueryError naming the input, the line where there is one, what is wrong and what would work.
    */
-  read(input: Input, catalog: Catalog, skip?: Skip): Description[] | Promise<Description[]>;
+  read(
+    input: Input,
+    catalog: Catalog,
+    skip?: Skip,
+    other?: Other,
+  ): Description[] | Promise<Description[]>;
 }
 
 interface Unreadable {

@@ -29,7 +29,7 @@ export const incus: Dialect = {
   async read(input, catalog, skip) {
     if (/^\s*incus /m.test(decodeText(input))) return readCommands(input, catalog);
     const out: Description[] = [];
-    for (const { value, line } of await readDocuments(input)) {
+    for (const { value, line } of await readDocuments(input, skip)) {
       const inner = at(value, 'metadata');
       const body = isObject(inner) || Array.isArray(inner) ? inner : value;
       for (const one of Array.isArray(body) ? body : [body])

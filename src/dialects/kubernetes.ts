@@ -37,13 +37,17 @@ const CPUID = `${NFD}cpu-cpuid.`;
 const REPELS = new Set<unknown>(['NoSchedule', 'NoExecute']);
 const ARCHS: Readonly<Record<string, string>> = { amd64: 'x86_64', arm64: 'aarch64' };
 
+/** Kinds that describe CPUs, and lists of anything. */
+const OURS =
+  /(?:^|[{,\s])"?kind"?\s*:\s*"?(?:Node|NodeList|NodeFeature|NodeFeatureList|List|VirtualMachine\w*|KubeVirt)"?\s*(?:[,}]|$)/m;
+
 export const kubernetes: Dialect = {
   name: 'kubernetes',
   recognises: (head) =>
     /(?:^|[{,\s])"?apiVersion"?\s*:/.test(head) &&
-    /(?:^|[{,\s])"?kind"?\s*:\s*"?(?:Node|NodeList|NodeFeature|NodeFeatureList|List|VirtualMachine\w*|KubeVirt)"?\s*(?:[,}]|$)/m.test(
-      head,
-    ),
+    (OURS.test(head) ||
+      (/^\s*(?:#.*\n|---.*\n)*\s*\{?\s*"?(?:apiVersion|kind)"?\s*:/.test(head) &&
+        /(?:^|[{,\s])"?kind"?\s*:/.test(head))),
   proves: [
     {
       document: "labels of KubeVirt's node-labeller",
@@ -67,11 +71,14 @@ export const kubernetes: Dialect = {
       leavesOut: 'words that not every version has',
     },
   ],
-  async read(input, catalog, skip) {
+  async read(input, catalog, skip, other) {
     const out: Description[] = [];
-    for (const { value, line } of await readDocuments(input))
-      for (const resource of resourcesOf(value, `${input.name}:${line}`))
-        out.push(...orSkip(skip, () => describe(catalog, resource, input.name, line)));
+    for (const { value, line } of await readDocuments(input, skip))
+      for (const resource of resourcesOf(value, `${input.name}:${line}`)) {
+        const kind = otherKind(resource);
+        if (other && kind !== null) other(kind);
+        else out.push(...orSkip(skip, () => describe(catalog, resource, input.name, line)));
+      }
     return out;
   },
 };
@@ -81,6 +88,13 @@ function resourcesOf(value: unknown, where: string): readonly unknown[] {
   return typeof kind === 'string' && /List$/.test(kind)
     ? listOf(at(value, 'items'), where, '"items"')
     : [value];
+}
+
+/** The kind of a resource that is neither a node nor a guest; null for one of these, and where it has none. */
+function otherKind(resource: unknown): string | null {
+  const kind = at(resource, 'kind');
+  const isOurs = kind === 'Node' || kind === 'NodeFeature' || GUEST_KINDS.has(kind);
+  return typeof kind === 'string' && !isOurs ? (wordOf(kind) ?? kind) : null;
 }
 
 function describe(catalog: Catalog, resource: unknown, input: string, line: number): Description {

@@ -13,7 +13,7 @@ import { hasHostPhysBits } from '../cpu/products.ts';
 import { withUsable } from '../cpu/proven.ts';
 import { Words } from '../cpu/words.ts';
 import { wholeNumber } from './described.ts';
-import type { Dialect, Input } from './dialect.ts';
+import { type Dialect, type Input, orSkip, type Skip } from './dialect.ts';
 import {
   child,
   children,
@@ -65,13 +65,26 @@ export const libvirt: Dialect = {
   use: 'virsh edit DOMAIN, in place of its <cpu>, then start the domain anew',
 };
 
-async function read(input: Input, catalog: Catalog): Promise<Description[]> {
+async function read(input: Input, catalog: Catalog, skip?: Skip): Promise<Description[]> {
   const descriptions: Description[] = [];
-  await readXml(input, (root) => {
-    for (const description of descriptionsIn(root, input.name, catalog))
-      descriptions.push(description);
-  });
-  if (descriptions.length === 0)
+  let skipped = 0;
+  const leave: Skip | undefined =
+    skip &&
+    ((problem) => {
+      skipped++;
+      skip(problem);
+    });
+  try {
+    await readXml(input, (root) => {
+      for (const found of findCpus(root))
+        descriptions.push(...orSkip(leave, () => describe(input.name, catalog, found)));
+    });
+  } catch (error) {
+    // What stands before the mistake is whole.
+    if (!leave || !(error instanceof QueryError) || descriptions.length === 0) throw error;
+    leave(error);
+  }
+  if (descriptions.length + skipped === 0)
     throw new QueryError(
       `${input.name} is XML without a CPU; give virsh domcapabilities, virsh capabilities, a domain's XML or a <cpu> element`,
     );

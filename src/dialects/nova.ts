@@ -35,7 +35,7 @@ export const nova: Dialect = {
   async read(input, catalog, skip) {
     if (/^\[libvirt\]\s*$/m.test(decodeText(input))) return readConf(input, catalog);
     const out: Description[] = [];
-    for (const { value, line } of await readDocuments(input))
+    for (const { value, line } of await readDocuments(input, skip))
       for (const hypervisor of hypervisorsOf(value))
         out.push(
           ...orSkip(skip, () => describe(catalog, hypervisor, `${input.name}:${line}`, line)),

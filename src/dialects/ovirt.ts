@@ -96,7 +96,7 @@ async function readVdsm(
   skip: Skip | undefined,
 ): Promise<Description[]> {
   const out: Description[] = [];
-  for (const { value, line } of await readDocuments(input))
+  for (const { value, line } of await readDocuments(input, skip))
     for (const caps of Array.isArray(value) ? value : [value])
       out.push(...orSkip(skip, () => describe(catalog, caps, `${input.name}:${line}`, line)));
   return out;

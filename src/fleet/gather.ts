@@ -6,7 +6,7 @@ import { type Description, withKernel } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import type { Gathered } from './fleet.ts';
 import { type Batch, batchOf, GONE, idAt } from './hosts.ts';
-import { hostIds, numberedIds } from './ids.ts';
+import { distinctIds, hostIds, numberedIds } from './ids.ts';
 import { type Document, joinDocuments } from './join.ts';
 import { type Kind, kindOf } from './kind.ts';
 
@@ -88,6 +88,7 @@ export class Gatherer {
   readonly #catalog: Catalog;
   readonly #kernel: string | null;
   readonly #keeps: boolean;
+  readonly #apart: boolean;
   readonly #kinds: Kind[] = [];
   readonly #inputs: {
     readonly name: string;
@@ -98,9 +99,19 @@ export class Gatherer {
   /** How many hosts of each kind there are, where nobody asks who they are. */
   readonly #counts: number[] | null;
 
-  /** `kernel`: that of hosts that do not tell theirs. `keeps`: descriptions, for what else may be asked of them. */
-  constructor(catalog: Catalog, ids: boolean, kernel: string | null = null, keeps = false) {
+  /**
+   * `kernel`: that of hosts that do not tell theirs. `keeps`: descriptions, for what else may be asked of them. `apart`:
+   * guests of one name are several.
+   */
+  constructor(
+    catalog: Catalog,
+    ids: boolean,
+    kernel: string | null = null,
+    keeps = false,
+    apart = false,
+  ) {
     this.#catalog = catalog;
+    this.#apart = apart;
     this.#kernel = kernel;
     this.#keeps = keeps;
     this.#counts = ids ? null : [];
@@ -177,8 +188,15 @@ export class Gatherer {
     const index = new IdIndex(named.map(({ batch }) => batch));
     const twice = index.repeated();
     if (twice.size === 0) return named.map(({ batch }) => batch);
+    if (this.#apart) return this.#toldApart(named);
     const batches = named.map(({ batch }) => ({ ...batch, kinds: batch.kinds.slice() }));
-    for (const [id, places] of [...twice].sort(([a], [b]) => byBytes(a, b))) {
+    const isMixed = this.#kinds.some((kind) => kind.view !== 'guest');
+    for (const [id, all] of [...twice].sort(([a], [b]) => byBytes(a, b))) {
+      // A guest is not the host that has the same name.
+      const places = isMixed
+        ? all.filter(([b, i]) => this.#kinds[batches[b]!.kinds[i]!]!.view !== 'guest')
+        : all;
+      if (places.length < 2) continue;
       const documents = places.map(
         ([b, i]): Document => ({
           input: named[b]!.input,
@@ -190,6 +208,21 @@ export class Gatherer {
       for (const [n, [b, i]] of places.entries()) batches[b]!.kinds[i] = n === 0 ? kind : GONE;
     }
     return batches;
+  }
+
+  /** Every document by itself, those of one name told apart by where they stand. */
+  #toldApart(named: readonly { readonly input: string; readonly batch: Batch }[]): Batch[] {
+    const placed = named.flatMap(({ input, batch }) =>
+      Array.from(batch.kinds, (_, i) => ({ id: idAt(batch, i), input })),
+    );
+    const ids = distinctIds(placed);
+    let next = 0;
+    return named.map(({ batch }) =>
+      batchOf(
+        Array.from(batch.kinds, () => ids[next++]!),
+        batch.kinds,
+      ),
+    );
   }
 
   /** What was joined once cannot be joined again: which document said what is no longer known. */

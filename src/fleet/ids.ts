@@ -38,6 +38,28 @@ export function hostIds(
   });
 }
 
+/**
+ * Names of which no two are one: a name that several have gets its input behind it, cut as above; and #2, #3 where they
+ * stand in one input.
+ */
+export function distinctIds(
+  placed: readonly { readonly id: string; readonly input: string }[],
+): string[] {
+  const times = new Map<string, number>();
+  for (const { id } of placed) times.set(id, (times.get(id) ?? 0) + 1);
+  const isTwice = (id: string) => times.get(id)! > 1;
+  const short = shortNames([...new Set(placed.flatMap((p) => (isTwice(p.id) ? [p.input] : [])))]);
+  const taken = new Set([...times.keys()].filter((id) => !isTwice(id)));
+  return placed.map(({ id, input }) => {
+    if (!isTwice(id)) return id;
+    const name = `${id} (${short.get(input)!})`;
+    let own = name;
+    for (let n = 2; taken.has(own); n++) own = `${name}#${n}`;
+    taken.add(own);
+    return own;
+  });
+}
+
 /** Ids one after another, as a batch of hosts has them: each is longer than the one before it, or greater. */
 interface Numbered {
   readonly ids: Uint8Array;

@@ -63,6 +63,8 @@ export interface Baselines {
     readonly value: string | number | boolean | null;
     readonly baseline: Baseline;
   }[];
+  /** What took no part, where anything did. */
+  readonly findings?: readonly Finding[];
   readonly skipped?: readonly Skipped[];
 }
 

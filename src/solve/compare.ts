@@ -31,7 +31,12 @@ export function compare(host: Fleet, cpus: Fleet, software: GivenSoftware = {}):
     return compareOne(host, { id, kind: cpus.kinds[kind]!, fleet: cpus }, fits, kind);
   });
   fits.free();
-  const findings: Finding[] = [...splitFindings(host), ...splitFindings(cpus)];
+  const findings: Finding[] = [
+    ...host.left,
+    ...cpus.left,
+    ...splitFindings(host),
+    ...splitFindings(cpus),
+  ];
   return {
     schema: 'plimsoll.compare/1',
     stack: softwareNames(fits.software),

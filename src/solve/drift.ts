@@ -13,7 +13,7 @@ import { byBytes } from '../cpu/order.ts';
 import { parseCpuString, withSwitches } from '../cpu/qemu-string.ts';
 import { expandCpu } from '../cpu/start.ts';
 import type { Fleet, HostList, Skipped } from '../fleet/fleet.ts';
-import type { Severity } from './answer.ts';
+import type { Finding, Severity } from './answer.ts';
 import { asker, type GivenSoftware, softwareOf } from './asker.ts';
 import { guestProperties, type PropertyChange, propertyChanges } from './changes.ts';
 import { type Change, Hosts } from './drift-hosts.ts';
@@ -33,6 +33,8 @@ export interface DriftOptions {
   readonly to?: GivenSoftware | undefined;
   /** The kernel of the hosts after it; the fleet must have kept what they were described by. */
   readonly toKernel?: string | undefined;
+  /** What was among the guests and is none. */
+  readonly left?: readonly Finding[] | undefined;
   /** Go on without guests whose CPU cannot be known. */
   readonly skipUnreadable?: boolean | undefined;
 }
@@ -82,11 +84,12 @@ export interface Drift {
   readonly toMachine: string | null;
   readonly qemu: string;
   readonly toQemu: string;
-  /** The kernel that the hosts have after the change, where that is asked; then `changes`, `line` and `hostFindings`. */
+  /** The kernel that the hosts have after the change, where that is asked; then `changes` and `line`. */
   readonly toKernel?: string;
   readonly changes?: Upgrade['changes'];
   readonly line?: Upgrade['line'];
-  readonly hostFindings?: Upgrade['hostFindings'];
+  /** What is to be known of the hosts, where anything is. */
+  readonly hostFindings?: readonly Finding[];
   readonly hosts?: number;
   readonly guests: readonly GuestDrift[];
   readonly findings: readonly DriftFinding[];
@@ -136,13 +139,20 @@ export function drift(
     return { guest, ...answer };
   });
   hosts?.free();
+  const changed = fleet && then && upgrade(fleet, then);
+  const hostFindings = [
+    ...(fleet?.left ?? []),
+    ...(options.left ?? []),
+    ...(changed?.hostFindings ?? []),
+  ];
   return {
     schema: 'plimsoll.drift/1',
     machine: common(guests.map((g) => g.machine)),
     toMachine: common(guests.map((g) => g.toMachine)),
     qemu: from.qemu,
     toQemu: to.qemu,
-    ...(fleet && then ? { toKernel: toKernel!, ...upgrade(fleet, then) } : {}),
+    ...(fleet && then ? { toKernel: toKernel!, ...changed } : {}),
+    ...(hostFindings.length > 0 ? { hostFindings } : {}),
     ...(fleet ? { hosts: fleet.hosts } : {}),
     guests: guests.sort((a, b) => byBytes(a.guest, b.guest)),
     findings: findingsOf(catalog, moves, of),

@@ -30,6 +30,8 @@ export interface PlaceOptions {
   readonly baseline?: { readonly document: unknown; readonly name: string } | undefined;
   /** The software that starts the guests; what the hosts tell, else the newest, where it is not said. */
   readonly software?: GivenSoftware | undefined;
+  /** What was among the guests and is none. */
+  readonly left?: readonly Finding[] | undefined;
   /** Guests that could not be read. */
   readonly skipped?: readonly Skipped[] | undefined;
 }
@@ -101,7 +103,12 @@ export function place(
     ...(options.baseline
       ? { powerCycle: powerCycles(fleet, guests, ground.fits, options.baseline) }
       : {}),
-    findings: [...ground.findings(guests), ...sideFindings(sidesOf(fleet))],
+    findings: [
+      ...fleet.left,
+      ...(options.left ?? []),
+      ...ground.findings(guests),
+      ...sideFindings(sidesOf(fleet)),
+    ],
     ...(skipped.length > 0 ? { skipped } : {}),
   };
   ground.free();
