@@ -1,4 +1,6 @@
 // What is among the inputs of a question and is something else than was asked for: left aside, and said.
+import type { Description } from '../cpu/host.ts';
+import { byBytes } from '../cpu/order.ts';
 import type { Fleet, Kind } from './fleet.ts';
 import type { HostList, LeftAside } from './told.ts';
 
@@ -33,8 +35,34 @@ const guestsAsHosts = (list: HostList): LeftAside => ({
   code: 'guests-as-hosts',
   severity: 'warning',
   ...list,
-  message: `${guestsText(list)} ${list.count === 1 ? 'is' : 'are'} taken as the CPUs of hosts (${named(list)}), for no host is among the inputs; questions about guests take ${list.count === 1 ? 'it' : 'them'} with --guests`,
+  message: `${guestsText(list)} ${list.count === 1 ? 'is taken as the CPU of a host' : 'are taken as the CPUs of hosts'} (${named(list)}), for no host is among the inputs; questions about guests take ${list.count === 1 ? 'it' : 'them'} with --guests`,
 });
+
+/** Guests without hosts that were read among them; a CPU by its record is a guest, too, where it is given as one. */
+export function withoutHosts<T extends { readonly id: string; readonly description: Description }>(
+  read: readonly T[],
+): { readonly guests: readonly T[]; readonly left: readonly LeftAside[] } {
+  const isHost = ({ description: d }: T) => d.view !== 'guest' && d.dialect !== 'records';
+  const hosts = read.filter(isHost);
+  if (hosts.length === 0 || !read.some(({ description }) => description.view === 'guest'))
+    return { guests: read, left: [] };
+  const { length: count } = hosts;
+  const ids = hosts.map(({ id }) => id).sort(byBytes);
+  const list = { count, hosts: ids.slice(0, LISTED) };
+  return {
+    guests: read.filter((one) => !isHost(one)),
+    left: [
+      {
+        code: 'hosts-aside',
+        severity: 'warning',
+        ...list,
+        message: `${count === 1 ? 'the description of 1 host' : `the descriptions of ${count} hosts`} among the guests ${count === 1 ? 'is' : 'are'} left aside (${named(list)})`,
+      },
+    ],
+  };
+}
+
+const LISTED = 20;
 
 /** Documents of a container that describe no CPU; `kinds` names each by its kind. */
 export function otherKinds(kinds: readonly string[]): LeftAside[] {
@@ -65,6 +93,6 @@ const named = ({ count, hosts }: HostList): string => {
 
 /** Each kind once, in byte order. */
 export const kindsText = (kinds: readonly string[]): string => {
-  const distinct = [...new Set(kinds)].sort();
+  const distinct = [...new Set(kinds)].sort(byBytes);
   return named({ count: distinct.length, hosts: distinct });
 };

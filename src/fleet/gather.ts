@@ -84,6 +84,12 @@ function withRoom<T extends Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer>>(
   return grown;
 }
 
+/** Hosts with their names, and the input that they stand in. */
+interface NamedBatch {
+  readonly input: string;
+  readonly batch: Batch;
+}
+
 export class Gatherer {
   readonly #catalog: Catalog;
   readonly #kernel: string | null;
@@ -182,13 +188,13 @@ export class Gatherer {
   }
 
   #settle(): readonly Batch[] {
-    const { named, explicit } = this.#named();
+    const { named: read, explicit } = this.#named();
+    const named = this.#apart ? this.#guestsApart(read) : read;
     // Names that are given here are given once.
     if (!explicit) return named.map(({ batch }) => batch);
     const index = new IdIndex(named.map(({ batch }) => batch));
     const twice = index.repeated();
     if (twice.size === 0) return named.map(({ batch }) => batch);
-    if (this.#apart) return this.#toldApart(named);
     const batches = named.map(({ batch }) => ({ ...batch, kinds: batch.kinds.slice() }));
     const isMixed = this.#kinds.some((kind) => kind.view !== 'guest');
     for (const [id, all] of [...twice].sort(([a], [b]) => byBytes(a, b))) {
@@ -210,19 +216,21 @@ export class Gatherer {
     return batches;
   }
 
-  /** Every document by itself, those of one name told apart by where they stand. */
-  #toldApart(named: readonly { readonly input: string; readonly batch: Batch }[]): Batch[] {
+  /** Guests of one name are several, and told apart by where they stand. */
+  #guestsApart(named: readonly NamedBatch[]): readonly NamedBatch[] {
     const placed = named.flatMap(({ input, batch }) =>
-      Array.from(batch.kinds, (_, i) => ({ id: idAt(batch, i), input })),
+      Array.from(batch.kinds, (kind, i) => ({
+        id: idAt(batch, i),
+        input,
+        isGuest: this.#kinds[kind]!.view === 'guest',
+      })),
     );
-    const ids = distinctIds(placed);
+    const ids = distinctIds(placed, ({ isGuest }) => isGuest);
     let next = 0;
-    return named.map(({ batch }) =>
-      batchOf(
-        Array.from(batch.kinds, () => ids[next++]!),
-        batch.kinds,
-      ),
-    );
+    return named.map(({ input, batch }) => {
+      const own = Array.from(batch.kinds, () => ids[next++]!);
+      return { input, batch: batchOf(own, batch.kinds) };
+    });
   }
 
   /** What was joined once cannot be joined again: which document said what is no longer known. */
@@ -240,7 +248,7 @@ export class Gatherer {
 
   /** All hosts with names: those that their documents name not, by where they were read from. */
   #named(): {
-    readonly named: readonly { readonly input: string; readonly batch: Batch }[];
+    readonly named: readonly NamedBatch[];
     /** Whether some document names its host. */
     readonly explicit: boolean;
   } {

@@ -35,8 +35,18 @@ export interface DriftOptions {
   readonly toKernel?: string | undefined;
   /** What was among the guests and is none. */
   readonly left?: readonly Finding[] | undefined;
+  /** Guests whose CPU cannot be told are listed, and no error. */
+  readonly lists?: boolean | undefined;
+  /** Guests whose CPU cannot be told by their definition, beside those. */
+  readonly unsettled?: readonly Unsettled[] | undefined;
   /** Go on without guests whose CPU cannot be known. */
   readonly skipUnreadable?: boolean | undefined;
+}
+
+/** A guest of which it cannot be told what the change does to it. */
+export interface Unsettled {
+  readonly guest: string;
+  readonly because: string;
 }
 
 /** What the change means to some guests, as a fact. */
@@ -92,13 +102,16 @@ export interface Drift {
   readonly hostFindings?: readonly Finding[];
   readonly hosts?: number;
   readonly guests: readonly GuestDrift[];
+  /** Guests of which nothing can be told, where there are any. */
+  readonly unsettled?: readonly Unsettled[];
   readonly findings: readonly DriftFinding[];
   readonly skipped?: readonly Skipped[];
 }
 
 /**
  * Answers for every guest; the fleet, where there is one, says where each runs.
- * @throws QueryError naming the guest whose CPU is refused before the change, or cannot be known.
+ * @throws QueryError naming the guest whose CPU is refused before the change, or cannot be known, unless those are to
+ * be listed.
  */
 export function drift(
   catalog: Catalog,
@@ -123,8 +136,15 @@ export function drift(
       of.push(change);
     }
   }
-  if (skipped.length > 0 && !(options.skipUnreadable && moves.length > 0))
+  const isSkipping = options.skipUnreadable === true && moves.length > 0;
+  const isListing = options.lists === true && !isSkipping;
+  if (skipped.length > 0 && !isSkipping && !isListing)
     throw new QueryError(skipped.map((s) => `guest ${s.input}: ${s.reason}`).join('\n'));
+  const listed = isListing ? skipped : [];
+  const unsettled = [
+    ...listed.map(({ input, reason }): Unsettled => ({ guest: input, because: reason })),
+    ...(options.unsettled ?? []),
+  ].sort((a, b) => byBytes(a.guest, b.guest));
   const { toKernel } = options;
   const then = toKernel === undefined || !fleet ? null : fleet.underKernel(toKernel);
   const hosts = fleet && new Hosts(fleet, then ?? fleet, [...new Set(of)], options);
@@ -155,8 +175,9 @@ export function drift(
     ...(hostFindings.length > 0 ? { hostFindings } : {}),
     ...(fleet ? { hosts: fleet.hosts } : {}),
     guests: guests.sort((a, b) => byBytes(a.guest, b.guest)),
+    ...(unsettled.length > 0 ? { unsettled } : {}),
     findings: findingsOf(catalog, moves, of),
-    ...(skipped.length > 0 ? { skipped } : {}),
+    ...(isSkipping && skipped.length > 0 ? { skipped } : {}),
   };
 }
 
@@ -174,7 +195,8 @@ function shown(catalog: Catalog, fleet: Fleet | null, given: GivenSoftware = {})
 export const driftVerdict = (answer: Drift): FitVerdict => {
   const any = (is: (g: GuestDrift) => boolean) => answer.guests.some(is);
   if (any((g) => g.refused !== undefined || (g.stranded?.count ?? 0) > 0)) return 'no';
-  return any((g) => (g.unknown?.count ?? 0) > 0) ? 'unknown' : 'runs';
+  const isOpen = any((g) => (g.unknown?.count ?? 0) > 0) || answer.unsettled !== undefined;
+  return isOpen ? 'unknown' : 'runs';
 };
 
 /** Whether any guest would stop running on a host where it ran. */

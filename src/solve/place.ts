@@ -104,8 +104,7 @@ export function place(
       ? { powerCycle: powerCycles(fleet, guests, ground.fits, options.baseline) }
       : {}),
     findings: [
-      ...fleet.left,
-      ...(options.left ?? []),
+      ...distinct([...fleet.left, ...(options.left ?? [])]),
       ...ground.findings(guests),
       ...sideFindings(sidesOf(fleet)),
     ],
@@ -198,7 +197,9 @@ class Ground {
       no: [],
     };
     for (let unit = 0; unit < fits.units; unit++) byVerdict[fits.verdict(asker, unit)].push(unit);
-    this.#open.set(asker, byVerdict.unknown);
+    // Of a guest whose CPU nobody knows it is no description of a host that would settle it.
+    const open = byVerdict.unknown.filter((unit) => fits.need(asker, unit).unsettled === null);
+    this.#open.set(asker, open);
     const homes = [...byVerdict.runs, ...byVerdict['own-cpu']];
     const { count, hosts } = this.#lister.list(homes);
     const gone = homes.reduce((sum, unit) => sum + this.#drained[unit]!, 0);
@@ -295,6 +296,11 @@ class Ground {
     return this.fits.mayAsk(asker, unit);
   }
 }
+
+/** Hosts and guests may be read from the same files: what is said of both is said once. */
+const distinct = (findings: readonly Finding[]): Finding[] => [
+  ...new Map(findings.map((f) => [`${f.code} ${f.message}`, f])).values(),
+];
 
 /** Askers by number, as Fits counts them. */
 const numbersOf = (guests: readonly Guest[]): ReadonlyMap<Asker, number> =>
