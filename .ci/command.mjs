@@ -6,10 +6,10 @@ import Module, { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Script } from 'node:vm';
+import { crc32 } from 'node:zlib';
 import { build } from 'esbuild';
 
 const dist = resolve('dist');
-// V8 tells texts apart by their length alone: no compiled form may ever lie beside a command that is not its own.
 for (const old of readdirSync(dist)) if (old.endsWith('.v8')) rmSync(join(dist, old));
 
 const common = {
@@ -57,7 +57,8 @@ const inputs = { ...metafile.inputs, ...libraries.metafile.inputs };
 writeFileSync('build/bin.json', JSON.stringify({ inputs }));
 
 const filename = join(dist, 'command.cjs');
-const script = new Script(Module.wrap(readFileSync(filename, 'latin1')), { filename });
+const wrapped = Module.wrap(readFileSync(filename, 'latin1'));
+const script = new Script(wrapped, { filename });
 const module = { exports: {} };
 script.runInThisContext()(module.exports, createRequire(filename), module, filename, dist);
 
@@ -93,4 +94,6 @@ try {
 }
 const whole = join(dist, 'command.tmp');
 writeFileSync(whole, script.createCachedData());
-renameSync(whole, join(dist, `command.${process.versions.v8}-${process.arch}.v8`));
+// V8 tells texts apart by their length alone, so the name says which text it is of.
+const text = crc32(Buffer.from(wrapped, 'latin1')).toString(16);
+renameSync(whole, join(dist, `command.${process.versions.v8}-${process.arch}-${text}.v8`));

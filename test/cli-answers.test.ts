@@ -3,13 +3,12 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { ROOT } from './support/places.ts';
 
-const root = new URL('../../', import.meta.url);
-const bin = fileURLToPath(new URL('dist/bin.js', root));
-const demo = fileURLToPath(new URL('test/fixtures/demo-fleet.ndjson', root));
+const bin = join(ROOT, 'dist/bin.js');
+const demo = join(ROOT, 'test/fixtures/demo-fleet.ndjson');
 const here = mkdtempSync(join(tmpdir(), 'plimsoll-answers-'));
 
 function run(args: readonly string[], input = '') {

@@ -1,6 +1,6 @@
 // Laying out for people: nothing is wider than the terminal, nothing is lost without being counted.
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -18,6 +18,7 @@ import {
   width,
   wrap,
 } from '../src/cli/text.ts';
+import { ROOT } from './support/places.ts';
 import { assertProperty } from './support/property.ts';
 
 fc.configureGlobal({ includeErrorInReport: true });
@@ -149,10 +150,7 @@ function pretend(columns: number | null, stdin = '') {
   return { io, said };
 }
 
-const fleet = readFileSync(
-  fileURLToPath(new URL('../../test/fixtures/demo-fleet.ndjson', import.meta.url)),
-  'utf8',
-)
+const fleet = readFileSync(join(ROOT, 'test/fixtures/demo-fleet.ndjson'), 'utf8')
   .trim()
   .split('\n');
 

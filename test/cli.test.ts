@@ -15,14 +15,13 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { VERSION } from '../src/cli/version.ts';
+import { ROOT } from './support/places.ts';
 
-const root = new URL('../../', import.meta.url);
-const bin = fileURLToPath(new URL('dist/bin.js', root));
+const bin = join(ROOT, 'dist/bin.js');
 const here = mkdtempSync(join(tmpdir(), 'plimsoll-cli-'));
 
 function run(args: readonly string[], input = '', env: Record<string, string> = {}) {
@@ -46,7 +45,7 @@ const record = (host: string, features: string[] = ['sse2', 'avx'], rest = {}) =
   `${JSON.stringify({ host, vendor: 'GenuineIntel', features, ...rest })}\n`;
 
 test('the version is that of the package', () => {
-  const { version } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'));
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
   assert.is(VERSION, version);
   assert.equal(run(['--version']), { status: 0, stdout: `${version}\n`, stderr: '' });
 });

@@ -1,7 +1,6 @@
 // The meaning of -cpu strings, held against answers of real QEMU and against a reading of the rules in plain Sets.
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -13,21 +12,19 @@ import { propertiesOf } from '../src/cpu/properties.ts';
 import { qemuMeanings, qemuPlain } from '../src/cpu/qemu.ts';
 import { parseCpuString } from '../src/cpu/qemu-string.ts';
 import { expandCpu, realizeTcg } from '../src/cpu/start.ts';
+import { SHARED, sayMissing } from './support/places.ts';
 import { assertProperty } from './support/property.ts';
 
 fc.configureGlobal({ includeErrorInReport: true });
-const root = join(fileURLToPath(import.meta.url), '../../..');
-const shared = process.env.PLIMSOLL_SHARED ?? join(root, '../shared');
 const catalog = await loadCatalog();
 const newest = { machine: 'pc-q35-10.0', qemu: '10.0', accelerator: 'kvm' } as const;
 const names = (cpu: string, where: Parameters<typeof expandCpu>[2] = newest) =>
   new Set(catalog.names(expandCpu(catalog, cpu, where).features));
 
 const answers = suite('answers of real QEMU');
-const path = join(shared, 'cases/qemu.json');
-if (!existsSync(path))
-  console.log(`expand: skipped the answers of real QEMU: ${path} is not there`);
-else
+if (!SHARED) sayMissing('the answers of real QEMU', '../shared');
+else {
+  const path = join(SHARED, 'cases/qemu.json');
   answers('every case gives what QEMU gave, every refusal is refused', () => {
     const { cases } = JSON.parse(readFileSync(path, 'utf8'));
     assert.ok(cases.length >= 481);
@@ -73,6 +70,7 @@ else
         assert.equal(catalog.names(expansion.features).sort(), sorted(c.on), `case ${c.id}: on`);
     }
   });
+}
 answers.run();
 
 const test = suite('-cpu strings');

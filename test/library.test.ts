@@ -1,12 +1,14 @@
 // The library as it ships: its modules need nothing but themselves, and nothing of Node.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { ROOT } from './support/places.ts';
 
-const dist = new URL('../../dist/', import.meta.url);
-const demo = fileURLToPath(new URL('../../test/fixtures/demo-fleet.ndjson', import.meta.url));
+const dist = pathToFileURL(join(ROOT, 'dist/'));
+const demo = join(ROOT, 'test/fixtures/demo-fleet.ndjson');
 
 /** What a module imports, statically and on demand, as written. */
 function importsOf(name: string): { static: string[]; lazy: string[] } {

@@ -1,6 +1,5 @@
 // Every visible case of libvirt's own suite under --rules libvirt. The cases are read where they lie, never copied.
-import { existsSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { emptyRow, setBit } from '../src/core/rows.ts';
@@ -26,15 +25,15 @@ import {
 } from '../src/solve/libvirt/data.ts';
 import { decode } from '../src/solve/libvirt/decode.ts';
 import { translateCpu, updateCpu, updateLiveCpu } from '../src/solve/libvirt/update.ts';
+import { SHARED, sayMissing } from './support/places.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: parsed cases, checked by what they are compared with
 type Json = any;
 
-const shared =
-  process.env.PLIMSOLL_SHARED ?? fileURLToPath(new URL('../../../shared', import.meta.url));
-const path = `${shared}/cases/libvirt.json`;
-const cases: Json[] = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')).cases : [];
-if (cases.length === 0) console.error(`libvirt cases skipped: ${path} is not there`);
+const cases: Json[] = SHARED
+  ? JSON.parse(readFileSync(`${SHARED}/cases/libvirt.json`, 'utf8')).cases
+  : [];
+if (!SHARED) sayMissing("libvirt's own cases", '../shared');
 
 const map = catalogMap(await loadCatalog(), '11.3');
 const input = async ({ path: name, text: xml }: Json) => ({
