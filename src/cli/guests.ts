@@ -4,7 +4,6 @@ import type { Catalog } from '../cpu/catalog.ts';
 import { parseStack } from '../cpu/stack.ts';
 import { askedOfQemu } from '../dialects/asked.ts';
 import { type Read, readDescriptions } from '../dialects/read.ts';
-import { withoutHosts } from '../fleet/aside.ts';
 import type { Skipped } from '../fleet/fleet.ts';
 import type { Finding } from '../solve/answer.ts';
 import type { GivenSoftware } from '../solve/asker.ts';
@@ -67,8 +66,7 @@ export async function readGuests(
     lines: true,
     ...(skipUnreadable ? { skipUnreadable } : {}),
   });
-  const { guests: meant, left: hosts } = withoutHosts(read);
-  return { read: [...meant, ...typed], skipped, left: [...left, ...hosts] };
+  return { read: [...read, ...typed], skipped, left };
 }
 
 /** The exit code of a gate: 1 where something is a no, else 2 where something is not known. */

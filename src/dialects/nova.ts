@@ -21,7 +21,7 @@ export const nova: Dialect = {
   recognises: (head) =>
     /"cpu_info"\s*:/.test(head) ||
     /^\s*\{\s*"hypervisors?"\s*:/.test(head) ||
-    (/^\[libvirt\]\s*$/m.test(head) && /^(?:cpu_(?:mode|models?)|virt_type)\s*=/m.test(head)),
+    (/^\[libvirt\]\s*$/m.test(head) && /^cpu_(?:mode|models?)\s*=/m.test(head)),
   proves: [
     {
       document: 'cpu_info of a hypervisor',

@@ -18,7 +18,11 @@ export const qemu: Dialect = {
   recognises: (head) =>
     head
       .split('\n')
-      .some((line) => /\s--?cpu\s/.test(line) && /^(?!#)(?:\S*\/)?(?:qemu|kvm)/.test(line.trim())),
+      .some(
+        (line) =>
+          (/\s--?cpu\s/.test(line) && /^(?!#)(?:\S*\/)?(?:qemu|kvm)/.test(line.trim())) ||
+          STARTS.test(line.trim()),
+      ),
   proves: [],
   read(input, catalog, skip) {
     const guests: Description[] = [];
@@ -49,6 +53,8 @@ export const qemu: Dialect = {
   },
 };
 
+/** Such a command by its name alone, where it has options. */
+const STARTS = /^(?:\S*\/)?(?:qemu-system-x86_64|qemu-system-i386|qemu-kvm)\s+-/;
 /** A command that starts an x86 guest, and what it asks for without -cpu. */
 const COMMAND = /^(?:\S*\/)?(?:qemu-system-x86_64|qemu-system-i386|qemu-kvm|kvm)$/;
 const DEFAULT = 'qemu64';

@@ -4,7 +4,7 @@ import { QueryError } from '../cpu/errors.ts';
 import { type Description, withKernel } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import { isArrow, readArrow } from '../fleet/arrow.ts';
-import { otherKinds, withoutGuests } from '../fleet/aside.ts';
+import { otherKinds, withoutGuests, withoutHosts } from '../fleet/aside.ts';
 import { Fleet, type LeftAside, type Skipped } from '../fleet/fleet.ts';
 import { type Arrival, Gatherer } from '../fleet/gather.ts';
 import { batchOf } from '../fleet/hosts.ts';
@@ -120,16 +120,19 @@ export async function readDescriptions(
   alike.free();
   const skipped = problems.settle(placed.length > 0);
   const named = hostIds(placed);
-  const ids =
-    options.takes === 'guests'
-      ? distinctIds(placed.map(({ input }, i) => ({ input, id: named[i]! })))
-      : named;
+  const all = placed.map(({ input, description }, i) => ({ id: named[i]!, input, description }));
+  const left = otherKinds(problems.others);
+  if (options.takes === 'guests') {
+    const { guests, left: hosts } = withoutHosts(all);
+    const ids = distinctIds(guests);
+    const read = guests.map((guest, i): Read => ({ ...guest, id: ids[i]! }));
+    return { read: read.sort(byId), skipped, left: [...left, ...hosts] };
+  }
   // In the order of their ids, so that the order of the inputs decides nothing.
-  const read = placed
-    .map(({ input, description }, i) => ({ id: ids[i]!, input, description }))
-    .sort((a, b) => byBytes(a.id, b.id) || byBytes(a.input, b.input));
-  return { read, skipped, left: otherKinds(problems.others) };
+  return { read: all.sort(byId), skipped, left };
 }
+
+const byId = (a: Read, b: Read): number => byBytes(a.id, b.id) || byBytes(a.input, b.input);
 
 /**
  * Reads all inputs into one fleet: documents that name the same host become one host.

@@ -11,7 +11,7 @@ import {
 } from '../core/rows.ts';
 import { kvmWord } from '../cpu/accelerators.ts';
 import { floorOf } from '../cpu/floor.ts';
-import { unsettled } from '../cpu/host.ts';
+import { isX86, unsettled } from '../cpu/host.ts';
 import type { Line } from './line.ts';
 
 export interface FloorGaps {
@@ -53,7 +53,7 @@ export function floorGaps({ fleet, tally, drawn, outside }: Line): FloorGaps {
     : [];
   const open = new Set(
     fleet.kinds.flatMap((kind, i) =>
-      kind.view === 'guest' && kind.asked !== null && unsettled(kind) !== null
+      kind.view === 'guest' && isX86(kind) && unsettled(kind) !== null
         ? [fleet.classOfKind[i]!]
         : [],
     ),
