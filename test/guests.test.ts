@@ -261,12 +261,13 @@ test('a folder of the resources of a cluster: nodes are hosts, machines are gues
   write(`${root}/cluster-scoped-resources/core/nodes/n1.yaml`, node('n1'));
   write(`${root}/cluster-scoped-resources/core/nodes/n2.yaml`, node('n2'));
   write(`${root}/namespaces/a/core/services/s.yaml`, service('s'));
+  write(`${root}/namespaces/a/core/pods.yaml`, 'apiVersion: v1\nkind: PodList\nitems: null\n');
   write(`${root}/namespaces/a/vms/n1.yaml`, machine('n1', 'model: Nehalem'));
   write(`${root}/namespaces/a/pods/p/current.log`, 'kind: Node apiVersion: v1\n');
   const answer = await json('baseline', join(here, 'gathered'));
   assert.equal([answer.status, answer.hosts], [0, 2]);
   assert.equal(codes(answer).slice(0, 1), ['guests-aside']);
-  assert.is(found(answer, 'other-kinds')!.count, 4);
+  assert.is(found(answer, 'other-kinds')!.count, 5);
   const placed = await json('place', '--guests', join(here, 'gathered'), join(here, 'gathered'));
   assert.equal([placed.status, placed.guests.length], [0, 1]);
   assert.equal(found(placed, 'hosts-aside')!.hosts, ['n1', 'n2']);
@@ -282,14 +283,19 @@ test('decode says which software starts a guest, and what that makes of it', asy
     (await run('decode', file)).stdout,
     /started by +QEMU \d+\.\d+, libvirt \d+\.\d+, pc-q35-8\.2/,
   );
-  const [given] = (await json('decode', '--stack', 'qemu@10.0,libvirt@9.0', file)).hosts;
-  assert.equal(given.startedBy, { qemu: '10.0', libvirt: '9.0', machine: 'pc-q35-8.2' });
+  const [given] = (await json('decode', '--stack', 'qemu@10.0,libvirt@12.8', file)).hosts;
+  assert.equal(given.startedBy, { qemu: '10.0', libvirt: '12.8', machine: 'pc-q35-8.2' });
   // What it is told to have is what it needs of a host.
   const like = write(
     'w5.ndjson',
-    JSON.stringify({ host: 'h', vendor: 'Intel', features: given.features }),
+    JSON.stringify({
+      host: 'h',
+      vendor: 'Intel',
+      limits: { physBits: 46 },
+      features: given.features,
+    }),
   );
-  const stack = ['--stack', 'qemu@10.0,libvirt@9.0'];
+  const stack = ['--stack', 'qemu@10.0,libvirt@12.8'];
   assert.is((await json('compare', ...stack, like, file)).status, 0);
   assert.is((await json('place', ...stack, '--guests', file, like)).guests[0].verdict, 'runs');
   const less = {

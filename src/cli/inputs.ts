@@ -196,13 +196,13 @@ const GATHERED = /\/(?:cluster-scoped-resources|namespaces)\//;
  * beside the resources there.
  */
 function withContained(files: readonly Found[], top: string): Found[] {
+  const start = top.replace(/\/+$/, '');
   const roots = new Set(
     files.flatMap(({ name }) => {
-      const at = name.search(GATHERED);
+      const at = name.slice(start.length).search(GATHERED);
       if (at < 0) return [];
-      const folder = name.slice(0, at);
-      const around = folder.slice(0, folder.lastIndexOf('/'));
-      return [around.startsWith(top.replace(/\/+$/, '')) ? around : folder];
+      const folder = name.slice(0, start.length + at);
+      return [at === 0 ? folder : folder.slice(0, folder.lastIndexOf('/'))];
     }),
   );
   if (roots.size === 0) return [...files];

@@ -46,7 +46,9 @@ export function* openStreams(
       const before = done;
       const bar = (sizes[i] ?? 0) >= PARALLEL ? progress.load?.() : undefined;
       for (const opened of openOne(file, io, threads, (bytes) => progress(before + bytes, total)))
-        yield bar ? bar.then(() => opened) : opened;
+        yield file.contained || bar
+          ? Promise.resolve(bar).then(async () => marked(file, await opened))
+          : opened;
     }
     done += sizes[i] ?? 0;
   }

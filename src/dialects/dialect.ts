@@ -64,6 +64,8 @@ export interface BlockScan {
 /** An input that is too large to hold, or has no end yet: `read`, a scan or `whole` is called, one of them. */
 export interface Stream {
   readonly name: string;
+  /** As of an Input. */
+  readonly contained?: true;
   /** How it begins: 64 KiB, or all of it. */
   readonly head: Uint8Array;
   /** Fills an array from the input's beginning on; answers how many bytes came, 0 at the end. */

@@ -83,18 +83,21 @@ export const kubernetes: Dialect = {
   },
 };
 
+/** What is in a list; a list of another kind is one resource, of which nobody looks at the items. */
 function resourcesOf(value: unknown, where: string): readonly unknown[] {
   const kind = at(value, 'kind');
-  return typeof kind === 'string' && /List$/.test(kind)
-    ? listOf(at(value, 'items'), where, '"items"')
-    : [value];
+  const of = typeof kind === 'string' ? /^(.*)List$/.exec(kind)?.[1] : undefined;
+  if (of === undefined || (of !== '' && !isOurs(of))) return [value];
+  return listOf(at(value, 'items') ?? [], where, '"items"');
 }
+
+const isOurs = (kind: unknown): boolean =>
+  kind === 'Node' || kind === 'NodeFeature' || GUEST_KINDS.has(kind);
 
 /** The kind of a resource that is neither a node nor a guest; null for one of these, and where it has none. */
 function otherKind(resource: unknown): string | null {
   const kind = at(resource, 'kind');
-  const isOurs = kind === 'Node' || kind === 'NodeFeature' || GUEST_KINDS.has(kind);
-  return typeof kind === 'string' && !isOurs ? (wordOf(kind) ?? kind) : null;
+  return typeof kind === 'string' && !isOurs(kind) ? (wordOf(kind) ?? kind) : null;
 }
 
 function describe(catalog: Catalog, resource: unknown, input: string, line: number): Description {

@@ -313,8 +313,11 @@ function kept(input: Input | Stream): Input | Stream {
 
 const headOf = (input: Input | Stream): Uint8Array => ('bytes' in input ? input.bytes : input.head);
 
-const wholeOf = async (input: Input | Stream): Promise<Input> =>
-  'bytes' in input ? input : { name: input.name, bytes: await input.whole() };
+async function wholeOf(input: Input | Stream): Promise<Input> {
+  if ('bytes' in input) return input;
+  const { name, contained } = input;
+  return { name, bytes: await input.whole(), ...(contained ? { contained } : {}) };
+}
 
 /** The language of an input of which the core can sort the text, where that is long enough to be worth it. */
 function scannedAs(input: Input | Stream, dialect: Dialect | undefined): Dialect | undefined {
