@@ -30,8 +30,8 @@ import { printableAll } from './text.ts';
 
 const HELP = `
 Guests are domain XML, lines of QEMU's command or of -cpu arguments, what
-plimsoll pin and baseline print with --json, virtual machines of KubeVirt, oVirt,
-Nova, Incus and Proxmox VE, and host records of guests.
+plimsoll pin and baseline print with --json, virtual machines of KubeVirt,
+oVirt, Nova, Incus and Proxmox VE, and host records of guests.
 
 Examples:
   plimsoll place --guests vms/ cluster/                   where each guest runs
