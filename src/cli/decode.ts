@@ -10,6 +10,7 @@ import { baseline } from '../solve/baseline.ts';
 import { type DecodedOne, decodeEach } from '../solve/decode.ts';
 import { guestCpu } from '../solve/guest-cpu.ts';
 import { type HostOptions, openInputs, readOptions, stackFrom, writerOf } from './fleet.ts';
+import { softwareFrom } from './guests.ts';
 import type { Answer, Answering, Call } from './io.ts';
 import type { LibvirtOptions } from './libvirt-inputs.ts';
 import {
@@ -82,7 +83,8 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
     takes: 'cpus',
   });
   if (!writer) {
-    const decoded = decodeEach(catalog, read, { stack });
+    const software = options.stack === undefined ? undefined : softwareFrom(catalog, options);
+    const decoded = decodeEach(catalog, read, { stack, software });
     const { io } = call;
     const page = await pageOf(io, options);
     await deliver(
@@ -216,9 +218,20 @@ const VIEWS = {
 const titleOf = (host: string, { view, vendor, arch }: Shared): string =>
   [host, VIEWS[view], vendor ?? 'vendor unknown', ...(arch === 'x86_64' ? [] : [arch])].join(', ');
 
+/** Which software makes what of a guest's definition. */
+const startedText = ({ startedBy }: Shared): string =>
+  startedBy
+    ? [
+        `QEMU ${startedBy.qemu}`,
+        ...(startedBy.libvirt ? [`libvirt ${startedBy.libvirt}`] : []),
+        ...(startedBy.machine ? [startedBy.machine] : []),
+      ].join(', ')
+    : '';
+
 function sharedLines(shared: Shared, page: Page): string[] {
   const { signature: s, limits } = shared;
   const facts: Fact[] = [
+    ['started by', startedText(shared)],
     ['processor', s ? `family ${s.family} model ${s.model} stepping ${s.stepping}` : ''],
     ['microcode', shared.microcode ?? ''],
     ['kernel', shared.kernel ?? ''],

@@ -48,6 +48,7 @@ export const readOptions = (options: HostOptions): ReadOptions => ({
     ...(options.schedulable ? [UNSCHEDULABLE] : []),
   ],
   ...(options.mayBeEmpty ? { mayBeEmpty: true } : {}),
+  ...(options.asHosts ? { asHosts: true } : {}),
   asked: askedKeys(options).filter((key) => key !== 'vendor' && key !== 'arch'),
 });
 
@@ -118,7 +119,8 @@ async function withoutClosed(fleet: Fleet, io: Io, options: HostOptions): Promis
       io.stderr,
       `note: ${printable(hostsText({ count, hosts }, 60))} ${count === 1 ? 'takes' : 'take'} no guests, so ${count === 1 ? 'it does' : 'they do'} not count\n`,
     );
-  return fleet.subset(fleet.hostsWhere((kind) => kind.keys[UNSCHEDULABLE] !== true));
+  const open = fleet.hostsWhere((kind) => kind.keys[UNSCHEDULABLE] !== true);
+  return fleet.subset(open, fleet.left);
 }
 
 /** The inputs, one at a time; a long reading shows on a terminal. */

@@ -87,7 +87,9 @@ export function renderBaselines(answer: Baselines, page: BaselinePage): string {
         page.columns,
       ),
     );
-  if (answer.skipped) lines.push('', ...findingLines([], answer.skipped, page));
+  const { findings = [], skipped = [] } = answer;
+  if (findings.length + skipped.length > 0)
+    lines.push('', ...findingLines(findings, skipped, page));
   const use = commandLine(page.argv, page.inputs, '--to libvirt -o DIR', page.columns - 2);
   return finish([
     ...lines,

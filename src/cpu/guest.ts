@@ -10,6 +10,8 @@ interface Asks {
   /** The machine type as written; null where the definition names none. */
   readonly machine: string | null;
   readonly accelerator: Surroundings['accelerator'];
+  /** Why nobody knows which CPU its platform gives it; absent where the definition says. */
+  readonly unsettled?: string;
 }
 
 /** By a whole -cpu argument. */

@@ -103,6 +103,11 @@ export const isOfKvm = ({ notes }: Pick<Description, 'notes'>): boolean =>
 
 const UNSETTLED = new Set(['host-cpu', 'default-cpu', 'refused']);
 
-/** Why nothing is known of a guest's CPU before it runs: its host or its machine type settles it. Null where it is. */
-export const unsettled = ({ notes }: Description): Note | null =>
-  notes.find((note) => UNSETTLED.has(note.code)) ?? null;
+/** Of a host, what is written beside a model that is not known holds all the same; of a guest, it is no CPU yet. */
+const UNSETTLED_GUEST = new Set([...UNSETTLED, 'unknown-model']);
+
+/** Why it is not known which CPU a guest gets: its host, its machine type or its platform settles it. Null where it is. */
+export const unsettled = ({ view, notes }: Pick<Description, 'view' | 'notes'>): Note | null => {
+  const codes = view === 'guest' ? UNSETTLED_GUEST : UNSETTLED;
+  return notes.find((note) => codes.has(note.code)) ?? null;
+};

@@ -1,10 +1,8 @@
 // Guests by libvirt's <cpu>, as descriptions: what the software that starts them makes of it.
-import { clearBit } from '../core/rows.ts';
-import { type Meaning, meaningOfAsked } from '../cpu/asked.ts';
-import { findFeature } from '../cpu/asked-libvirt.ts';
+import { meaningOfAsked, noteOf, toldBy } from '../cpu/asked.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import type { AskedOfLibvirt } from '../cpu/guest.ts';
-import type { Description } from '../cpu/host.ts';
+import type { Description, Note } from '../cpu/host.ts';
 import { type LibvirtCpu, UNSAID } from '../cpu/libvirt.ts';
 import { blank, relative, X86 } from './libvirt-relative.ts';
 
@@ -32,8 +30,7 @@ export function guestDescription(
 ): Description {
   if (!isAsked(asked)) {
     const foreign = asked === null ? blank(catalog, arch, line) : relative(catalog, asked, arch);
-    const message = `${where}: it is of a hypervisor that is none of QEMU's, so what its CPU means there is not known`;
-    return { ...foreign, view: 'guest', notes: [{ code: 'host-cpu', message }] };
+    return { ...foreign, view: 'guest', notes: [foreignNote(asked, where)] };
   }
   const { element } = asked;
   if (!X86.includes(arch)) return { ...relative(catalog, element, arch), ...guestOfArch(asked) };
@@ -41,14 +38,25 @@ export function guestDescription(
   const model = element.model ?? (element.mode === 'custom' ? 'qemu64' : null);
   const named = { model: model === null ? null : { name: model, known: true } };
   const meaning = meaningOfAsked(catalog, asked);
-  if (meaning.is === 'cpu')
-    return { ...description, ...named, ...openOptional(catalog, element, told(catalog, meaning)) };
+  if (meaning.is === 'cpu') return { ...description, ...named, ...toldBy(catalog, asked, meaning) };
   const notes = [noteOf(meaning, where)];
   if (meaning.is === 'own') return { ...description, notes };
   // What is written beside a model that is not known is known all the same.
   const written = relative(catalog, element, arch, { asks: true });
   return { ...description, ...written, view: 'guest', asked, notes };
 }
+
+/** What a domain that QEMU does not run says of its CPU. */
+const foreignNote = (cpu: LibvirtCpu | null, where: string): Note =>
+  cpu?.mode === 'host-passthrough'
+    ? {
+        code: 'host-cpu',
+        message: `its CPU is ${cpu.mode}: it takes that of the host on which it starts, and moves to equals alone`,
+      }
+    : {
+        code: 'unknown-model',
+        message: `${where}: it is of a hypervisor that is none of QEMU's, so what its CPU means there is not known`,
+      };
 
 const isAsked = (asked: AskedOfLibvirt | LibvirtCpu | null): asked is AskedOfLibvirt =>
   asked !== null && 'by' in asked;
@@ -67,43 +75,3 @@ const guestOfArch = ({ element }: AskedOfLibvirt) => ({
         ],
       }),
 });
-
-/** An optional feature is there where the host has it; and who asks for at least a CPU takes whatever else there is. */
-function openOptional(
-  catalog: Catalog,
-  cpu: LibvirtCpu,
-  what: ReturnType<typeof told>,
-): ReturnType<typeof told> {
-  const has = what.has.slice();
-  const known = cpu.match === 'minimum' ? has.slice() : what.known.slice();
-  for (const { name, policy } of cpu.features) {
-    const feature = findFeature(catalog, name);
-    if (!feature || policy !== 'optional') continue;
-    clearBit(has, feature.id);
-    clearBit(known, feature.id);
-  }
-  return { ...what, has, known };
-}
-
-/** What a definition says feature by feature, once it has one meaning. */
-export const told = (
-  catalog: Catalog,
-  { expansion, need }: Extract<Meaning, { is: 'cpu' }>,
-): Pick<Description, 'has' | 'known' | 'vendor' | 'limits'> => ({
-  has: expansion.features,
-  known: catalog.rowWhere(() => true),
-  vendor: need.vendor,
-  limits: { physBits: need.physBits },
-});
-
-/** Why a definition does not say what the guest gets. */
-export const noteOf = (
-  { is, because }: Exclude<Meaning, { is: 'cpu' }>,
-  where: string,
-): Description['notes'][number] =>
-  is === 'own'
-    ? {
-        code: 'host-cpu',
-        message: `${because}; what QEMU answers to query-cpu-model-expansion there, or the live domain XML, shows what it got`,
-      }
-    : { code: is === 'refused' ? 'refused' : 'unknown-model', message: `${where}: ${because}` };

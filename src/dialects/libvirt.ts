@@ -64,14 +64,22 @@ export const libvirt: Dialect = {
 async function read(input: Input, catalog: Catalog, skip?: Skip): Promise<Description[]> {
   const descriptions: Description[] = [];
   let skipped = 0;
-  const count: Skip = (problem) => {
-    skipped++;
-    skip?.(problem);
-  };
-  await readXml(input, (root) => {
-    for (const found of findCpus(root))
-      descriptions.push(...orSkip(skip && count, () => describe(input.name, catalog, found)));
-  });
+  const leave: Skip | undefined =
+    skip &&
+    ((problem) => {
+      skipped++;
+      skip(problem);
+    });
+  try {
+    await readXml(input, (root) => {
+      for (const found of findCpus(root))
+        descriptions.push(...orSkip(leave, () => describe(input.name, catalog, found)));
+    });
+  } catch (error) {
+    // What stands before the mistake is whole.
+    if (!leave || !(error instanceof QueryError) || descriptions.length === 0) throw error;
+    leave(error);
+  }
   if (descriptions.length + skipped === 0)
     throw new QueryError(
       `${input.name} is XML without a CPU; give virsh domcapabilities, virsh capabilities, a domain's XML or a <cpu> element`,

@@ -18,7 +18,11 @@ export const qemu: Dialect = {
   recognises: (head) =>
     head
       .split('\n')
-      .some((line) => /\s--?cpu\s/.test(line) && /^(?!#)(?:\S*\/)?(?:qemu|kvm)/.test(line.trim())),
+      .some(
+        (line) =>
+          (/\s--?cpu\s/.test(line) && /^(?!#)(?:\S*\/)?(?:qemu|kvm)/.test(line.trim())) ||
+          STARTS.test(line.trim()),
+      ),
   proves: [],
   read(input, catalog, skip) {
     const guests: Description[] = [];
@@ -49,6 +53,12 @@ export const qemu: Dialect = {
   },
 };
 
+/** Such a command by its name alone, where it has options. */
+const STARTS = /^(?:\S*\/)?(?:qemu-system-x86_64|qemu-system-i386|qemu-kvm)\s+-/;
+/** A command that starts an x86 guest, and what it asks for without -cpu. */
+const COMMAND = /^(?:\S*\/)?(?:qemu-system-x86_64|qemu-system-i386|qemu-kvm|kvm)$/;
+const DEFAULT = 'qemu64';
+
 /** A guest by a command line of QEMU, or by what stands after its -cpu. */
 function readLine(catalog: Catalog, text: string, where: string, line: number): Description {
   const words = argumentsOf(text);
@@ -57,7 +67,8 @@ function readLine(catalog: Catalog, text: string, where: string, line: number): 
     return at < 0 ? undefined : words[at + 1];
   };
   const isBare = words.length === 1 && !words[0]!.startsWith('-');
-  const cpu = isBare ? words[0] : after('-cpu', '--cpu');
+  const isCommand = COMMAND.test(words[0] ?? '') && words.length > 1;
+  const cpu = isBare ? words[0] : (after('-cpu', '--cpu') ?? (isCommand ? DEFAULT : undefined));
   if (cpu === undefined)
     throw new QueryError(
       `${where}: no guest is recognised; give domain XML, a line of QEMU's command (with -cpu), or what stands after -cpu`,

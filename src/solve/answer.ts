@@ -65,6 +65,8 @@ export interface Baselines {
     readonly value: string | number | boolean | null;
     readonly baseline: Baseline;
   }[];
+  /** What took no part, where anything did. */
+  readonly findings?: readonly Finding[];
   readonly skipped?: readonly Skipped[];
 }
 
@@ -138,6 +140,12 @@ export interface Decoded {
     } | null;
     readonly microcode?: string;
     readonly kernel?: string;
+    /** Of a guest's definition: the software that it was taken to be started by, and on which machine type. */
+    readonly startedBy?: {
+      readonly qemu: string;
+      readonly libvirt?: string;
+      readonly machine: string | null;
+    };
     readonly definitions: Definitions;
     /** What the description has. */
     readonly features: readonly string[];

@@ -135,7 +135,7 @@ function needOfRows(catalog: Catalog, kind: Kind): Need {
     vendor: kind.vendor,
     model: X86.has(kind.arch) ? null : (kind.model?.name ?? null),
     features: minus(kind.has, left),
-    open: isGuest && !unknown ? minus(minus(all, kind.known), left) : none,
+    open: isGuest && !unknown && !own ? minus(minus(all, kind.known), left) : none,
     unnamed: kind.unnamed,
     physBits: isGuest ? kind.physBits : null,
     xsave: kind.xsave ?? [],

@@ -14,6 +14,7 @@ import { asking, Fits } from './fit.ts';
 import { type FloorGaps, floorGaps, isBarred } from './floor.ts';
 import { type BaselineOptions, drawLine, type Line, modelLists, nameOf } from './line.ts';
 import { draw } from './safe.ts';
+import { byWeight } from './sayer.ts';
 import { type Split, splitBefore, splitByXsave } from './split.ts';
 import { stackOf } from './stack.ts';
 
@@ -48,7 +49,7 @@ export function baseline(fleet: Fleet, options: BaselineOptions = {}): Baseline 
     unknown: line.tally.unknown(),
     xsave,
     runsOn,
-    findings: findings(line, limits, refused, options, gaps),
+    findings: [...fleet.left, ...findings(line, limits, refused, options, gaps)].sort(byWeight),
     ...skipped(fleet),
   };
 }
@@ -62,6 +63,7 @@ export function baselinesBy(fleet: Fleet, by: string, options: BaselineOptions =
       const { skipped: _, ...answer } = baseline(part, options);
       return { value, baseline: answer };
     }),
+    ...(fleet.left.length > 0 ? { findings: fleet.left } : {}),
     ...skipped(fleet),
   };
 }
@@ -99,7 +101,7 @@ function sided(fleet: Fleet, { because, sides }: Split, options: BaselineOptions
     unknown: [],
     xsave: [],
     runsOn: { hosts: 0, of: fleet.hosts },
-    findings: splitFindings(fleet),
+    findings: [...fleet.left, ...splitFindings(fleet)].sort(byWeight),
     sides: sides.map(({ value, members }) => {
       const { skipped: _, ...answer } = baseline(fleet.subset(members), { ...options, stack });
       return { because, value, ...fleet.list(members), baseline: answer };

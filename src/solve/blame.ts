@@ -34,7 +34,7 @@ export function blame(fleet: Fleet, options: BlameOptions = {}): Blame {
   const answers = boards.map((board) => blameSide(board, remedies, wanted));
   const head = { schema: 'plimsoll.blame/1', stack: stackNames(stack) } as const;
   const tail = {
-    findings: [...remedies.drift(boards), ...sideFindings(sides)].sort(byWeight),
+    findings: [...fleet.left, ...remedies.drift(boards), ...sideFindings(sides)].sort(byWeight),
     ...(fleet.skipped.length > 0 ? { skipped: fleet.skipped } : {}),
   };
   if (answers.length === 1) return { ...head, ...answers[0]!, ...tail };

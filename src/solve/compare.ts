@@ -38,6 +38,8 @@ export function compare(host: Fleet, cpus: Fleet, software: GivenSoftware = {}):
   fits.free();
   const read = splitFindings(cpus);
   const findings: Finding[] = [
+    ...host.left,
+    ...cpus.left,
     ...splitFindings(host),
     ...read,
     ...own.filter((finding) => !read.some(({ message }) => message === finding.message)),

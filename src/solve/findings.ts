@@ -120,7 +120,7 @@ function notEnforced(say: Sayer, { fleet, namer }: Line, refused: readonly Refus
 }
 
 /** What every 64-bit guest needs, where a host is known to lack it; and hosts of which nothing else is known. */
-function floor(say: Sayer, { lacking, bare }: FloorGaps): void {
+function floor(say: Sayer, { lacking, bare, unsettled }: FloorGaps): void {
   for (const { feature, needed, classes } of lacking)
     say.say(
       needed ? 'error' : 'warning',
@@ -137,6 +137,13 @@ function floor(say: Sayer, { lacking, bare }: FloorGaps): void {
     say.members((i) => bare.includes(i)),
     (who) =>
       `${who}: nothing is known but what every 64-bit guest needs, so no CPU can be said to run there; virsh domcapabilities of the host would settle it`,
+  );
+  say.say(
+    'error',
+    'nothing-known',
+    say.members((i) => unsettled.includes(i)),
+    (who) =>
+      `${who}: it is not known which CPU this guest gets, so no CPU can be drawn of it; leave it out, or give what it got (its live domain XML, or a query-cpu-model-expansion)`,
   );
 }
 

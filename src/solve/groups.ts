@@ -53,7 +53,11 @@ export function groups(fleet: Fleet, options: GroupsOptions): Groups {
   if (together !== undefined) checkKey(fleet, together);
   const stack = sharedStack(fleet, options);
   const sides = sidesOf(fleet);
-  const findings = [...sideFindings(sides), ...(together ? mixedSets(fleet, sides, together) : [])];
+  const findings = [
+    ...fleet.left,
+    ...sideFindings(sides),
+    ...(together ? mixedSets(fleet, sides, together) : []),
+  ];
   const head = { schema: 'plimsoll.groups/1' } as const;
   const skipped = fleet.skipped.length > 0 ? { skipped: fleet.skipped } : {};
   const most = Math.max(1, pools - sides.length + 1);
