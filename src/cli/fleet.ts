@@ -10,6 +10,7 @@ import { dialectByName, dialectNames } from '../dialects/index.ts';
 import { namedProcessor } from '../dialects/named.ts';
 import { type Inputs, type ReadOptions, readFleet, type Unreadable } from '../dialects/read.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import { underKernel } from '../fleet/under.ts';
 import { readInputs } from './inputs.ts';
 import { type Call, type Io, write } from './io.ts';
 import type { OutputOptions, ReadingOptions, StackOptions, WhatIfOptions } from './options.ts';
@@ -83,7 +84,7 @@ export async function hostsOf(
 ): Promise<Fleet> {
   const read = await readFleet(catalog, opened, { ...readOptions(options), takes });
   const { withKernel } = options;
-  const fleet = withKernel === undefined ? read : read.underKernel(withKernel);
+  const fleet = withKernel === undefined ? read : underKernel(read, withKernel);
   return withoutClosed(withoutHosts(fleet, options), io, options);
 }
 

@@ -1,12 +1,14 @@
 // What a guest's definition asks for, once it is said which QEMU and libvirt start it: one meaning for every question.
 // What these would refuse at the start is a reason here and no error, because it is an answer.
-import { emptyRow } from '../core/rows.ts';
+import { emptyRow, type Row } from '../core/rows.ts';
+import { archRecord } from './arch/index.ts';
 import { argumentOf, ofLibvirt } from './asked-libvirt.ts';
 import { ofQemu, placeOf, Refused, type Resolved, Unsettled } from './asked-qemu.ts';
 import type { Catalog } from './catalog.ts';
 import { QueryError } from './errors.ts';
 import type { Expansion, Surroundings } from './expand.ts';
 import type { Asked } from './guest.ts';
+import type { LibvirtCpu } from './libvirt.ts';
 import { type Need, needing, type Software } from './need.ts';
 
 /** How QEMU is asked for a guest. */
@@ -21,6 +23,8 @@ export function needOfAsked(catalog: Catalog, asked: Asked, software: Software):
 
 function resolved(catalog: Catalog, asked: Asked, software: Software): Resolved {
   const none = emptyRow(catalog.bits);
+  if (asked.anyArch && software.arch && asked.by === 'libvirt')
+    return { need: ofArch(none, asked.element, software.arch), expansion: null };
   const unresolved = (rest: Partial<Need>): Resolved => ({
     need: needing(none, { arch: 'x86_64', ...rest }),
     expansion: null,
@@ -34,6 +38,19 @@ function resolved(catalog: Catalog, asked: Asked, software: Software): Resolved 
     if (error instanceof Unsettled) return unresolved({ unsettled: error.message });
     throw error;
   }
+}
+
+/** What a definition asks for on hosts of another architecture than x86. */
+function ofArch(none: Row, element: LibvirtCpu, arch: string): Need {
+  const { unnamed, model, note } = archRecord(arch).asks(element);
+  const isOwn = note?.code === 'host-cpu';
+  return needing(none, {
+    arch,
+    unnamed,
+    model,
+    own: isOwn ? note.message : null,
+    unsettled: note && !isOwn ? note.message : null,
+  });
 }
 
 /**

@@ -6,6 +6,8 @@ import type { LibvirtCpu } from './libvirt.ts';
 export type ByName = 'kubevirt' | 'ovirt';
 
 interface Asks {
+  /** The architecture is not told: it is that of the host. */
+  readonly anyArch?: true;
   /** The machine type as written; null where the definition names none. */
   readonly machine: string | null;
   readonly accelerator: Surroundings['accelerator'];

@@ -1,12 +1,13 @@
 // Guests by libvirt's <cpu>, as descriptions: what the software that starts them makes of it.
 import { clearBit } from '../core/rows.ts';
+import { archRecord } from '../cpu/arch/index.ts';
 import { type Meaning, meaningOfAsked } from '../cpu/asked.ts';
 import { findFeature } from '../cpu/asked-libvirt.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import type { AskedOfLibvirt } from '../cpu/guest.ts';
 import type { Description } from '../cpu/host.ts';
 import { type LibvirtCpu, UNSAID } from '../cpu/libvirt.ts';
-import { blank, relative, X86 } from './libvirt-relative.ts';
+import { blank, relative } from './libvirt-relative.ts';
 
 /** A <cpu> of a guest that says no more of itself: under KVM, on the newest machine type. */
 export const guestOf = (cpu: LibvirtCpu | null): AskedOfLibvirt => ({
@@ -36,7 +37,7 @@ export function guestDescription(
     return { ...foreign, view: 'guest', notes: [{ code: 'host-cpu', message }] };
   }
   const { element } = asked;
-  if (!X86.includes(arch)) return { ...relative(catalog, element, arch), ...guestOfArch(asked) };
+  if (!archRecord(arch).isX86) return guestOfArch(catalog, element, arch);
   const description = { ...blank(catalog, arch, line), element, asked };
   const model = element.model ?? (element.mode === 'custom' ? 'qemu64' : null);
   const named = { model: model === null ? null : { name: model, known: true } };
@@ -53,20 +54,17 @@ export function guestDescription(
 const isAsked = (asked: AskedOfLibvirt | LibvirtCpu | null): asked is AskedOfLibvirt =>
   asked !== null && 'by' in asked;
 
-/** Beside x86 a guest is known by its model alone. */
-const guestOfArch = ({ element }: AskedOfLibvirt) => ({
-  view: 'guest' as const,
-  ...(element.mode === 'custom' || element.model !== null
-    ? {}
-    : {
-        notes: [
-          {
-            code: 'host-cpu',
-            message: `its CPU is ${element.mode}, which only the host that runs it settles`,
-          },
-        ],
-      }),
-});
+/** Beside x86 a guest asks for what its architecture makes of its definition. */
+export function guestOfArch(catalog: Catalog, element: LibvirtCpu, arch: string): Description {
+  const { unnamed, model, note } = archRecord(arch).asks(element);
+  return {
+    ...relative(catalog, element, arch),
+    view: 'guest',
+    unnamed,
+    model: model === null ? null : { name: model, known: false },
+    notes: note === null ? [] : [note],
+  };
+}
 
 /** An optional feature is there where the host has it; and who asks for at least a CPU takes whatever else there is. */
 function openOptional(

@@ -30,6 +30,9 @@ const PARTS = [
   'xsave',
   'models',
   'tsc',
+  'midr',
+  'registers',
+  'sve',
   'software',
 ] as const;
 

@@ -4,13 +4,12 @@ import { kvmWord } from '../cpu/accelerators.ts';
 import { needOfAsked, newestSoftware } from '../cpu/asked.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import type { Asked } from '../cpu/guest.ts';
+import { isX86 } from '../cpu/host.ts';
 import { type Need, needing, type Software } from '../cpu/need.ts';
 import { needOfSaved } from '../cpu/saved.ts';
 import type { Kind } from '../fleet/fleet.ts';
 import type { Asker } from './fit.ts';
 import { toldBy } from './stack.ts';
-
-const X86: ReadonlySet<string> = new Set(['x86_64', 'i686']);
 
 /** What was said of the software that starts guests; a version that is not said is what a host tells, else the newest. */
 export interface GivenSoftware {
@@ -29,12 +28,14 @@ export function softwareOf(catalog: Catalog, given: GivenSoftware = {}): (kind: 
     // A release between two that are known is answered as the older, and may have more than that.
     const isGiven = given.qemu !== undefined || isRelease(kind.qemu, qemu);
     const libvirt = given.libvirt ?? toldBy(catalog, 'libvirt', kind) ?? newest.libvirt;
-    const key = `${qemu} ${libvirt} ${isGiven}`;
+    const arch = isX86(kind) ? undefined : kind.arch;
+    const key = `${qemu} ${libvirt} ${isGiven} ${arch}`;
     const known = made.get(key) ?? {
       qemu,
       libvirt,
       machine: given.machine ?? newest.machine,
       ...(isGiven ? { isGiven } : {}),
+      ...(arch ? { arch } : {}),
     };
     made.set(key, known);
     return known;
@@ -56,7 +57,8 @@ export function asker(catalog: Catalog, asked: Asked): Asker {
   const known = new Map<string, Need>();
   return {
     need: (software) => {
-      const key = `${software.qemu} ${software.libvirt} ${software.machine} ${software.isGiven}`;
+      const { qemu, libvirt, machine, isGiven, arch } = software;
+      const key = `${qemu} ${libvirt} ${machine} ${isGiven} ${arch}`;
       const need = known.get(key) ?? needOfAsked(catalog, asked, software);
       known.set(key, need);
       return need;
@@ -91,6 +93,7 @@ export const keyOfAsker = (kind: Kind): string =>
           kind.physBits,
           kind.xsave,
           kind.model,
+          kind.identity,
           kind.notes,
         ],
       );
@@ -107,11 +110,14 @@ function needOfRows(catalog: Catalog, kind: Kind): Need {
   const none = emptyRow(catalog.bits);
   const all = catalog.rowWhere((f) => f.merge !== 'never' && !f.isKvm);
   const own = kind.notes.find((note) => note.code === 'host-cpu');
-  const unknown = kind.notes.find((note) => note.code === 'unknown-model');
+  const unknown = kind.notes.find(
+    (note) => note.code === 'unknown-model' || note.code === 'default-cpu',
+  );
   return needing(none, {
     arch: kind.arch,
     vendor: kind.vendor,
-    model: X86.has(kind.arch) ? null : (kind.model?.name ?? null),
+    model: isGuest && kind.identity ? kind.identity.model : null,
+    like: isGuest ? null : (kind.identity ?? null),
     features: minus(kind.has, left),
     open: isGuest && !unknown ? minus(minus(all, kind.known), left) : none,
     unnamed: kind.unnamed,

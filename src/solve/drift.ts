@@ -13,6 +13,7 @@ import { byBytes } from '../cpu/order.ts';
 import { parseCpuString, withSwitches } from '../cpu/qemu-string.ts';
 import { expandCpu } from '../cpu/start.ts';
 import type { Fleet, HostList, Skipped } from '../fleet/fleet.ts';
+import { underKernel } from '../fleet/under.ts';
 import type { Severity } from './answer.ts';
 import { asker, type GivenSoftware, softwareOf } from './asker.ts';
 import { guestProperties, type PropertyChange, propertyChanges } from './changes.ts';
@@ -123,7 +124,7 @@ export function drift(
   if (skipped.length > 0 && !(options.skipUnreadable && moves.length > 0))
     throw new QueryError(skipped.map((s) => `guest ${s.input}: ${s.reason}`).join('\n'));
   const { toKernel } = options;
-  const then = toKernel === undefined || !fleet ? null : fleet.underKernel(toKernel);
+  const then = toKernel === undefined || !fleet ? null : underKernel(fleet, toKernel);
   const hosts = fleet && new Hosts(fleet, then ?? fleet, [...new Set(of)], options);
   const answers = new Map<Change, Omit<GuestDrift, 'guest'>>();
   const guests = moves.map(({ guest }, i): GuestDrift => {

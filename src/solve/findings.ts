@@ -30,6 +30,7 @@ export function findings(
   merges(say, line);
   security(say, line);
   leftOut(say, line, options);
+  ownCpu(say, line, refused);
   stacks(say, line, isBarred(gaps) ? [] : refused, options);
   return say.sorted();
 }
@@ -109,7 +110,12 @@ function views(say: Sayer): void {
 
 /** libvirt passes QEMU no enforce, and looks at the processor itself: what KVM makes of it is concluded here. */
 function notEnforced(say: Sayer, { fleet, namer }: Line, refused: readonly Refused[]): void {
-  if (!namer.products.includes('libvirt') || refused.some((r) => r.product === 'libvirt')) return;
+  if (
+    !fleet.catalog.arch.isX86 ||
+    !namer.products.includes('libvirt') ||
+    refused.some((r) => r.product === 'libvirt')
+  )
+    return;
   say.say(
     'info',
     'not-enforced',
@@ -117,6 +123,22 @@ function notEnforced(say: Sayer, { fleet, namer }: Line, refused: readonly Refus
     (who) =>
       `${who}: not described by a hypervisor, and libvirt's check='partial' looks at the processor, not at what KVM gives of it: where that is less, a guest of libvirt's starts without it; check='full', or QEMU's enforce, would refuse`,
   );
+}
+
+/** What a person must know of a CPU that is the host's own, and why there is none. */
+function ownCpu(say: Sayer, { namer, naming }: Line, refused: readonly Refused[]): void {
+  const { arch } = say.fleet.catalog;
+  const apart = naming.kin?.apart ?? null;
+  const isDefined = refused.length < namer.products.length;
+  if (apart !== null)
+    say.say(
+      'error',
+      'not-told-apart',
+      say.everyone,
+      (who) => `${who}: held against each other: ${apart}`,
+    );
+  else if (isDefined && arch.remark !== null && say.fleet.hosts > 1)
+    say.say('info', 'own-cpu', say.everyone, () => arch.remark!);
 }
 
 /** What every 64-bit guest needs, where a host is known to lack it; and hosts of which nothing else is known. */
@@ -173,6 +195,7 @@ function leftOpen(say: Sayer, { fleet, tally, vendor }: Line): void {
 }
 
 function physBits(say: Sayer, limits: Baseline['limits']): void {
+  if (!say.fleet.catalog.arch.isX86) return;
   const { classes } = say.fleet;
   const values = [...new Set(classes.flatMap((c) => c.physBits ?? []))].sort((a, b) => a - b);
   if (limits.fleetPhysBits === null)
@@ -319,7 +342,7 @@ function leftOut(
   const { catalog } = fleet;
   const having = (row: Row) => say.members((i) => !isEmpty(row) && intersects(row, fleet.has(i)));
   if (!options.nested) {
-    const roots = catalog.row(['vmx', 'svm']);
+    const roots = catalog.x86Row(['vmx', 'svm']);
     say.say(
       'info',
       'nested-left-out',

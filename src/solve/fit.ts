@@ -54,11 +54,8 @@ interface Unit {
   readonly class: number;
   readonly software: number;
   readonly tsc: Tsc | null;
-  /** Of architectures whose features the catalog does not know, the model. */
-  readonly model: string | null;
 }
 
-const X86: ReadonlySet<string> = new Set(['x86_64', 'i686']);
 const NO_SOFTWARE: Software = { qemu: '', libvirt: '', machine: '' };
 
 /** Every asker on every host of a fleet; the features of all of them cross the core's border once. */
@@ -239,14 +236,14 @@ export class Fits {
   beside(asker: number, unit: number): Beside {
     const n = this.#number(asker, unit);
     const need = this.#needs[n]!;
-    const { class: index, tsc, model } = this.#units[unit]!;
+    const { class: index, tsc } = this.#units[unit]!;
     const facts = this.fleet.classes[index]!;
     const byFacts = this.#beside[n] ?? new Map<ClassFacts, Beside>();
     this.#beside[n] = byFacts;
     const known =
       byFacts.get(facts) ?? besideFacts(this.fleet.catalog, need, facts, this.#contested);
     byFacts.set(facts, known);
-    const more = besideUnit(this.fleet, need, { index, tsc, model });
+    const more = besideUnit(this.fleet, need, { index, tsc });
     return more === NOTHING
       ? known
       : { no: [...known.no, ...more.no], unknown: [...known.unknown, ...more.unknown] };
@@ -350,7 +347,7 @@ function softwares(fleet: Fleet, softwareOf: (kind: Kind) => Software) {
   const softwareOfKind = new Uint32Array(fleet.kinds.length);
   for (const [i, kind] of fleet.kinds.entries()) {
     const s = softwareOf(kind);
-    const key = `${s.qemu} ${s.libvirt} ${s.machine} ${s.isGiven}`;
+    const key = `${s.qemu} ${s.libvirt} ${s.machine} ${s.isGiven} ${s.arch}`;
     let number = numbers.get(key);
     if (number === undefined) {
       number = software.push(s) - 1;
@@ -368,11 +365,10 @@ function unitsOf(fleet: Fleet, softwareOfKind: Uint32Array, asksClock: boolean) 
   for (const [i, kind] of fleet.kinds.entries()) {
     const index = fleet.classOfKind[i]!;
     const tsc = asksClock ? kind.tsc : null;
-    const model = X86.has(kind.arch) ? null : (kind.model?.name ?? null);
-    const key = `${index} ${softwareOfKind[i]} ${tsc && `${tsc.hz} ${tsc.scaling}`} ${model}`;
+    const key = `${index} ${softwareOfKind[i]} ${tsc && `${tsc.hz} ${tsc.scaling}`}`;
     let number = numbers.get(key);
     if (number === undefined) {
-      number = units.push({ class: index, software: softwareOfKind[i]!, tsc, model }) - 1;
+      number = units.push({ class: index, software: softwareOfKind[i]!, tsc }) - 1;
       numbers.set(key, number);
     }
     unitOfKind[i] = number;

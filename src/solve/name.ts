@@ -13,6 +13,7 @@ import {
   size,
   sizeWithout,
 } from '../core/rows.ts';
+import type { Kin } from '../cpu/arch/index.ts';
 import type { Catalog, Product, QemuModel, Vendor } from '../cpu/catalog.ts';
 import type { Definition } from '../cpu/definition.ts';
 import { floorOf } from '../cpu/floor.ts';
@@ -27,6 +28,7 @@ import {
 import { type Stack, stackNames, withNewest } from '../cpu/stack.ts';
 import { blockersOf, type Lister, listsVersions, type ModelList } from '../cpu/usable.ts';
 import { cost, ModelName } from './model-name.ts';
+import { OwnWords } from './own-words.ts';
 
 const MAX_DEFINED = 4096;
 
@@ -36,6 +38,8 @@ export interface Naming {
   readonly models?: readonly string[];
   /** The lists of the hosts that have one; a name must be usable on each. */
   readonly lists: readonly Listed[];
+  /** Of hosts of other architectures than x86, what they have in common. */
+  readonly kin?: Kin;
   /** Further conditions that a name must meet. */
   readonly keep?: (name: string) => boolean;
 }
@@ -46,8 +50,32 @@ export interface Listed {
   readonly models: ModelList;
 }
 
+/** How features are called in a stack. */
+export interface Namer {
+  /** The products that have a definition. */
+  readonly products: readonly Product[];
+  /** Those that the stack names: an answer says nothing that one of them cannot say. */
+  readonly binding: readonly Product[];
+  /** All software that definitions are for: what the stack names, and what was taken for what it does not. */
+  readonly software: Stack;
+  /** The software that was taken for a product that the stack does not name. */
+  readonly taken: Stack;
+  /** Features that a guest can be given by a definition of this product. */
+  expressible(product: Product): Row;
+  /** The cheapest definition that gives exactly these features, or null where no name can be made to. */
+  define(product: Product, target: Row, naming: Naming): Definition | null;
+  /** All that guests with this definition can be given, over every meaning of its name; of the host's CPU, of these. */
+  expand(product: Product, definition: Definition, among: Row): Row[];
+  /** The same definition with every feature that it gives written out. */
+  writeOut(product: Product, definition: Definition, target: Row): Definition;
+  /** The names that every version of the product in the stack can be given. */
+  names(product: Product): readonly ModelName[];
+  /** Whether a name is one of these, or stands for one of them, or they for it, in the words of the product. */
+  isAmong(product: Product, name: string, models: readonly string[]): boolean;
+}
+
 /** The names that a product of the stack can be given, with their meanings over every version of it in the stack. */
-export class Namer {
+export class ModelNamer implements Namer {
   readonly #catalog: Catalog;
   /** The stack that was given: what the answer is for. */
   readonly #given: Stack;
@@ -74,22 +102,18 @@ export class Namer {
     clearBit(this.#latent, catalog.feature('vmx').id);
   }
 
-  /** The products that have a definition. */
   get products(): readonly Product[] {
     return [...new Set(this.#stack.map((s) => s.product))];
   }
 
-  /** Those that the stack names: an answer says nothing that one of them cannot say. */
   get binding(): readonly Product[] {
     return [...new Set(this.#given.map((s) => s.product))];
   }
 
-  /** All software that definitions are for: what the stack names, and what was taken for what it does not. */
   get software(): Stack {
     return this.#stack;
   }
 
-  /** The software that was taken for a product that the stack does not name. */
   get taken(): Stack {
     return this.#stack.filter((s) => !this.#given.some((g) => g.product === s.product));
   }
@@ -112,7 +136,6 @@ export class Namer {
     return row;
   }
 
-  /** The cheapest definition that gives exactly these features, or null where no name can be made to. */
   define(product: Product, target: Row, naming: Naming): Definition | null {
     const { vendor, models, lists, keep } = naming;
     if (lists.length > 0 || keep) return this.#define(product, target, naming);
@@ -166,12 +189,10 @@ export class Namer {
     );
   }
 
-  /** The same definition with every feature that it gives written out. */
   writeOut(product: Product, definition: Definition, target: Row): Definition {
     return { ...definition, require: this.#catalog.names(meet(target, this.nameable(product))) };
   }
 
-  /** The names that every version of the product in the stack can be given. */
   names(product: Product): readonly ModelName[] {
     return this.#known(product).flatMap(({ name }) => this.#nameOf(product, name) ?? []);
   }
@@ -224,7 +245,6 @@ export class Namer {
       .filter((m) => m.kind !== 'special');
   }
 
-  /** Whether a name is one of these, or stands for one of them, or they for it, in the words of the product. */
   isAmong(product: Product, name: string, models: readonly string[]): boolean {
     if (models.includes(name)) return true;
     const all = this.#catalog.qemuModels;
@@ -378,7 +398,9 @@ export function namerOf(catalog: Catalog, stack: Stack): Namer {
   const known = namers.get(catalog) ?? new Map<string, Namer>();
   namers.set(catalog, known);
   const key = stackNames(stack).join();
-  const namer = known.get(key) ?? new Namer(catalog, stack);
+  const namer =
+    known.get(key) ??
+    (catalog.arch.isX86 ? new ModelNamer(catalog, stack) : new OwnWords(catalog, stack));
   known.set(key, namer);
   return namer;
 }

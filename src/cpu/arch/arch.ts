@@ -1,0 +1,129 @@
+// What differs between architectures: one record each. Beside x86 a feature is a name that its documents use, so there is
+// no row of the catalog to hold it, and none of x86's rules is about it.
+import type { Definition } from '../definition.ts';
+import type { Product } from '../feature.ts';
+import type { Description, Note } from '../host.ts';
+import type { LibvirtCpu } from '../libvirt.ts';
+
+/** What tells CPUs of one architecture apart beside their features; null is what nobody told. */
+export interface Identity {
+  /** The model by its maker's or its hypervisor's name. */
+  readonly model: string | null;
+  /** Arm's main ID register of every kind of core, ascending: a guest keeps the one that it started with. */
+  readonly midr: readonly string[] | null;
+  /** Arm's ID registers by name. */
+  readonly registers: Readonly<Record<string, string>> | null;
+  /** Lengths of SVE vectors in bits, ascending. */
+  readonly sve: readonly number[] | null;
+}
+
+/** Features by name: those that are there, and those of which that is not known. Whatever is in neither is absent. */
+export interface Names {
+  readonly unnamed: readonly string[];
+  readonly unnamedUnknown: readonly string[];
+}
+
+/** What a guest's definition asks of its host. */
+export interface Asks {
+  readonly unnamed: readonly string[];
+  /** The model that its host must be, too; null where any will do. */
+  readonly model: string | null;
+  /** Why what it gets is settled elsewhere; null where it is settled. */
+  readonly note: Note | null;
+}
+
+/** Hosts that are to have one CPU in common. */
+export interface Kin {
+  /** Their model, where they have one; of s390x with what its hosts switch off of it. */
+  readonly model: string | null;
+  /** Features that some of them have, or may have, beside those that all have. */
+  readonly beyond: readonly string[];
+  /** Those of them that another is known to lack. */
+  readonly lost: readonly string[];
+  /** Why they are not known to be one CPU but for their features; null where they are. */
+  readonly apart: string | null;
+}
+
+export interface Arch {
+  /** By which hosts are told apart: ppc64 for ppc64le, too. */
+  readonly name: string;
+  /** Whether the project's catalog of features, models and rules is about it. */
+  readonly isX86: boolean;
+  /** Whether a CPU is its MIDR, too. */
+  readonly hasMidr: boolean;
+  /** What names of features are relative to, so that hosts of two models have no CPU in common. */
+  readonly splitsByModel: boolean;
+  /** The name of the model that a host is, as this architecture's software writes it. */
+  modelOf(d: Pick<Description, 'model' | 'midr'>): string | null;
+  /** What guests can be given on a host. */
+  offer(d: Pick<Description, 'view' | 'model' | 'unnamed' | 'unnamedUnknown'>): Names;
+  asks(cpu: LibvirtCpu): Asks;
+  /** The oldest release of a product that can be asked for a feature, where that is not every one. */
+  since(feature: string): { readonly [P in Product]?: string };
+  /** A definition that gives exactly these features on each of these hosts; null where there is none. */
+  define(product: Product, features: readonly string[], kin: Kin): Definition | null;
+  /** All that a definition gives, of what these hosts have in common. */
+  gives(definition: Definition, features: readonly string[]): readonly string[];
+  /** What a person must know of its definitions. */
+  readonly remark: string | null;
+  /** The definition as QEMU's arguments, and as libvirt's element. */
+  toQemu(definition: Definition): string;
+  toLibvirt(definition: Definition): Partial<LibvirtCpu>;
+}
+
+/** The CPU of the host itself, under the names that products have for it. */
+export const OWN_NAMES = { qemu: 'host', libvirt: 'host-passthrough' } as const;
+
+/** Why a definition has the CPU of its host; null where it has one of its own. */
+export const ownNote = ({ mode, model }: LibvirtCpu): Note | null =>
+  mode === 'custom' || (mode === 'host-model' && model !== null)
+    ? null
+    : {
+        code: 'host-cpu',
+        message: `its CPU is ${mode}, which only the host that runs it settles, and it moves to equals alone`,
+      };
+
+/** A definition that names nothing has whatever its QEMU gives it. */
+export const unsettledNote: Note = {
+  code: 'default-cpu',
+  message: 'it names no CPU, and which one its QEMU gives it then is not in the catalog',
+};
+
+/** What a definition asks for by name. */
+export const requiredOf = (cpu: LibvirtCpu): string[] =>
+  cpu.features
+    .filter((f) => f.policy === null || f.policy === 'require' || f.policy === 'force')
+    .map((f) => f.name);
+
+/** Whatever is not known of an architecture: features by name, and the CPU of the host. */
+export const plain = (name: string): Arch => ({
+  name,
+  isX86: false,
+  hasMidr: false,
+  splitsByModel: true,
+  modelOf: ({ model }) => model?.name ?? null,
+  offer: ({ unnamed, unnamedUnknown }) => ({ unnamed, unnamedUnknown }),
+  asks: (cpu) => ({
+    unnamed: requiredOf(cpu),
+    model: cpu.mode === 'custom' ? cpu.model : null,
+    note: ownNote(cpu) ?? (cpu.model === null ? unsettledNote : null),
+  }),
+  since: () => ({}),
+  define: (product, _, { beyond, apart }) =>
+    apart === null && beyond.length === 0
+      ? { name: OWN_NAMES[product], require: [], disable: [] }
+      : null,
+  gives: (_, features) => features,
+  remark:
+    'the CPU is that of the host itself: a guest that has it moves to hosts alone whose kernel and firmware are alike, too',
+  toQemu: ({ name, require, disable }) =>
+    `-cpu ${[name, ...require.map((f) => `${f}=on`), ...disable.map((f) => `${f}=off`)].join(',')}`,
+  toLibvirt: ({ name, disable }) =>
+    name === OWN_NAMES.libvirt
+      ? {
+          mode: name,
+          check: 'none',
+          features: disable.map((feature) => ({ name: feature, policy: 'disable' })),
+        }
+      : { mode: 'custom', model: name },
+});
