@@ -9,6 +9,7 @@ import type { Input } from '../dialects/dialect.ts';
 import { dialectByName, dialectNames } from '../dialects/index.ts';
 import { namedProcessor } from '../dialects/named.ts';
 import { type Inputs, type ReadOptions, readFleet, type Unreadable } from '../dialects/read.ts';
+import { writeCpu } from '../dialects/written.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import { underKernel } from '../fleet/under.ts';
 import { readInputs } from './inputs.ts';
@@ -179,7 +180,7 @@ export function writerOf(name: string): (cpu: GuestCpu, catalog: Catalog) => str
       `--to "${name}" is no dialect that can be written${didYouMean(name, known) || `; choose one of ${known.join(', ')}`}`,
     );
   }
-  return (cpu, catalog) => dialect.write!(cpu, catalog);
+  return (cpu, catalog) => writeCpu(dialect, cpu, catalog);
 }
 
 /** An answer as the CPU of a guest. */

@@ -26,9 +26,10 @@ import {
 import { guestDescription, guestOf } from './libvirt-guest.ts';
 import { customMode, modelList, usableModels } from './libvirt-models.ts';
 import { blank, relative } from './libvirt-relative.ts';
-import { writeLibvirtCpu } from './libvirt-write.ts';
+import { writeLibvirtCpu, writeLibvirtOfArch } from './libvirt-write.ts';
 import { MIGRATABLE } from './proves.ts';
 import { describeQemuCaps } from './qemu-caps.ts';
+import { definitionFor } from './written.ts';
 import { readXml, type XmlElement } from './xml.ts';
 
 /** What libvirt calls the hypervisors that it speaks for. */
@@ -61,6 +62,7 @@ export const libvirt: Dialect = {
   read,
   write,
   words: 'libvirt',
+  writesAll: true,
   notes: libvirtNotes,
   use: 'virsh edit DOMAIN, in place of its <cpu>, then start the domain anew',
 };
@@ -358,6 +360,7 @@ function libvirtNotes(cpu: GuestCpu, catalog: Catalog): Note[] {
 
 /** One <cpu> element that gives the guest exactly the features of the definition. */
 function write(cpu: GuestCpu, catalog: Catalog): string {
+  if (!isX86(cpu)) return writeLibvirtOfArch(cpu.arch, definitionFor(cpu, 'libvirt', 'it'));
   const { definitions, vendor } = cpu;
   const definition = definitions.libvirt;
   if (!definition)

@@ -1,6 +1,7 @@
 // A whole -cpu argument for QEMU's command line: strict, so that a host that lacks something refuses to start. Read,
 // a line is a guest.
 
+import { archRecord } from '../cpu/arch/index.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
@@ -28,12 +29,15 @@ export const qemu: Dialect = {
     }
     return guests;
   },
-  write: ({ definitions, physBits }) => {
+  writesAll: true,
+  write: ({ arch, definitions, physBits }) => {
     const definition = definitions.qemu;
     if (!definition)
       throw new QueryError(
         'the answer has no QEMU definition; name a QEMU in --stack, like --stack qemu@10.0',
       );
+    const record = archRecord(arch);
+    if (!record.isX86) return `${record.toQemu(definition)}\n`;
     const { name, require, disable } = definition;
     const parts = [
       name,

@@ -112,12 +112,16 @@ function identity({ like, model }: Need, { arch, identity }: ClassFacts, found: 
     found.no.push(...no);
     found.unknown.push(...unknown);
   }
-  if (model === null || model.toLowerCase() === identity.model?.toLowerCase()) return;
-  const reason = {
-    code: 'model',
-    message: `it is ${model}, the host ${identity.model ?? 'of no named model'}, and features of ${arch} are known by such names alone`,
-  } as const;
-  (identity.model === null ? found.unknown : found.no).push(reason);
+  if (model === null) return;
+  const differ =
+    identity.model === null
+      ? { is: 'unknown', message: `it is ${model}, and which model the host is, is not told` }
+      : archRecord(arch).modelDiffers(model, identity.model);
+  if (differ)
+    (differ.is === 'no' ? found.no : found.unknown).push({
+      code: 'model',
+      message: differ.message,
+    });
 }
 
 /** The state of what is exposed must lie where it lies in the need. */

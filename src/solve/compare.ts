@@ -1,5 +1,6 @@
 // plimsoll compare: can these CPUs run on this host, and if not, why not.
 import { hasBit, join, minus, type Row } from '../core/rows.ts';
+import { isX86 } from '../cpu/host.ts';
 import { type Need, startsWithout } from '../cpu/need.ts';
 import { byBytes } from '../cpu/order.ts';
 import type { Fleet, Kind } from '../fleet/fleet.ts';
@@ -31,7 +32,14 @@ export function compare(host: Fleet, cpus: Fleet, software: GivenSoftware = {}):
     return compareOne(host, { id, kind: cpus.kinds[kind]!, fleet: cpus }, fits, kind);
   });
   fits.free();
-  const findings: Finding[] = [...splitFindings(host), ...splitFindings(cpus)];
+  // What a definition that names no architecture would mean on x86 is nothing to hosts of another.
+  const told = isX86(host.classes[0]!)
+    ? cpus
+    : cpus.subset(cpus.hostsWhere(({ asked }) => !asked?.anyArch));
+  const findings: Finding[] = [
+    ...splitFindings(host),
+    ...(told.hosts > 0 ? splitFindings(told) : []),
+  ];
   return {
     schema: 'plimsoll.compare/1',
     stack: softwareNames(fits.software),

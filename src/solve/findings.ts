@@ -135,7 +135,7 @@ function ownCpu(say: Sayer, { namer, naming }: Line, refused: readonly Refused[]
       'error',
       'not-told-apart',
       say.everyone,
-      (who) => `${who}: held against each other: ${apart}`,
+      (who) => `${who}: not known to be one CPU: ${apart}`,
     );
   else if (isDefined && arch.remark !== null && say.fleet.hosts > 1)
     say.say('info', 'own-cpu', say.everyone, () => arch.remark!);
@@ -179,9 +179,12 @@ function unknownNames(say: Sayer, fleet: Fleet): void {
 /** What guests on such processors are known to be given, where some host cannot tell and none is known to lack it. */
 function leftOpen(say: Sayer, { fleet, tally, vendor }: Line): void {
   for (const { classes, features } of tally.openers()) {
-    const names = fleet
-      .names(features)
-      .filter((name) => !vendor || (fleet.catalog.findQemu(name)?.offered.has(vendor) ?? true));
+    const names = fleet.names(features).filter((name) => {
+      const f = fleet.catalog.findQemu(name);
+      // Beside x86 what nobody is known to have is no loss.
+      if (f && !fleet.catalog.arch.isX86) return !isEmpty(fleet.offering(f.id));
+      return !vendor || (f?.offered.has(vendor) ?? true);
+    });
     if (names.length === 0) continue;
     const isSettled = bitsOf(classes).every((c) => fleet.classes[c]!.view === 'hypervisor');
     say.say(
@@ -189,7 +192,7 @@ function leftOpen(say: Sayer, { fleet, tally, vendor }: Line): void {
       'unknown',
       say.members((i) => hasBit(classes, i)),
       (who) =>
-        `${who}: cannot tell of ${some(names)}, so left out${isSettled ? '' : '; virsh domcapabilities there would settle it'}`,
+        `${who}: cannot tell of ${some(names)}, so left out${isSettled || !fleet.catalog.arch.isX86 ? '' : '; virsh domcapabilities there would settle it'}`,
     );
   }
 }

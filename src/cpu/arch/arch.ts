@@ -44,6 +44,11 @@ export interface Kin {
   readonly apart: string | null;
 }
 
+export interface ModelDifference {
+  readonly is: 'no' | 'unknown';
+  readonly message: string;
+}
+
 export interface Arch {
   /** By which hosts are told apart: ppc64 for ppc64le, too. */
   readonly name: string;
@@ -53,6 +58,8 @@ export interface Arch {
   readonly hasMidr: boolean;
   /** What names of features are relative to, so that hosts of two models have no CPU in common. */
   readonly splitsByModel: boolean;
+  /** Why a CPU of one model does not run on a host of another, or why that is not known; null where it does. */
+  modelDiffers(own: string, host: string): ModelDifference | null;
   /** The name of the model that a host is, as this architecture's software writes it. */
   modelOf(d: Pick<Description, 'model' | 'midr'>): string | null;
   /** What guests can be given on a host. */
@@ -101,6 +108,13 @@ export const plain = (name: string): Arch => ({
   isX86: false,
   hasMidr: false,
   splitsByModel: true,
+  modelDiffers: (own, host) =>
+    own.toLowerCase() === host.toLowerCase()
+      ? null
+      : {
+          is: 'no',
+          message: `it is ${own}, the host ${host}, and features of ${name} are known by such names alone`,
+        },
   modelOf: ({ model }) => model?.name ?? null,
   offer: ({ unnamed, unnamedUnknown }) => ({ unnamed, unnamedUnknown }),
   asks: (cpu) => ({

@@ -27,11 +27,9 @@ export function differences(arch: Arch, own: Identity, host: Identity): Differen
         message: `it is a ${cores(own.midr)}, the host a ${cores(host.midr)}: a guest keeps the MIDR that it started with, and KVM gives it none but the host's`,
       });
   } else if (arch.splitsByModel && own.model !== null && host.model !== null) {
-    if (own.model.toLowerCase() !== host.model.toLowerCase())
-      no.push({
-        code: 'model',
-        message: `it is ${own.model}, the host ${host.model}, and features of ${arch.name} are known by such names alone`,
-      });
+    const differ = arch.modelDiffers(own.model, host.model);
+    if (differ)
+      (differ.is === 'no' ? no : unknown).push({ code: 'model', message: differ.message });
     else if (arch.hasMidr) unknown.push(untoldMidr);
   } else if (arch.hasMidr) unknown.push(untoldMidr);
   else if (arch.splitsByModel)
