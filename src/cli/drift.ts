@@ -4,6 +4,7 @@ import { newestSoftware, startOfAsked } from '../cpu/asked.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Asked } from '../cpu/guest.ts';
+import { isX86 } from '../cpu/host.ts';
 import { parseStack } from '../cpu/stack.ts';
 import { cpuOption } from '../dialects/pinned.ts';
 import type { Skipped } from '../fleet/fleet.ts';
@@ -232,7 +233,9 @@ async function guestsOf(
     else
       problems.push({
         input,
-        reason: `${input}: guest ${id} is known by its features alone, which no machine type changes; give its definition (virsh dumpxml, or its command line)`,
+        reason: isX86(description)
+          ? `${input}: guest ${id} is known by its features alone, which no machine type changes; give its definition (virsh dumpxml, or its command line)`
+          : `${input}: guest ${id} is of ${description.arch}, and what machine types change is known of x86 alone`,
       });
   if (problems.length > 0 && !(options.skipUnreadable && guests.length > 0))
     throw new QueryError(problems.map((s) => s.reason).join('\n'));

@@ -1,14 +1,13 @@
 // What a guest's definition asks for, once it is said which QEMU and libvirt start it: one meaning for every question.
 // What these would refuse at the start is a reason here and no error, because it is an answer.
 import { emptyRow, type Row } from '../core/rows.ts';
-import { archRecord } from './arch/index.ts';
+import { archRecord, asksOf } from './arch/index.ts';
 import { argumentOf, ofLibvirt } from './asked-libvirt.ts';
 import { ofQemu, placeOf, Refused, type Resolved, Unsettled } from './asked-qemu.ts';
 import type { Catalog } from './catalog.ts';
 import { QueryError } from './errors.ts';
 import type { Expansion, Surroundings } from './expand.ts';
-import type { Asked } from './guest.ts';
-import type { LibvirtCpu } from './libvirt.ts';
+import type { Asked, AskedOfLibvirt } from './guest.ts';
 import { type Need, needing, type Software } from './need.ts';
 
 /** How QEMU is asked for a guest. */
@@ -24,7 +23,7 @@ export function needOfAsked(catalog: Catalog, asked: Asked, software: Software):
 function resolved(catalog: Catalog, asked: Asked, software: Software): Resolved {
   const none = emptyRow(catalog.bits);
   if (asked.anyArch && software.arch && asked.by === 'libvirt')
-    return { need: ofArch(none, asked.element, software.arch), expansion: null };
+    return { need: ofArch(none, asked, software.arch), expansion: null };
   const unresolved = (rest: Partial<Need>): Resolved => ({
     need: needing(none, { arch: 'x86_64', ...rest }),
     expansion: null,
@@ -41,15 +40,16 @@ function resolved(catalog: Catalog, asked: Asked, software: Software): Resolved 
 }
 
 /** What a definition asks for on hosts of another architecture than x86. */
-function ofArch(none: Row, element: LibvirtCpu, arch: string): Need {
-  const { unnamed, model, note } = archRecord(arch).asks(element);
-  const isOwn = note?.code === 'host-cpu';
+function ofArch(none: Row, { element, accelerator }: AskedOfLibvirt, arch: string): Need {
+  const { unnamed, model, note } = asksOf(archRecord(arch), element, accelerator);
+  const because = (code: string) => (note?.code === code ? note.message : null);
   return needing(none, {
     arch,
     unnamed,
     model,
-    own: isOwn ? note.message : null,
-    unsettled: note && !isOwn ? note.message : null,
+    own: because('host-cpu'),
+    refused: because('refused'),
+    unsettled: because('default-cpu'),
   });
 }
 

@@ -1,6 +1,6 @@
 // Guests by libvirt's <cpu>, as descriptions: what the software that starts them makes of it.
 import { clearBit } from '../core/rows.ts';
-import { archRecord } from '../cpu/arch/index.ts';
+import { archRecord, asksOf } from '../cpu/arch/index.ts';
 import { type Meaning, meaningOfAsked } from '../cpu/asked.ts';
 import { findFeature } from '../cpu/asked-libvirt.ts';
 import type { Catalog } from '../cpu/catalog.ts';
@@ -37,7 +37,7 @@ export function guestDescription(
     return { ...foreign, view: 'guest', notes: [{ code: 'host-cpu', message }] };
   }
   const { element } = asked;
-  if (!archRecord(arch).isX86) return guestOfArch(catalog, element, arch);
+  if (!archRecord(arch).isX86) return guestOfArch(catalog, asked, arch);
   const description = { ...blank(catalog, arch, line), element, asked };
   const model = element.model ?? (element.mode === 'custom' ? 'qemu64' : null);
   const named = { model: model === null ? null : { name: model, known: true } };
@@ -55,8 +55,12 @@ const isAsked = (asked: AskedOfLibvirt | LibvirtCpu | null): asked is AskedOfLib
   asked !== null && 'by' in asked;
 
 /** Beside x86 a guest asks for what its architecture makes of its definition. */
-export function guestOfArch(catalog: Catalog, element: LibvirtCpu, arch: string): Description {
-  const { unnamed, model, note } = archRecord(arch).asks(element);
+export function guestOfArch(
+  catalog: Catalog,
+  { element, accelerator }: Pick<AskedOfLibvirt, 'element' | 'accelerator'>,
+  arch: string,
+): Description {
+  const { unnamed, model, note } = asksOf(archRecord(arch), element, accelerator);
   return {
     ...relative(catalog, element, arch),
     view: 'guest',

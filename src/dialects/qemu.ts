@@ -5,8 +5,10 @@ import { archRecord } from '../cpu/arch/index.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
+import { type LibvirtCpu, UNSAID } from '../cpu/libvirt.ts';
 import { askedOfQemu } from './asked.ts';
 import type { Dialect } from './dialect.ts';
+import { guestOfArch } from './libvirt-guest.ts';
 import { linesOf } from './lines.ts';
 import { shellWord } from './pinned.ts';
 import { argumentsOf } from './shell.ts';
@@ -67,12 +69,51 @@ function readLine(catalog: Catalog, text: string, where: string, line: number): 
     );
   const [type, ...more] = after('-machine', '-M', '--machine')?.split(',') ?? [];
   const machine = type?.replace(/^type=/, '') ?? null;
-  const accelerator =
-    more.includes('accel=tcg') || after('-accel')?.split(',')[0] === 'tcg' ? 'tcg' : 'kvm';
+  const arch = archOfProgram(words[0]!);
+  const isTcg = more.includes('accel=tcg') || after('-accel')?.split(',')[0] === 'tcg';
+  const accelerator = isTcg ? 'tcg' : 'kvm';
+  if (arch !== null && !archRecord(arch).isX86) {
+    const element = elementOf(cpu, more, line);
+    return {
+      ...guestOfArch(catalog, { element, accelerator }, arch),
+      dialect: 'qemu',
+      machine,
+      host: nameOf(after('-name', '--name')),
+    };
+  }
   return {
     ...askedOfQemu(catalog, cpu, { dialect: 'qemu', line, where }, { machine, accelerator }),
     host: nameOf(after('-name', '--name')),
   };
+}
+
+/** What QEMU calls its targets, where it is called otherwise elsewhere. */
+const TARGETS: Readonly<Record<string, string>> = {
+  __proto__: null as never,
+  arm: 'armv7l',
+  i386: 'x86_64',
+};
+
+/** The architecture of the program of a command line; null where its name does not tell. */
+function archOfProgram(program: string): string | null {
+  const target = /(?:^|\/)qemu-system-(\w+)$/.exec(program)?.[1];
+  return target === undefined ? null : (TARGETS[target] ?? target);
+}
+
+/** The same in libvirt's words, beside x86: the host's CPU, a mode of POWER, or a model with what is switched on. */
+function elementOf(cpu: string, machine: readonly string[], line: number): LibvirtCpu {
+  const [model = '', ...words] = cpu.split(',');
+  const compat = machine.find((word) => word.startsWith('max-cpu-compat='))?.split('=')[1];
+  const features = words.flatMap((word) =>
+    word.endsWith('=on')
+      ? [{ name: word.slice(0, -'=on'.length), policy: 'require' as const }]
+      : [],
+  );
+  const said = { ...UNSAID, features, line };
+  if (model !== 'host') return { ...said, model };
+  return compat === undefined
+    ? { ...said, mode: 'host-passthrough' }
+    : { ...said, mode: 'host-model', model: compat };
 }
 
 /** The guest's name in QEMU's -name: web-1, or guest=web-1,debug-threads=on in any order. */

@@ -124,6 +124,7 @@ function needOfRows(catalog: Catalog, kind: Kind): Need {
     physBits: isGuest ? kind.physBits : null,
     xsave: kind.xsave ?? [],
     own: isGuest && own ? own.message : null,
+    refused: isGuest ? (kind.notes.find((n) => n.code === 'refused')?.message ?? null) : null,
     unsettled: isGuest && unknown ? unknown.message : null,
   });
 }

@@ -22,7 +22,10 @@ export function stacks(
   const { fleet, drawn, outside, tally, stack, namer } = line;
   const { catalog } = fleet;
   takenSoftware(say, line, refused);
-  for (const { product } of line.naming.kin?.apart ? [] : refused)
+  // A guest's own definition is there already, and why hosts have none may be said once.
+  const isSaid =
+    line.naming.kin && (line.naming.kin.apart !== null || fleet.classes[0]!.view === 'guest');
+  for (const { product } of isSaid ? [] : refused)
     if (namer.binding.includes(product))
       say.say('error', 'no-definition', say.everyone, () =>
         !catalog.arch.isX86

@@ -4,6 +4,7 @@ import type { Definition } from '../definition.ts';
 import type { Product } from '../feature.ts';
 import type { Description, Note } from '../host.ts';
 import type { LibvirtCpu } from '../libvirt.ts';
+import type { Accelerator } from '../qemu.ts';
 
 /** What tells CPUs of one architecture apart beside their features; null is what nobody told. */
 export interface Identity {
@@ -64,6 +65,7 @@ export interface Arch {
   modelOf(d: Pick<Description, 'model' | 'midr'>): string | null;
   /** What guests can be given on a host. */
   offer(d: Pick<Description, 'view' | 'model' | 'unnamed' | 'unnamedUnknown'>): Names;
+  /** What a definition asks for under KVM; of emulation, which has what it has on every host, nothing is asked. */
   asks(cpu: LibvirtCpu): Asks;
   /** The oldest release of a product that can be asked for a feature, where that is not every one. */
   since(feature: string): { readonly [P in Product]?: string };
@@ -95,6 +97,19 @@ export const unsettledNote: Note = {
   code: 'default-cpu',
   message: 'it names no CPU, and which one its QEMU gives it then is not in the catalog',
 };
+
+/** What a definition asks of its host under an accelerator. */
+export function asksOf(arch: Arch, cpu: LibvirtCpu, accelerator: Accelerator): Asks {
+  if (accelerator === 'kvm') return arch.asks(cpu);
+  const isOwn = cpu.mode === 'host-passthrough';
+  return {
+    unnamed: [],
+    model: null,
+    note: isOwn
+      ? { code: 'refused', message: 'host-passthrough needs KVM: no emulated guest starts with it' }
+      : null,
+  };
+}
 
 /** What a definition asks for by name. */
 export const requiredOf = (cpu: LibvirtCpu): string[] =>

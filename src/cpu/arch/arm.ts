@@ -1,6 +1,7 @@
 // Arm: there is no model but the host's, and a CPU is its MIDR. KVM lets no guest start with another one, and what its
 // kernel prints of an Armv8 processor is the same on a Cortex-A76 and a Neoverse-N1.
 import parts from '../data/arm.ts';
+import type { Note } from '../host.ts';
 import { type Arch, OWN_NAMES, plain, requiredOf } from './arch.ts';
 
 /** Words that Linux prints only where it is built for them, or hides for an erratum: their absence proves nothing. */
@@ -22,6 +23,13 @@ const SWITCHES: Readonly<Record<string, ReadonlySet<string>>> = {
   pauth: new Set(['paca', 'pacg']),
   sve: new Set(SVE),
 };
+
+/** The models that KVM starts guests with by name, on hosts that are just that. */
+const NAMED: ReadonlySet<string> = new Set(['cortex-a53', 'cortex-a57']);
+const notNamed = (model: string): Note => ({
+  code: 'refused',
+  message: `KVM on Arm gives guests the CPU of their host and starts none with the model ${model}`,
+});
 
 /** What a switch of a definition needs of the host. */
 const needOf = (name: string): string =>
@@ -47,7 +55,15 @@ export const arm = (name: string): Arch => {
         ),
       };
     },
-    asks: (cpu) => ({ ...base.asks(cpu), unnamed: [...new Set(requiredOf(cpu).map(needOf))] }),
+    asks: (cpu) => {
+      const asked = base.asks(cpu);
+      const { model } = asked;
+      return {
+        ...asked,
+        unnamed: [...new Set(requiredOf(cpu).map(needOf))],
+        note: model !== null && !NAMED.has(model.toLowerCase()) ? notNamed(model) : asked.note,
+      };
+    },
     define: (product, features, { beyond, lost, apart }) => {
       const off = Object.entries(SWITCHES).filter(([, of]) => beyond.some((f) => of.has(f)));
       const isOff = (f: string) => off.some(([, of]) => of.has(f));
