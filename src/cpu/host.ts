@@ -1,23 +1,18 @@
 // What one document says about one CPU, before anything is concluded from it.
 import type { Row } from '../core/rows.ts';
-import { archRecord, type Identity } from './arch/index.ts';
+import type { Identity } from './arch/arch.ts';
+import { archRecord } from './arch/index.ts';
 import type { Vendor } from './catalog.ts';
-import type { Signature, Tsc, XsaveComponent } from './facts.ts';
+import type { Note, Signature, Tsc, XsaveComponent } from './facts.ts';
 import type { Asked } from './guest.ts';
 import type { LibvirtCpu } from './libvirt.ts';
 import type { Saved } from './saved.ts';
 import type { Words } from './words.ts';
 
-export type { Signature, Tsc, XsaveComponent } from './facts.ts';
+export type { Note, Signature, Tsc, XsaveComponent } from './facts.ts';
 
 /** What a description speaks for: CPUID, the kernel's flags, what a hypervisor hands out, or a virtual machine. */
 export type View = 'hardware' | 'kernel' | 'hypervisor' | 'guest';
-
-/** Something that a person should know about this description; codes are listed in solve/findings.ts. */
-export interface Note {
-  readonly code: string;
-  readonly message: string;
-}
 
 export interface Description {
   /** The dialect that was read, and where in its file (1-based line) this CPU begins. */

@@ -1,10 +1,9 @@
 // What differs between architectures: one record each. Beside x86 a feature is a name that its documents use, so there is
 // no row of the catalog to hold it, and none of x86's rules is about it.
 import type { Definition } from '../definition.ts';
+import type { Note } from '../facts.ts';
 import type { Product } from '../feature.ts';
-import type { Description, Note } from '../host.ts';
 import type { LibvirtCpu } from '../libvirt.ts';
-import type { Accelerator } from '../qemu.ts';
 
 /** What tells CPUs of one architecture apart beside their features; null is what nobody told. */
 export interface Identity {
@@ -22,6 +21,13 @@ export interface Identity {
 export interface Names {
   readonly unnamed: readonly string[];
   readonly unnamedUnknown: readonly string[];
+}
+
+/** Of a description of a host what an architecture looks at. */
+interface Told extends Names {
+  readonly view: string;
+  readonly model: { readonly name: string } | null;
+  readonly midr?: Identity['midr'];
 }
 
 /** What a guest's definition asks of its host. */
@@ -62,9 +68,9 @@ export interface Arch {
   /** Why a CPU of one model does not run on a host of another, or why that is not known; null where it does. */
   modelDiffers(own: string, host: string): ModelDifference | null;
   /** The name of the model that a host is, as this architecture's software writes it. */
-  modelOf(d: Pick<Description, 'model' | 'midr'>): string | null;
+  modelOf(d: Pick<Told, 'model' | 'midr'>): string | null;
   /** What guests can be given on a host. */
-  offer(d: Pick<Description, 'view' | 'model' | 'unnamed' | 'unnamedUnknown'>): Names;
+  offer(d: Told): Names;
   /** What a definition asks for under KVM; of emulation, which has what it has on every host, nothing is asked. */
   asks(cpu: LibvirtCpu): Asks;
   /** The oldest release of a product that can be asked for a feature, where that is not every one. */
@@ -99,7 +105,7 @@ export const unsettledNote: Note = {
 };
 
 /** What a definition asks of its host under an accelerator. */
-export function asksOf(arch: Arch, cpu: LibvirtCpu, accelerator: Accelerator): Asks {
+export function asksOf(arch: Arch, cpu: LibvirtCpu, accelerator: 'kvm' | 'tcg'): Asks {
   if (accelerator === 'kvm') return arch.asks(cpu);
   const isOwn = cpu.mode === 'host-passthrough';
   return {
