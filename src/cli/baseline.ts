@@ -30,7 +30,7 @@ import { deliver, json } from './output.ts';
 import { type Page, pageOf } from './render.ts';
 import {
   type BaselinePage,
-  isAnswered,
+  exitOfBaseline,
   renderBaseline,
   renderBaselines,
   renderCheck,
@@ -140,7 +140,8 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
         page(base, call, inputs, catalog, answer.baselines[0]!.baseline, options),
       ),
     );
-    return answer.baselines.every(({ baseline }) => isAnswered(baseline)) ? 0 : 1;
+    const exits = answer.baselines.map(({ baseline }) => exitOfBaseline(baseline));
+    return exits.includes(1) ? 1 : exits.includes(2) ? 2 : 0;
   }
   const answer = baseline(fleet, how);
   const bare = answer.findings.find((finding) => finding.code === 'nothing-known');
@@ -149,8 +150,7 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
   await print(call, answer, options, (base) =>
     renderBaseline(printableAll(answer), page(base, call, inputs, catalog, answer, options)),
   );
-  if (isAnswered(answer)) return 0;
-  return answer.findings.some((finding) => finding.code === 'not-told-apart') ? 2 : 1;
+  return exitOfBaseline(answer);
 }
 
 /** What libvirt's rules know nothing of. */

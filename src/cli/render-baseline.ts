@@ -63,6 +63,10 @@ export function renderBaseline(answer: Baseline, page: BaselinePage): string {
 /** Whether there is a CPU that every host has. */
 export const isAnswered = (answer: Baseline): boolean => Object.keys(answer.definitions).length > 0;
 
+/** The exit code: an answer, no common CPU, or what is not told of hosts keeps it open. */
+export const exitOfBaseline = (answer: Baseline): 0 | 1 | 2 =>
+  isAnswered(answer) ? 0 : answer.findings.some((f) => f.code === 'not-told-apart') ? 2 : 1;
+
 export function renderBaselines(answer: Baselines, page: BaselinePage): string {
   const hosts = answer.baselines.reduce((sum, { baseline }) => sum + baseline.hosts, 0);
   const rows = answer.baselines.map(({ value, baseline }) => ({

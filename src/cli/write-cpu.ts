@@ -14,7 +14,7 @@ import type { Baseline } from '../solve/answer.ts';
 import { guestCpu } from '../solve/guest-cpu.ts';
 import { type Answer, type Call, write } from './io.ts';
 import { deliver, deliverAll, fileName } from './output.ts';
-import { isAnswered } from './render-baseline.ts';
+import { exitOfBaseline, isAnswered } from './render-baseline.ts';
 import { printable } from './text.ts';
 
 /** Every language at once, as a value of --to. */
@@ -128,7 +128,7 @@ export async function writeOne(
     const complaint =
       'there is no CPU to write that all of these hosts could give their guests; without --to the report says why';
     await tell(call, options, [answer], [], complaint);
-    return 1;
+    return exitOfBaseline(answer) || 1;
   }
   const asked: Asked = {
     cpu: guestCpu(answer, catalog, fleet, { models: options.models }),

@@ -10,8 +10,9 @@ import type { Kind } from './kind.ts';
 
 /** The same fleet in the words of its architecture, where that is one and not x86. */
 export function inOwnWords(fleet: Fleet): Fleet {
-  const arch = archRecord(fleet.classes[0]?.arch ?? 'x86_64');
-  if (arch.isX86 || !fleet.catalog.arch.isX86) return fleet;
+  const archs = new Set(fleet.classes.map((c) => archRecord(c.arch)));
+  const [arch] = archs;
+  if (arch === undefined || archs.size > 1 || arch.isX86 || !fleet.catalog.arch.isX86) return fleet;
   const names = new Set(fleet.kinds.flatMap((k) => [...k.unnamed, ...k.unnamedUnknown]));
   const catalog = catalogOf(fleet.catalog, arch, [...names].sort(byBytes));
   return fleet.as(

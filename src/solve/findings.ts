@@ -1,9 +1,10 @@
 // What a person should know beside the answer: each finding has a code, the hosts that it speaks of and a sentence.
 import { bitsOf, hasBit, intersects, isEmpty, meet, minus, type Row } from '../core/rows.ts';
+import { archRecord } from '../cpu/arch/index.ts';
 import type { Note } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import { isImmunity } from '../cpu/security.ts';
-import type { Fleet } from '../fleet/fleet.ts';
+import type { ClassFacts, Fleet } from '../fleet/fleet.ts';
 import type { Baseline, Finding } from './answer.ts';
 import { type Refused, stacks } from './findings-stack.ts';
 import { type FloorGaps, isBarred } from './floor.ts';
@@ -65,27 +66,35 @@ function descriptions(say: Sayer): void {
 
 function views(say: Sayer): void {
   const { classes, kinds } = say.fleet;
-  const seen = [...new Set(classes.map((c) => c.view))];
-  if (seen.length > 1)
+  // Hosts of several architectures have nothing to be held against each other.
+  for (const arch of new Set(classes.map((c) => archRecord(c.arch)))) {
+    const isKin = (c: ClassFacts) => archRecord(c.arch) === arch;
+    const kin = classes.filter(isKin);
+    const seen = [...new Set(kin.map((c) => c.view))];
+    if (seen.length > 1)
+      say.say(
+        'warning',
+        'mixed-views',
+        say.members((i) => isKin(classes[i]!) && classes[i]!.view !== 'hypervisor'),
+        (who) =>
+          `${who}: not described by a hypervisor, as others are (views: ${seen.toSorted(byBytes).join(', ')}); what guests can have there is concluded${arch.isX86 ? ', and virsh domcapabilities would settle it' : ''}`,
+      );
     say.say(
       'warning',
-      'mixed-views',
-      say.members((i) => classes[i]!.view !== 'hypervisor'),
-      (who) =>
-        `${who}: not described by a hypervisor, as others are (views: ${seen.toSorted(byBytes).join(', ')}); what guests can have there is concluded, and virsh domcapabilities would settle it`,
+      'vendor-unknown',
+      say.members(
+        (i) =>
+          isKin(classes[i]!) && classes[i]!.vendor === null && kin.some((c) => c.vendor !== null),
+      ),
+      (who) => `${who}: no vendor given; taken to be the same as the others'`,
     );
+  }
   say.say(
     'warning',
     'host-is-guest',
     say.fleet.hostsWhere((kind) => kind.selfHosted),
     (who) =>
       `${who}: itself a virtual machine (it shows the hypervisor bit), so this is what its guests can have only as long as it stays where it is`,
-  );
-  say.say(
-    'warning',
-    'vendor-unknown',
-    say.members((i) => classes[i]!.vendor === null && classes.some((c) => c.vendor !== null)),
-    (who) => `${who}: no vendor given; taken to be the same as the others'`,
   );
   const assumed = new Map(kinds.map(({ assumed }) => [assumed.join(), assumed]));
   assumed.delete('');

@@ -5,7 +5,7 @@ import type { Catalog, Product } from '../cpu/catalog.ts';
 import type { Definition } from '../cpu/definition.ts';
 import { compareVersions } from '../cpu/order.ts';
 import { type Stack, withNewest } from '../cpu/stack.ts';
-import type { Namer, Naming } from './name.ts';
+import type { Namer, Naming } from './namer.ts';
 
 /** What hosts have in common of which nobody tells anything. */
 const NO_KIN: Kin = { model: null, beyond: [], lost: [], apart: null };
