@@ -314,6 +314,10 @@ test('guests of Arm have the CPU of their host, and none by name', async () => {
     assert.equal([guest, compared.answer.verdict, compared.status], [guest, verdict, status]);
     assert.is((await run('place', '--guests', guest, n1)).status, status);
   }
+  // A guest has no CPU of a host to hand on, and an Arm host without features that QEMU lists has one all the same.
+  assert.equal((await json('decode', rows[3]![0])).answer.hosts[0].definitions, {});
+  const bare = qmp('bare-arm', 'aarch64', 'arm', 'host', { aarch64: true, pmu: true });
+  assert.is((await json('decode', bare)).answer.hosts[0].definitions.qemu.name, 'host');
   const line = 'qemu-system-ppc64 -M pseries,max-cpu-compat=power9 -cpu host\n';
   assert.is((await run('compare', power(10), file('compat', line))).status, 0);
   assert.is((await run('compare', power(8), file('compat', line))).status, 1);

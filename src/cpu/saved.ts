@@ -1,5 +1,5 @@
 // A CPU that was saved: what plimsoll baseline and pin print as JSON, read back as a stranger's file would be.
-import { archRecord, type Identity } from './arch/index.ts';
+import { archRecord, type Identity, UNTOLD } from './arch/index.ts';
 import type { Catalog } from './catalog.ts';
 import type { Definitions } from './definition.ts';
 import { QueryError } from './errors.ts';
@@ -39,7 +39,8 @@ export function readSaved(document: unknown, name: string): Saved {
   const { schema, stack = [], features } = document;
   if (!isStrings(stack))
     throw new QueryError(`${name} is no saved baseline: its "stack" is no list of names`);
-  if (features.length === 0)
+  const definitions = definitionsOf(document.definitions, name);
+  if (features.length === 0 && Object.keys(definitions).length === 0)
     throw new QueryError(
       `${name} is the answer of a fleet without a common CPU, so there is nothing to check; take one of its sides`,
     );
@@ -55,7 +56,7 @@ export function readSaved(document: unknown, name: string): Saved {
     physBits: typeof limits.physBits === 'number' ? limits.physBits : null,
     // A pinned CPU exposes components wherever its host has them.
     xsave: schema === 'plimsoll.pin/1' ? [] : layoutOf(document.xsave, name),
-    definitions: definitionsOf(document.definitions, name),
+    definitions,
     ...identityOf(document.identity, name),
   };
 }
@@ -82,7 +83,7 @@ export function needOfSaved(catalog: Catalog, saved: Saved): Need {
     xsave: saved.xsave,
     // Beside x86 no list of models is about the host's own CPU.
     models: isX86 ? models : [],
-    like: saved.identity ?? null,
+    like: isX86 ? null : (saved.identity ?? UNTOLD),
   });
 }
 

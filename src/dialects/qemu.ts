@@ -1,7 +1,7 @@
 // A whole -cpu argument for QEMU's command line: strict, so that a host that lacks something refuses to start. Read,
 // a line is a guest.
 
-import { archRecord } from '../cpu/arch/index.ts';
+import { archOfTarget, archRecord } from '../cpu/arch/index.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
@@ -87,17 +87,10 @@ function readLine(catalog: Catalog, text: string, where: string, line: number): 
   };
 }
 
-/** What QEMU calls its targets, where it is called otherwise elsewhere. */
-const TARGETS: Readonly<Record<string, string>> = {
-  __proto__: null as never,
-  arm: 'armv7l',
-  i386: 'x86_64',
-};
-
 /** The architecture of the program of a command line; null where its name does not tell. */
 function archOfProgram(program: string): string | null {
   const target = /(?:^|\/)qemu-system-(\w+)$/.exec(program)?.[1];
-  return target === undefined ? null : (TARGETS[target] ?? target);
+  return target === undefined ? null : archOfTarget(target);
 }
 
 /** The same in libvirt's words, beside x86: the host's CPU, a mode of POWER, or a model with what is switched on. */

@@ -1,7 +1,7 @@
 // QMP: what QEMU itself answers to query-cpu-model-expansion and query-cpu-definitions, alone or in the midst of a
 // recorded session. Whatever stands between the JSON values (prompts, shell lines) is not read.
 import { hasBit, type Row } from '../core/rows.ts';
-import { archRecord } from '../cpu/arch/index.ts';
+import { archOfTarget, archRecord } from '../cpu/arch/index.ts';
 import { modelWithout } from '../cpu/arch/s390x.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
@@ -31,13 +31,6 @@ const withheldNote: Note = {
 /** Models whose expansion is what the hypervisor offers; `base` is the name that every static expansion bears. */
 const BASE = 'base';
 const OFFERS = new Set(['host', 'max', BASE]);
-
-/** QEMU's names of targets that are called otherwise elsewhere; a 32-bit x86 one runs on any host. */
-const TARGETS: Readonly<Record<string, string>> = {
-  __proto__: null as never,
-  i386: 'x86_64',
-  arm: 'armv7l',
-};
 
 interface Expansion {
   readonly line: number;
@@ -231,7 +224,7 @@ function takeReply(
   else if (typeof reply === 'string' && reply.endsWith('-machine'))
     session(line, false).machine = reply.slice(0, -'-machine'.length);
   else if (isObject(reply) && typeof reply.arch === 'string' && Object.keys(reply).length === 1)
-    session(line, false).target = TARGETS[reply.arch] ?? reply.arch;
+    session(line, false).target = archOfTarget(reply.arch);
   else if (isObject(reply) && isObject(reply.qemu)) session(line, false).qemu = versionOf(reply);
   else if (
     isObject(reply) &&

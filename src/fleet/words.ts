@@ -103,6 +103,7 @@ export function kinOf(fleet: Fleet, keep: (index: number) => boolean = () => tru
   const lacked = some((index, id) => !has(index, id) && hasBit(fleet.known(index), id));
   const missing = some((index, id) => !has(index, id));
   return {
+    isHosts: kept.every((index) => fleet.classes[index]!.view !== 'guest'),
     model: identities.find((i) => i.model !== null)?.model ?? null,
     beyond: catalog.names(minus(had, minus(had, missing))),
     lost: catalog.names(minus(had, minus(had, lacked))),

@@ -180,7 +180,8 @@ function define(
   const { fleet, namer, naming, drawn } = line;
   const definitions: { libvirt?: Definition; qemu?: Definition } = {};
   const refused: Refused[] = [];
-  const nothing = isEmpty(drawn.features) || isBarred(gaps);
+  const isNothing = fleet.catalog.arch.isX86 && isEmpty(drawn.features);
+  const nothing = isNothing || isBarred(gaps);
   let hosts = 0;
   for (const product of namer.products) {
     const found = nothing ? null : namer.define(product, drawn.features, naming);

@@ -8,7 +8,7 @@ import { type Stack, withNewest } from '../cpu/stack.ts';
 import type { Namer, Naming } from './namer.ts';
 
 /** What hosts have in common of which nobody tells anything. */
-const NO_KIN: Kin = { model: null, beyond: [], lost: [], apart: null };
+const NO_KIN: Kin = { isHosts: true, model: null, beyond: [], lost: [], apart: null };
 
 export class OwnWords implements Namer {
   readonly #catalog: Catalog;

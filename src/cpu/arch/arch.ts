@@ -17,6 +17,9 @@ export interface Identity {
   readonly sve: readonly number[] | null;
 }
 
+/** A processor of which nothing but its features is told. */
+export const UNTOLD: Identity = { model: null, midr: null, registers: null, sve: null };
+
 /** Features by name: those that are there, and those of which that is not known. Whatever is in neither is absent. */
 export interface Names {
   readonly unnamed: readonly string[];
@@ -41,6 +44,8 @@ export interface Asks {
 
 /** Hosts that are to have one CPU in common. */
 export interface Kin {
+  /** Whether they are hosts, and not guests, which have no CPU to hand on. */
+  readonly isHosts: boolean;
   /** Their model, where they have one; of s390x with what its hosts switch off of it. */
   readonly model: string | null;
   /** Features that some of them have, or may have, beside those that all have. */
@@ -144,8 +149,8 @@ export const plain = (name: string): Arch => ({
     note: ownNote(cpu) ?? (cpu.model === null ? unsettledNote : null),
   }),
   since: () => ({}),
-  define: (product, _, { beyond, apart }) =>
-    apart === null && beyond.length === 0
+  define: (product, _, { isHosts, beyond, apart }) =>
+    isHosts && apart === null && beyond.length === 0
       ? { name: OWN_NAMES[product], require: [], disable: [] }
       : null,
   gives: (_, features) => features,

@@ -64,12 +64,12 @@ export const arm = (name: string): Arch => {
         note: model !== null && !NAMED.has(model.toLowerCase()) ? notNamed(model) : asked.note,
       };
     },
-    define: (product, features, { beyond, lost, apart }) => {
+    define: (product, features, { isHosts, beyond, lost, apart }) => {
       const off = Object.entries(SWITCHES).filter(([, of]) => beyond.some((f) => of.has(f)));
       const isOff = (f: string) => off.some(([, of]) => of.has(f));
       // A word that a kernel hides is there for guests all the same.
       const left = beyond.filter((f) => !isOff(f) && (lost.includes(f) || !HIDDEN.includes(f)));
-      if (apart !== null || left.length > 0 || features.some(isOff)) return null;
+      if (!isHosts || apart !== null || left.length > 0 || features.some(isOff)) return null;
       return {
         name: OWN_NAMES[product],
         require: [],

@@ -5,7 +5,7 @@ import { power } from './power.ts';
 import { s390x } from './s390x.ts';
 
 export type { Arch, Identity, Kin, Names } from './arch.ts';
-export { asksOf } from './arch.ts';
+export { asksOf, UNTOLD } from './arch.ts';
 
 export const X86: Arch = { ...plain('x86_64'), isX86: true };
 
@@ -17,6 +17,16 @@ const known = new Map<string, Arch>([
   ['s390', s390x],
   ['s390x', s390x],
 ]);
+
+/** QEMU's names of targets that are called otherwise elsewhere; 32-bit x86 is a target of 64-bit hosts. */
+const TARGETS: Readonly<Record<string, string>> = {
+  __proto__: null as never,
+  arm: 'armv7l',
+  i386: 'x86_64',
+};
+
+/** The architecture of a target of QEMU: what query-target answers, and what its program's name ends in. */
+export const archOfTarget = (target: string): string => TARGETS[target] ?? target;
 
 /** What the project knows of an architecture; of one that it has no record of, what is known of any. */
 export function archRecord(name: string): Arch {
