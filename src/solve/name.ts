@@ -35,7 +35,7 @@ export type { Listed, Namer, Naming } from './namer.ts';
 const MAX_DEFINED = 4096;
 
 /** The names that a product of the stack can be given, with their meanings over every version of it in the stack. */
-export class ModelNamer implements Namer {
+class ModelNamer implements Namer {
   readonly #catalog: Catalog;
   /** The stack that was given: what the answer is for. */
   readonly #given: Stack;

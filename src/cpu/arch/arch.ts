@@ -56,7 +56,7 @@ export interface Kin {
   readonly apart: string | null;
 }
 
-export interface ModelDifference {
+interface ModelDifference {
   readonly is: 'no' | 'unknown';
   readonly message: string;
 }

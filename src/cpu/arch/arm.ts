@@ -80,7 +80,7 @@ export const arm = (name: string): Arch => {
 };
 
 /** What a processor of this MIDR is called: `Neoverse-N1`, or its numbers where nobody has a name for it. */
-export function partOf(midr: string): string {
+function partOf(midr: string): string {
   const value = Number(midr);
   const hex = (n: number, digits: number) => `0x${n.toString(16).padStart(digits, '0')}`;
   const implementer = hex(Math.floor(value / 2 ** 24) & 0xff, 2);

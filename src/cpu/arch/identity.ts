@@ -3,7 +3,7 @@ import type { Arch, Identity } from './arch.ts';
 import { midrText } from './arm.ts';
 
 /** A difference, or that none is known, as a sentence about a CPU ("it") and a host. */
-export interface Difference {
+interface Difference {
   readonly code: 'midr' | 'model' | 'registers';
   readonly message: string;
 }
