@@ -7,7 +7,7 @@ import { s390x } from './s390x.ts';
 export type { Arch, Identity, Kin, Names } from './arch.ts';
 export { asksOf, UNTOLD } from './arch.ts';
 
-export const X86: Arch = { ...plain('x86_64'), isX86: true };
+export const X86: Arch = { ...plain('x86_64'), isX86: true, remark: null };
 
 const known = new Map<string, Arch>([
   ['x86_64', X86],
