@@ -1,7 +1,7 @@
 // What a guest's definition asks for, once it is said which QEMU and libvirt start it: one meaning for every question.
 // What these would refuse at the start is a reason here and no error, because it is an answer.
 import { emptyRow, type Row } from '../core/rows.ts';
-import { archRecord, asksOf } from './arch/index.ts';
+import { archRecord, asksOf, elementOfArgument } from './arch/index.ts';
 import { argumentOf, ofLibvirt } from './asked-libvirt.ts';
 import { ofQemu, placeOf, Refused, type Resolved, Unsettled } from './asked-qemu.ts';
 import type { Catalog } from './catalog.ts';
@@ -22,8 +22,11 @@ export function needOfAsked(catalog: Catalog, asked: Asked, software: Software):
 
 function resolved(catalog: Catalog, asked: Asked, software: Software): Resolved {
   const none = emptyRow(catalog.bits);
-  if (asked.anyArch && software.arch && asked.by === 'libvirt')
-    return { need: ofArch(none, asked, software.arch), expansion: null };
+  if (asked.anyArch && software.arch) {
+    const element = asked.by === 'libvirt' ? asked.element : elementOfArgument(asked.cpu);
+    const { accelerator } = asked;
+    return { need: ofArch(none, { element, accelerator }, software.arch), expansion: null };
+  }
   const unresolved = (rest: Partial<Need>): Resolved => ({
     need: needing(none, { arch: 'x86_64', ...rest }),
     expansion: null,
@@ -40,7 +43,11 @@ function resolved(catalog: Catalog, asked: Asked, software: Software): Resolved 
 }
 
 /** What a definition asks for on hosts of another architecture than x86. */
-function ofArch(none: Row, { element, accelerator }: AskedOfLibvirt, arch: string): Need {
+function ofArch(
+  none: Row,
+  { element, accelerator }: Pick<AskedOfLibvirt, 'element' | 'accelerator'>,
+  arch: string,
+): Need {
   const { unnamed, model, note } = asksOf(archRecord(arch), element, accelerator);
   const because = (code: string) => (note?.code === code ? note.message : null);
   return needing(none, {

@@ -1,11 +1,10 @@
 // A whole -cpu argument for QEMU's command line: strict, so that a host that lacks something refuses to start. Read,
 // a line is a guest.
 
-import { archOfTarget, archRecord } from '../cpu/arch/index.ts';
+import { archOfTarget, archRecord, elementOfArgument } from '../cpu/arch/index.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
-import { type LibvirtCpu, UNSAID } from '../cpu/libvirt.ts';
 import { askedOfQemu } from './asked.ts';
 import type { Dialect } from './dialect.ts';
 import { guestOfArch } from './libvirt-guest.ts';
@@ -69,11 +68,12 @@ function readLine(catalog: Catalog, text: string, where: string, line: number): 
     );
   const [type, ...more] = after('-machine', '-M', '--machine')?.split(',') ?? [];
   const machine = type?.replace(/^type=/, '') ?? null;
-  const arch = archOfProgram(words[0]!);
+  const arch = archOfProgram(words[0]!) ?? archOfMachine(machine);
   const isTcg = more.includes('accel=tcg') || after('-accel')?.split(',')[0] === 'tcg';
   const accelerator = isTcg ? 'tcg' : 'kvm';
   if (arch !== null && !archRecord(arch).isX86) {
-    const element = elementOf(cpu, more, line);
+    const compat = more.find((word) => word.startsWith('max-cpu-compat='))?.split('=')[1];
+    const element = { ...elementOfArgument(cpu, compat), line };
     return {
       ...guestOfArch(catalog, { element, accelerator }, arch),
       dialect: 'qemu',
@@ -82,7 +82,12 @@ function readLine(catalog: Catalog, text: string, where: string, line: number): 
     };
   }
   return {
-    ...askedOfQemu(catalog, cpu, { dialect: 'qemu', line, where }, { machine, accelerator }),
+    ...askedOfQemu(
+      catalog,
+      cpu,
+      { dialect: 'qemu', line, where },
+      { machine, accelerator, ...(arch === null ? { anyArch: true as const } : {}) },
+    ),
     host: nameOf(after('-name', '--name')),
   };
 }
@@ -93,21 +98,9 @@ function archOfProgram(program: string): string | null {
   return target === undefined ? null : archOfTarget(target);
 }
 
-/** The same in libvirt's words, beside x86: the host's CPU, a mode of POWER, or a model with what is switched on. */
-function elementOf(cpu: string, machine: readonly string[], line: number): LibvirtCpu {
-  const [model = '', ...words] = cpu.split(',');
-  const compat = machine.find((word) => word.startsWith('max-cpu-compat='))?.split('=')[1];
-  const features = words.flatMap((word) =>
-    word.endsWith('=on')
-      ? [{ name: word.slice(0, -'=on'.length), policy: 'require' as const }]
-      : [],
-  );
-  const said = { ...UNSAID, features, line };
-  if (model !== 'host') return { ...said, model };
-  return compat === undefined
-    ? { ...said, mode: 'host-passthrough' }
-    : { ...said, mode: 'host-model', model: compat };
-}
+/** Machine types that only one architecture has. */
+const archOfMachine = (machine: string | null): string | null =>
+  /^pseries/.test(machine ?? '') ? 'ppc64' : /^s390-ccw/.test(machine ?? '') ? 's390x' : null;
 
 /** The guest's name in QEMU's -name: web-1, or guest=web-1,debug-threads=on in any order. */
 function nameOf(argument: string | undefined): string | null {

@@ -3,7 +3,7 @@
 import type { Definition } from '../definition.ts';
 import type { Note } from '../facts.ts';
 import type { Product } from '../feature.ts';
-import type { LibvirtCpu } from '../libvirt.ts';
+import { type LibvirtCpu, UNSAID } from '../libvirt.ts';
 
 /** What tells CPUs of one architecture apart beside their features; null is what nobody told. */
 export interface Identity {
@@ -120,6 +120,21 @@ export function asksOf(arch: Arch, cpu: LibvirtCpu, accelerator: 'kvm' | 'tcg'):
       ? { code: 'refused', message: 'host-passthrough needs KVM: no emulated guest starts with it' }
       : null,
   };
+}
+
+/** QEMU's argument in libvirt's words: the host's CPU, a mode of POWER, or a model with what is switched on. */
+export function elementOfArgument(cpu: string, compat?: string): LibvirtCpu {
+  const [model = '', ...words] = cpu.split(',');
+  const features = words.flatMap((word) =>
+    word.endsWith('=on')
+      ? [{ name: word.slice(0, -'=on'.length), policy: 'require' as const }]
+      : [],
+  );
+  const said = { ...UNSAID, features };
+  if (model !== 'host') return { ...said, model };
+  return compat === undefined
+    ? { ...said, mode: 'host-passthrough' }
+    : { ...said, mode: 'host-model', model: compat };
 }
 
 /** What a definition asks for by name. */
