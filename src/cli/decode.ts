@@ -1,5 +1,6 @@
 // plimsoll decode: what a host, dump or definition really is.
 import { type Command, Option } from 'commander';
+import { midrText } from '../cpu/arch/arm.ts';
 import { loadCatalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { type Description, isShown, unsettled } from '../cpu/host.ts';
@@ -215,6 +216,10 @@ const VIEWS = {
   guest: 'a guest definition',
 } as const;
 
+/** Of another architecture than x86, the model that it is. */
+const processorText = ({ midr, model }: NonNullable<Shared['identity']>): string =>
+  midr === null ? (model ?? '') : midr.map(midrText).join(', ');
+
 const titleOf = (host: string, { view, vendor, arch }: Shared): string =>
   [host, VIEWS[view], vendor ?? 'vendor unknown', ...(arch === 'x86_64' ? [] : [arch])].join(', ');
 
@@ -233,6 +238,7 @@ function sharedLines(shared: Shared, page: Page): string[] {
   const facts: Fact[] = [
     ['started by', startedText(shared)],
     ['processor', s ? `family ${s.family} model ${s.model} stepping ${s.stepping}` : ''],
+    ['processor', shared.identity ? processorText(shared.identity) : ''],
     ['microcode', shared.microcode ?? ''],
     ['kernel', shared.kernel ?? ''],
     ['address bits', limits.physBits === null ? '' : `${limits.physBits} physical`],
@@ -248,5 +254,8 @@ function sharedLines(shared: Shared, page: Page): string[] {
     ['perhaps', withheldText(shared, false)],
     [`${shared.unknown.length} unknown`, beginning(shared.unknown)],
   ];
-  return [...definitionLines(shared.definitions, [], page, 3), ...factLines(facts, page)];
+  return [
+    ...definitionLines(shared.definitions, [], page, 3, shared.arch),
+    ...factLines(facts, page),
+  ];
 }

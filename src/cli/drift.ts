@@ -4,6 +4,7 @@ import { newestSoftware, startOfAsked } from '../cpu/asked.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Asked } from '../cpu/guest.ts';
+import { isX86 } from '../cpu/host.ts';
 import { parseStack } from '../cpu/stack.ts';
 import { cpuOption } from '../dialects/pinned.ts';
 import type { Skipped } from '../fleet/fleet.ts';
@@ -245,7 +246,9 @@ async function guestsOf(
     else
       unsettled.push({
         guest: id,
-        because: `${input}: it is known by its features alone, which no machine type changes; give its definition (virsh dumpxml, or its command line)`,
+        because: isX86(description)
+          ? `${input}: it is known by its features alone, which no machine type changes; give its definition (virsh dumpxml, or its command line)`
+          : `${input}: it is of ${description.arch}, and what machine types change is known of x86 alone`,
       });
   if (!options.skipUnreadable || guests.length === 0) return { guests, skipped, left, unsettled };
   const more = unsettled.map(({ guest, because }) => ({ input: guest, reason: because }));

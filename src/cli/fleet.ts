@@ -10,7 +10,9 @@ import { dialectByName, dialectNames } from '../dialects/index.ts';
 import { namedProcessor } from '../dialects/named.ts';
 import type { Unreadable } from '../dialects/problems.ts';
 import { type Inputs, type ReadOptions, readFleet } from '../dialects/read.ts';
+import { writeCpu } from '../dialects/written.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import { underKernel } from '../fleet/under.ts';
 import { readInputs } from './inputs.ts';
 import { type Call, type Io, write } from './io.ts';
 import type { OutputOptions, ReadingOptions, StackOptions, WhatIfOptions } from './options.ts';
@@ -85,7 +87,7 @@ export async function hostsOf(
 ): Promise<Fleet> {
   const read = await readFleet(catalog, opened, { ...readOptions(options), takes });
   const { withKernel } = options;
-  const fleet = withKernel === undefined ? read : read.underKernel(withKernel);
+  const fleet = withKernel === undefined ? read : underKernel(read, withKernel);
   return withoutClosed(withoutHosts(fleet, options), io, options);
 }
 
@@ -181,7 +183,7 @@ export function writerOf(name: string): (cpu: GuestCpu, catalog: Catalog) => str
       `--to "${name}" is no dialect that can be written${didYouMean(name, known) || `; choose one of ${known.join(', ')}`}`,
     );
   }
-  return (cpu, catalog) => dialect.write!(cpu, catalog);
+  return (cpu, catalog) => writeCpu(dialect, cpu, catalog);
 }
 
 /** An answer as the CPU of a guest. */

@@ -1,6 +1,7 @@
 // What a guest's definition asks for, once it is said which QEMU and libvirt start it: one meaning for every question.
 // What these would refuse at the start is a reason here and no error, because it is an answer.
-import { clearBit, emptyRow } from '../core/rows.ts';
+import { clearBit, emptyRow, type Row } from '../core/rows.ts';
+import { archRecord, asksOf, elementOfArgument } from './arch/index.ts';
 import { argumentOf, findFeature, ofLibvirt } from './asked-libvirt.ts';
 import { ofProxmox, startedByProxmox } from './asked-proxmox.ts';
 import { isOfHost, ofQemu, placeOf, Refused, type Resolved, Unsettled } from './asked-qemu.ts';
@@ -26,6 +27,11 @@ export function needOfAsked(catalog: Catalog, asked: Asked, software: Software):
 
 function resolved(catalog: Catalog, asked: Asked, software: Software): Resolved {
   const none = emptyRow(catalog.bits);
+  const { arch } = software.host ?? {};
+  if (asked.by !== 'proxmox' && asked.anyArch && arch && !archRecord(arch).isX86) {
+    const element = asked.by === 'libvirt' ? asked.element : elementOfArgument(asked.cpu);
+    return { need: ofArch(none, { ...asked, element }, arch), expansion: null };
+  }
   const unresolved = (rest: Partial<Need>): Resolved => ({
     need: needing(none, { arch: 'x86_64', ...rest }),
     expansion: null,
@@ -41,6 +47,24 @@ function resolved(catalog: Catalog, asked: Asked, software: Software): Resolved 
     if (error instanceof Unsettled) return unresolved({ unsettled: error.message });
     throw error;
   }
+}
+
+/** What a definition asks for on hosts of another architecture than x86. */
+function ofArch(
+  none: Row,
+  { element, accelerator }: Pick<AskedOfLibvirt, 'element' | 'accelerator'>,
+  arch: string,
+): Need {
+  const { unnamed, model, note } = asksOf(archRecord(arch), element, accelerator);
+  const because = (code: string) => (note?.code === code ? note.message : null);
+  return needing(none, {
+    arch,
+    unnamed,
+    model,
+    own: because('host-cpu'),
+    refused: because('refused'),
+    unsettled: because('default-cpu'),
+  });
 }
 
 /**

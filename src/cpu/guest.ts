@@ -7,6 +7,8 @@ import type { ProxmoxLines, ProxmoxModel } from './proxmox-line.ts';
 export type ByName = 'kubevirt' | 'ovirt';
 
 interface Asks {
+  /** The architecture is not told: it is that of the host. */
+  readonly anyArch?: true;
   /** The machine type as written; null where the definition names none. */
   readonly machine: string | null;
   readonly accelerator: Surroundings['accelerator'];

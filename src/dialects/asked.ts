@@ -34,7 +34,11 @@ export function askedOfQemu(
   catalog: Catalog,
   cpu: string,
   place: Place,
-  { machine = null, accelerator = 'kvm' }: Partial<Pick<Asked, 'machine' | 'accelerator'>> = {},
+  {
+    machine = null,
+    accelerator = 'kvm',
+    anyArch,
+  }: Partial<Pick<Asked, 'machine' | 'accelerator' | 'anyArch'>> = {},
 ): Description {
   if (cpu.length > MAX_ARGUMENT)
     throw new QueryError(
@@ -42,7 +46,10 @@ export function askedOfQemu(
     );
   // Only QEMU's own word for it.
   const argument = cpu === 'host-passthrough' ? 'host' : cpu;
-  const asked: Asked = { by: 'qemu', cpu: argument, machine, accelerator };
+  const asked: Asked = {
+    ...{ by: 'qemu', cpu: argument, machine, accelerator },
+    ...(anyArch ? { anyArch } : {}),
+  };
   const [model = ''] = argument.split(',');
   const description: Description = {
     ...untold(catalog, place.dialect, place.line),

@@ -116,6 +116,8 @@ interface Language {
   recognises?(head: string): boolean;
   /** The CPU of a guest in this language, ending in a newline. */
   write?(cpu: GuestCpu, catalog: Catalog): string;
+  /** Whether it is written of every architecture; of x86 alone where absent. */
+  readonly writesAll?: true;
   /** What this language cannot say of the CPU, and what must be done beside it. */
   notes?(cpu: GuestCpu, catalog: Catalog): readonly Note[];
   /** How what is written is put to use, in one line. */

@@ -1,10 +1,11 @@
 // Guests by libvirt's <cpu>, as descriptions: what the software that starts them makes of it.
+import { archRecord, asksOf } from '../cpu/arch/index.ts';
 import { meaningOfAsked, noteOf, toldBy } from '../cpu/asked.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import type { AskedOfLibvirt } from '../cpu/guest.ts';
 import type { Description, Note } from '../cpu/host.ts';
 import { type LibvirtCpu, UNSAID } from '../cpu/libvirt.ts';
-import { blank, relative, X86 } from './libvirt-relative.ts';
+import { blank, relative } from './libvirt-relative.ts';
 
 /** A <cpu> of a guest that says no more of itself: under KVM, on the newest machine type. */
 export const guestOf = (cpu: LibvirtCpu | null): AskedOfLibvirt => ({
@@ -33,7 +34,7 @@ export function guestDescription(
     return { ...foreign, view: 'guest', notes: [foreignNote(asked, where)] };
   }
   const { element } = asked;
-  if (!X86.includes(arch)) return { ...relative(catalog, element, arch), ...guestOfArch(asked) };
+  if (!archRecord(arch).isX86) return guestOfArch(catalog, asked, arch);
   const description = { ...blank(catalog, arch, line), element, asked };
   const model = element.model ?? (element.mode === 'custom' ? 'qemu64' : null);
   const named = { model: model === null ? null : { name: model, known: true } };
@@ -61,17 +62,18 @@ const foreignNote = (cpu: LibvirtCpu | null, where: string): Note =>
 const isAsked = (asked: AskedOfLibvirt | LibvirtCpu | null): asked is AskedOfLibvirt =>
   asked !== null && 'by' in asked;
 
-/** Beside x86 a guest is known by its model alone. */
-const guestOfArch = ({ element }: AskedOfLibvirt) => ({
-  view: 'guest' as const,
-  ...(element.mode === 'custom' || element.model !== null
-    ? {}
-    : {
-        notes: [
-          {
-            code: 'host-cpu',
-            message: `its CPU is ${element.mode}, which only the host that runs it settles`,
-          },
-        ],
-      }),
-});
+/** Beside x86 a guest asks for what its architecture makes of its definition. */
+export function guestOfArch(
+  catalog: Catalog,
+  { element, accelerator }: Pick<AskedOfLibvirt, 'element' | 'accelerator'>,
+  arch: string,
+): Description {
+  const { unnamed, model, note } = asksOf(archRecord(arch), element, accelerator);
+  return {
+    ...relative(catalog, element, arch),
+    view: 'guest',
+    unnamed,
+    model: model === null ? null : { name: model, known: false },
+    notes: note === null ? [] : [note],
+  };
+}

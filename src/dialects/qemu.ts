@@ -1,11 +1,13 @@
 // A whole -cpu argument for QEMU's command line: strict, so that a host that lacks something refuses to start. Read,
 // a line is a guest.
 
+import { archOfTarget, archRecord, elementOfArgument } from '../cpu/arch/index.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
 import { askedOfQemu } from './asked.ts';
 import { type Dialect, orSkip } from './dialect.ts';
+import { guestOfArch } from './libvirt-guest.ts';
 import { linesOf } from './lines.ts';
 import { shellWord } from './pinned.ts';
 import { argumentsOf } from './shell.ts';
@@ -33,12 +35,15 @@ export const qemu: Dialect = {
     }
     return guests;
   },
-  write: ({ definitions, physBits }) => {
+  writesAll: true,
+  write: ({ arch, definitions, physBits }) => {
     const definition = definitions.qemu;
     if (!definition)
       throw new QueryError(
         'the answer has no QEMU definition; name a QEMU in --stack, like --stack qemu@10.0',
       );
+    const record = archRecord(arch);
+    if (!record.isX86) return `${record.toQemu(definition)}\n`;
     const { name, require, disable } = definition;
     const parts = [
       name,
@@ -75,13 +80,39 @@ function readLine(catalog: Catalog, text: string, where: string, line: number): 
     );
   const [type, ...more] = after('-machine', '-M', '--machine')?.split(',') ?? [];
   const machine = type?.replace(/^type=/, '') ?? null;
-  const accelerator =
-    more.includes('accel=tcg') || after('-accel')?.split(',')[0] === 'tcg' ? 'tcg' : 'kvm';
+  const arch = archOfProgram(words[0]!) ?? archOfMachine(machine);
+  const isTcg = more.includes('accel=tcg') || after('-accel')?.split(',')[0] === 'tcg';
+  const accelerator = isTcg ? 'tcg' : 'kvm';
+  if (arch !== null && !archRecord(arch).isX86) {
+    const compat = more.find((word) => word.startsWith('max-cpu-compat='))?.split('=')[1];
+    const element = { ...elementOfArgument(cpu, compat), line };
+    return {
+      ...guestOfArch(catalog, { element, accelerator }, arch),
+      dialect: 'qemu',
+      machine,
+      host: nameOf(after('-name', '--name')),
+    };
+  }
   return {
-    ...askedOfQemu(catalog, cpu, { dialect: 'qemu', line, where }, { machine, accelerator }),
+    ...askedOfQemu(
+      catalog,
+      cpu,
+      { dialect: 'qemu', line, where },
+      { machine, accelerator, ...(arch === null ? { anyArch: true as const } : {}) },
+    ),
     host: nameOf(after('-name', '--name')),
   };
 }
+
+/** The architecture of the program of a command line; null where its name does not tell. */
+function archOfProgram(program: string): string | null {
+  const target = /(?:^|\/)qemu-system-(\w+)$/.exec(program)?.[1];
+  return target === undefined ? null : archOfTarget(target);
+}
+
+/** Machine types that only one architecture has. */
+const archOfMachine = (machine: string | null): string | null =>
+  /^pseries/.test(machine ?? '') ? 'ppc64' : /^s390-ccw/.test(machine ?? '') ? 's390x' : null;
 
 /** The guest's name in QEMU's -name: web-1, or guest=web-1,debug-threads=on in any order. */
 function nameOf(argument: string | undefined): string | null {

@@ -4,11 +4,9 @@ import { emptyRow, type Row, Rows, rowOf, setBit } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { byBytes } from '../cpu/order.ts';
-import { LISTERS } from '../cpu/usable.ts';
 import { type Batch, batchOf, type First, firstOfEach, GONE, hostsIn, idAt } from './hosts.ts';
-import type { Candidate, ClassFacts, Kind, Member, ModelList } from './kind.ts';
+import { type Candidate, type ClassFacts, factsKey, type Kind, type Member } from './kind.ts';
 import type { HostList, LeftAside, Skipped } from './told.ts';
-import { kindUnder } from './under.ts';
 
 export {
   type Candidate,
@@ -235,16 +233,13 @@ export class Fleet {
     return this.#of({ kinds: this.kinds, weights: [], batches }, this.left);
   }
 
-  /** The same hosts as if they ran this kernel; their kinds keep their numbers. */
-  underKernel(kernel: string): Fleet {
-    return this.#of(
-      {
-        kinds: this.kinds.map((kind) => kindUnder(this.catalog, kind, kernel)),
-        weights: this.kindWeights,
-        batches: this.#batches,
-      },
-      this.left,
-    );
+  /** The same hosts with other kinds in the place of theirs, number by number, in the words of a catalog. */
+  as(kinds: readonly Kind[], catalog: Catalog = this.catalog): Fleet {
+    const gathered = { kinds, weights: this.kindWeights, batches: this.#batches, keys: this.keys };
+    const { skipped, unnamed, left } = this;
+    const isSame = catalog === this.catalog;
+    const names = isSame ? { unnamed } : {};
+    return new Fleet(catalog, gathered, { skipped, listed: this.#listed, left, ...names });
   }
 
   /** Every host with its kind; none where names are not kept. */
@@ -352,9 +347,10 @@ export class Fleet {
       if (id === undefined) {
         id = facts.length;
         factId.set(key, id);
-        const { arch, vendor, view, physBits, named, xsave, models } = kind;
+        const { arch, vendor, view, physBits, named, xsave, models, identity } = kind;
         const of = { arch, vendor, view, physBits, xsave, models };
-        facts.push({ key, of: named ? { ...of, named } : of });
+        const more = { ...(named ? { named } : {}), ...(identity ? { identity } : {}) };
+        facts.push({ key, of: { ...of, ...more } });
       }
       row[(2 * this.bits) >> 5] = id;
       all.push(row);
@@ -426,20 +422,6 @@ function compareRows(a: Row, b: Row): number {
   const at = a.findIndex((word, i) => word !== b[i]);
   return at < 0 ? 0 : a[at]! - b[at]!;
 }
-
-const factsKey = (c: ClassFacts): string =>
-  JSON.stringify([
-    c.arch,
-    c.vendor,
-    c.view,
-    c.physBits,
-    c.named,
-    c.xsave,
-    LISTERS.map((lister) => listKey(c.models[lister])),
-  ]);
-
-const listKey = (list: ModelList | undefined) =>
-  list ? [...list].sort(([a], [b]) => byBytes(a, b)) : null;
 
 function unknownNames(kinds: readonly Kind[]): string[] {
   const names = new Set<string>();

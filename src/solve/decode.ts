@@ -103,10 +103,11 @@ function decodeOne(
       ...(startedBy === null ? {} : { startedBy }),
       definitions: isSettled ? answer.definitions : {},
       features: [...catalog.names(d.has), ...d.unnamed].sort(byBytes),
-      offers: [...catalog.names(host.has), ...d.unnamed].sort(byBytes),
-      unknown: [...catalog.names(open), ...d.unnamedUnknown].sort(byBytes),
+      offers: [...catalog.names(host.has), ...host.unnamed].sort(byBytes),
+      unknown: [...catalog.names(open), ...host.unnamedUnknown].sort(byBytes),
       withheld: withheld(catalog, d, minus(d.has, host.has)),
       limits: { physBits: d.limits.physBits },
+      ...(host.identity ? { identity: host.identity } : {}),
       candidates: isX86(d) && isSettled ? candidates(catalog, fleet) : [],
     },
     // Of a CPU that nobody knows there is no more to say than why.

@@ -12,6 +12,7 @@ import { byBytes } from '../cpu/order.ts';
 import { parseCpuString, withSwitches } from '../cpu/qemu-string.ts';
 import { expandCpu } from '../cpu/start.ts';
 import type { Fleet, HostList, Skipped } from '../fleet/fleet.ts';
+import { underKernel } from '../fleet/under.ts';
 import type { Finding, Severity } from './answer.ts';
 import { asker, type GivenSoftware, softwareOf } from './asker.ts';
 import { guestProperties, type PropertyChange, propertyChanges } from './changes.ts';
@@ -145,7 +146,7 @@ export function drift(
     ...(options.unsettled ?? []),
   ].sort((a, b) => byBytes(a.guest, b.guest));
   const { toKernel } = options;
-  const then = toKernel === undefined || !fleet ? null : fleet.underKernel(toKernel);
+  const then = toKernel === undefined || !fleet ? null : underKernel(fleet, toKernel);
   const hosts = fleet && new Hosts(fleet, then ?? fleet, [...new Set(of)], options);
   const answers = new Map<Change, Omit<GuestDrift, 'guest'>>();
   const guests = moves.map(({ guest }, i): GuestDrift => {
