@@ -7,7 +7,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadCatalog } from '../src/cpu/catalog.ts';
 import { feed } from './support/command.ts';
-import { assertProperty } from './support/property.ts';
+import { assertProperty, draws } from './support/property.ts';
 
 const test = suite('other architectures');
 const folder = mkdtempSync(join(tmpdir(), 'plimsoll-archs-'));
@@ -282,7 +282,10 @@ test('POWER hosts have the modes of all processors before them', async () => {
   const to = async (dialect: string) =>
     (await run('baseline', power(9), power(10), '--to', dialect)).stdout;
   assert.is(await to('qemu'), '-machine pseries,max-cpu-compat=power9 -cpu host\n');
-  assert.is(await to('libvirt'), "<cpu mode='host-model'>\n  <model>power9</model>\n</cpu>\n");
+  assert.is(
+    await to('libvirt'),
+    "<cpu mode='host-model'>\n  <model fallback='allow'>power9</model>\n</cpu>\n",
+  );
   const { answer: three } = await json('baseline', power(8), power(9), power(10));
   assert.equal([three.classes, three.definitions.libvirt.name], [3, 'power8']);
   // Both are the level of ISA 3.1, and old software has no word for the newer.
@@ -355,7 +358,7 @@ test('records keep what tells Arm processors apart, and refuse what it cannot be
   }
 });
 
-const runs = Number(process.env.PLIMSOLL_RUNS ?? 8);
+const RUNS = 8;
 const NAMES: Readonly<Record<string, readonly string[]>> = {
   aarch64: ['aes', 'atomics', 'sve', 'sve2', 'paca', 'ssbs', 'asimd', 'fpu-like'],
   s390x: ['vx', 'edat', 'aes', 'msa1', 'te', 'ri'],
@@ -437,9 +440,9 @@ test('no answer about another architecture holds a name of x86', async () => {
           assert.equal([question[0], leaked], [question[0], []]);
         }
     }),
-    { numRuns: runs, includeErrorInReport: true },
+    { numRuns: RUNS },
   );
-  assert.ok(answers > runs * 20);
+  assert.ok(answers > draws(RUNS) * 20);
   console.log(`other architectures: ${answers} answers without a name of x86`);
 });
 

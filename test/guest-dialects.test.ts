@@ -12,8 +12,7 @@ import { type DrawnSpec, drawnSpec, WRITERS } from './support/drawn-guests.ts';
 import { OF_COMPARE, verdictOn } from './support/laws.ts';
 import { assertProperty } from './support/property.ts';
 
-fc.configureGlobal({ includeErrorInReport: true });
-const runs = Number(process.env.PLIMSOLL_RUNS ?? 40);
+const RUNS = 100;
 const catalog = await loadCatalog();
 const encode = (text: string) => new TextEncoder().encode(text);
 const test = suite('guests in every language');
@@ -54,7 +53,7 @@ for (const [name, write] of Object.entries(WRITERS))
       else assert.is(changed.guests[0]!.runnable!.before, placed!.runsOn, `drift: ${text}`);
     };
     await assertProperty(fc.asyncProperty(drawnFleet(catalog, 3), drawnSpec(catalog), hold), {
-      numRuns: runs,
+      numRuns: RUNS,
     });
     console.log(`${name}: ${JSON.stringify(seen)}, ${untold} untold to drift`);
     for (const [verdict, count] of Object.entries(seen)) assert.ok(count > 0, `no ${verdict}`);

@@ -279,7 +279,7 @@ test('a folder of the resources of a cluster: nodes are hosts, machines are gues
   assert.equal([placed.status, placed.guests.length], [0, 1]);
   assert.equal(found(placed, 'hosts-aside')!.hosts, ['n1', 'n2']);
   // A file by itself that nobody recognises is a host that cannot be read.
-  assert.is((await run('baseline', one, join(here, 'gathered/version'))).status, 2);
+  assert.is((await run('baseline', one, join(here, 'gathered/event-filter.html'))).status, 2);
 });
 
 test('decode says which software starts a guest, and what that makes of it', async () => {

@@ -52,7 +52,7 @@ function guestLines({ mode, model, fallback, vendor, vendorId }: LibvirtCpu): st
     ...(model === null
       ? []
       : [
-          `<model${attribute('fallback', mode === 'host-model' ? fallback : (fallback ?? 'allow'))}${attribute('vendor_id', vendorId)}>${escaped(model)}</model>`,
+          `<model${attribute('fallback', fallback ?? 'allow')}${attribute('vendor_id', vendorId)}>${escaped(model)}</model>`,
         ]),
     ...(vendor === null ? [] : [`<vendor>${escaped(vendor)}</vendor>`]),
   ];

@@ -405,7 +405,7 @@ async function readInput(
   problems: Problems,
   { takes = 'hosts', lines = false }: ReadOptions,
 ): Promise<Description[]> {
-  if (input.contained && isBeside(input)) {
+  if (isBeside(input)) {
     problems.other(input.name.slice(input.name.lastIndexOf('/') + 1));
     return [];
   }
@@ -417,7 +417,6 @@ async function readInput(
   const other = known === undefined || known === records ? headText(input.bytes) : '';
   const what = dialect === undefined ? whatElse(other) : null;
   if (what !== null) throw new QueryError(`${input.name} ${what}`);
-  if (known === undefined && isGatherVersion(other)) return [];
   if (!reader && input.bytes.subarray(0, HEAD).includes(0))
     throw new QueryError(
       `${input.name} holds zero bytes, so it is no text or UTF-16; give text in UTF-8`,
@@ -441,9 +440,9 @@ async function readInput(
 }
 
 /** Whether a file of a folder of many kinds is none of those that describe a CPU: notes, logs and pages beside them. */
-function isBeside({ name, bytes }: Input): boolean {
-  if (bytes.length === 0 || /\.(?:log|html?)$/i.test(name)) return true;
-  return recognised(bytes) === undefined;
+function isBeside({ name, bytes, contained }: Input): boolean {
+  if (!contained) return isGatherVersion(headText(bytes));
+  return bytes.length === 0 || /\.(?:log|html?)$/i.test(name) || recognised(bytes) === undefined;
 }
 
 const noCpu = (input: string, { name }: Dialect): QueryError =>
