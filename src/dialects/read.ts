@@ -35,7 +35,7 @@ const SCANNED = 64 * 1024;
 /** The first letter of /proc/cpuinfo. */
 const SMALL_P = 0x70;
 
-export { type Opened, type ReadOptions, skippedFor, type Unreadable } from './problems.ts';
+export type { ReadOptions } from './problems.ts';
 
 /** One CPU as a document describes it, with the id that it goes by. */
 export interface Read {
