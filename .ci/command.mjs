@@ -1,5 +1,5 @@
 // Bundles the command into dist, and puts beside it V8's compiled form of what the usual questions need;
-// src/cli/start.ts loads both.
+// src/cli/load.ts loads both.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import Module, { createRequire } from 'node:module';

@@ -5,10 +5,10 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { loadCatalog } from '../src/cpu/catalog.ts';
-import { catalogMap, type LibvirtMap } from '../src/cpu/libvirt-map.ts';
-import { writeLibvirtCpu } from '../src/dialects/libvirt-write.ts';
-import { hostStub } from '../src/solve/libvirt/data.ts';
+import { loadCatalog } from '../src/cpu/catalog/catalog.ts';
+import { catalogMap, type LibvirtMap } from '../src/cpu/catalog/libvirt-map.ts';
+import { writeLibvirtCpu } from '../src/dialects/libvirt/libvirt-write.ts';
+import { hostStub } from '../src/solve/libvirt/spelt-out.ts';
 import { mulberry32 } from './random.ts';
 
 const SIZES = [10, 256, 1000, 12_000, 100_000];

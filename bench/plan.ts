@@ -3,16 +3,16 @@
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { bitsOf, rowOf } from '../src/core/rows.ts';
-import { type Catalog, loadCatalog } from '../src/cpu/catalog.ts';
-import type { Description } from '../src/cpu/host.ts';
+import { type Catalog, loadCatalog } from '../src/cpu/catalog/catalog.ts';
+import { parseStack } from '../src/cpu/catalog/software.ts';
+import type { Description } from '../src/cpu/description.ts';
 import { needing } from '../src/cpu/need.ts';
-import { parseStack } from '../src/cpu/stack.ts';
 import { candidate, Fleet } from '../src/fleet/fleet.ts';
-import { blame } from '../src/solve/blame.ts';
-import { Board, sidesOf } from '../src/solve/board.ts';
-import { asking } from '../src/solve/fit.ts';
-import { groups } from '../src/solve/groups.ts';
+import { blame } from '../src/solve/blame/blame.ts';
+import { asking } from '../src/solve/fit/fit.ts';
+import { Board, sidesOf } from '../src/solve/line/board.ts';
 import { place } from '../src/solve/place.ts';
+import { groups } from '../src/solve/pools/groups.ts';
 import {
   greedy,
   integerProgram,

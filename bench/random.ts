@@ -1,6 +1,6 @@
 // Made-up rows that are the same in every run.
 
-import { mulberry32 } from '../src/dialects/synth.ts';
+import { mulberry32 } from '../src/dialects/records/made-up.ts';
 
 export { mulberry32 };
 

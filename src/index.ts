@@ -1,11 +1,15 @@
 // The public library: bytes in, answers as plain data out. It opens no files and runs in Node and in browsers.
 
 export type { Identity } from './cpu/arch/arch.ts';
-export { needOfAsked, newestSoftware } from './cpu/asked.ts';
-export { Catalog, loadCatalog, loadCatalogWith } from './cpu/catalog.ts';
+export { needOfAsked, newestSoftware } from './cpu/asked/asked.ts';
+export { Catalog, loadCatalog, loadCatalogWith } from './cpu/catalog/catalog.ts';
+export type { LearntQemu } from './cpu/catalog/learnt-qemu.ts';
+export { catalogMap, type LibvirtMap } from './cpu/catalog/libvirt-map.ts';
+export { parseStack, type Stack, type StackEntry, stackNames } from './cpu/catalog/software.ts';
+export type { LibvirtCpu } from './cpu/cpu-element.ts';
 export type { Definition, Definitions, GuestCpu } from './cpu/definition.ts';
+export type { Description, View } from './cpu/description.ts';
 export { QueryError } from './cpu/errors.ts';
-export type { Expansion, Surroundings } from './cpu/expand.ts';
 export type {
   Feature,
   LibvirtModel,
@@ -16,25 +20,21 @@ export type {
   Vendor,
 } from './cpu/feature.ts';
 export type { Asked, AskedOfLibvirt, AskedOfQemu } from './cpu/guest.ts';
-export type { Description, View } from './cpu/host.ts';
-export type { LearntQemu } from './cpu/learnt.ts';
-export type { LibvirtCpu } from './cpu/libvirt.ts';
-export { catalogMap, type LibvirtMap } from './cpu/libvirt-map.ts';
 export type { Need, Software } from './cpu/need.ts';
-export { parseStack, type Stack, type StackEntry, stackNames } from './cpu/stack.ts';
-export { expandCpu, type Realized, realizeTcg } from './cpu/start.ts';
+export type { Expansion, Surroundings } from './cpu/qemu/expand.ts';
+export { expandCpu, type Realized, realizeTcg } from './cpu/qemu/qemu-start.ts';
 export type { Dialect, Input, Stream } from './dialects/dialect.ts';
 export { dialectByName, dialectNames } from './dialects/index.ts';
-export { readLearntQemu } from './dialects/learnt.ts';
-export { readLibvirtCpus } from './dialects/libvirt-element.ts';
-export { type ReadFile, readLibvirtMap } from './dialects/libvirt-map.ts';
-export { writeLibvirtCpu } from './dialects/libvirt-write.ts';
-export type { Unreadable } from './dialects/problems.ts';
-export { type Read, type ReadOptions, readDescriptions, readFleet } from './dialects/read.ts';
-export { type Merged, type MergeOptions, mergeSummaries } from './dialects/summary.ts';
+export { readLearntQemu } from './dialects/learnt/learnt-catalog.ts';
+export { type ReadFile, readLibvirtMap } from './dialects/learnt/libvirt-map-folder.ts';
+export { readLibvirtCpus } from './dialects/libvirt/libvirt-element.ts';
+export { writeLibvirtCpu } from './dialects/libvirt/libvirt-write.ts';
+export { type Merged, type MergeOptions, mergeSummaries } from './dialects/records/summary-line.ts';
 export { writeArrow } from './fleet/arrow.ts';
 export { Fleet, type HostList, type Skipped } from './fleet/fleet.ts';
 export { type SummaryOptions, writeSummary } from './fleet/summary.ts';
+export type { Unreadable } from './reading/problems.ts';
+export { type Read, type ReadOptions, readDescriptions, readFleet } from './reading/read.ts';
 export { admit } from './solve/admit.ts';
 export type {
   Baseline,
@@ -49,22 +49,34 @@ export type {
   Verdict,
 } from './solve/answer.ts';
 export type { Admit, Blame, Groups, Placement } from './solve/answer-plan.ts';
-export { asker, askerOf, type GivenSoftware, softwareOf } from './solve/asker.ts';
 export { baseline, baselinesBy } from './solve/baseline.ts';
-export { type BlameOptions, blame } from './solve/blame.ts';
+export { type BlameOptions, blame } from './solve/blame/blame.ts';
 export { check } from './solve/check.ts';
 export { compare } from './solve/compare.ts';
 export { decode } from './solve/decode.ts';
-export { type Drift, type DriftOptions, drift, type Move } from './solve/drift.ts';
+export { type Drift, type DriftOptions, drift, type Move } from './solve/drift/drift.ts';
+export { type MatrixRow, matrix } from './solve/drift/matrix.ts';
+export type { HostChange, LineChange, Upgrade } from './solve/drift/upgrade.ts';
 export { type Explained, type Explanation, explain } from './solve/explain.ts';
-export { type Asker, asking, type Fit, Fits, type FitVerdict, type Reason } from './solve/fit.ts';
-export { type GroupsOptions, groups } from './solve/groups.ts';
-export { guestCpu } from './solve/guest-cpu.ts';
+export { asker, askerOf, type GivenSoftware, softwareOf } from './solve/fit/asker.ts';
+export {
+  type Asker,
+  asking,
+  type Fit,
+  Fits,
+  type FitVerdict,
+  type Reason,
+} from './solve/fit/fit.ts';
+export { startCheck, startedCpu } from './solve/libvirt/guest-start.ts';
+export { type Live, translateCpu, updateCpu, updateLiveCpu } from './solve/libvirt/guest-update.ts';
+export { type Hypervisor, hypervisorOf } from './solve/libvirt/hypervisor.ts';
 export {
   type BaselineOptions as LibvirtOptions,
   libvirtBaseline,
-} from './solve/libvirt/baseline.ts';
-export { libvirtCompare, partialCheck } from './solve/libvirt/compare.ts';
+} from './solve/libvirt/libvirt-baseline.ts';
+export { libvirtCompare, partialCheck } from './solve/libvirt/libvirt-compare.ts';
+export { decode as libvirtDecode } from './solve/libvirt/libvirt-decode.ts';
+export type { LibvirtVerdict } from './solve/libvirt/libvirt-verdict.ts';
 export {
   type CpuData,
   type CpuInput,
@@ -73,15 +85,10 @@ export {
   guestStub,
   hostStub,
   type ModelList,
-} from './solve/libvirt/data.ts';
-export { decode as libvirtDecode } from './solve/libvirt/decode.ts';
-export { type Hypervisor, hypervisorOf } from './solve/libvirt/hypervisor.ts';
-export { startCheck, startedCpu } from './solve/libvirt/start.ts';
-export { type Live, translateCpu, updateCpu, updateLiveCpu } from './solve/libvirt/update.ts';
-export type { LibvirtVerdict } from './solve/libvirt/verdict.ts';
-export type { BaselineOptions } from './solve/line.ts';
-export { type MatrixRow, matrix } from './solve/matrix.ts';
-export { type Named, type Names, names } from './solve/names.ts';
+} from './solve/libvirt/spelt-out.ts';
+export { guestCpu } from './solve/line/guest-cpu.ts';
+export type { BaselineOptions } from './solve/line/line.ts';
+export { type Named, type Names, names } from './solve/look-up.ts';
 export { type LibvirtPin, type Pin, pin, pinForLibvirt } from './solve/pin.ts';
 export { type Guest, guestsOf, type PlaceOptions, place } from './solve/place.ts';
-export type { HostChange, LineChange, Upgrade } from './solve/upgrade.ts';
+export { type GroupsOptions, groups } from './solve/pools/groups.ts';

@@ -1,6 +1,6 @@
 // A thread of the command: takes segments of a file and hands back what it found, without copying it.
 import { parentPort, workerData } from 'node:worker_threads';
-import { WORKS, type Work } from './cli/works.ts';
+import { WORKS, type Work } from './cli/input/works.ts';
 
 const work: Work = workerData.work;
 const scan = WORKS[work](workerData.task, () => {});

@@ -2,8 +2,8 @@
 import { Command, CommanderError } from 'commander';
 import { QueryError } from '../cpu/errors.ts';
 import { type Answering, type Call, columnsOf, type Io, write } from './io.ts';
+import { printable } from './screen/text.ts';
 import { ioOf, type Process } from './stdio.ts';
-import { printable } from './text.ts';
 import { VERSION } from './version.ts';
 
 interface Entry {
@@ -19,121 +19,121 @@ const COMMANDS: readonly Entry[] = [
     name: 'baseline',
     group: 'Questions:',
     summary: 'the most capable CPU that every guest can have on all of these hosts',
-    load: () => import('./baseline.ts'),
+    load: () => import('./commands/baseline.ts'),
   },
   {
     name: 'compare',
     group: 'Questions:',
     summary: 'can these CPUs run on this host; if not, why not',
-    load: () => import('./compare.ts'),
+    load: () => import('./commands/compare.ts'),
   },
   {
     name: 'decode',
     group: 'Questions:',
     summary: 'what a host, dump or definition really is: model, features, limits',
-    load: () => import('./decode.ts'),
+    load: () => import('./commands/decode.ts'),
   },
   {
     name: 'blame',
     group: 'Questions:',
     summary: 'which hosts hold the line down, and what is gained without or by mending them',
-    load: () => import('./blame.ts'),
+    load: () => import('./commands/blame.ts'),
   },
   {
     name: 'groups',
     group: 'Questions:',
     summary: 'the best split of the fleet into at most K pools',
-    load: () => import('./groups.ts'),
+    load: () => import('./commands/groups.ts'),
   },
   {
     name: 'place',
     group: 'Questions:',
     summary: 'which guest runs where; what a drained or lost host strands',
-    load: () => import('./place.ts'),
+    load: () => import('./commands/place.ts'),
   },
   {
     name: 'admit',
     group: 'Questions:',
     summary: 'would these hosts lower the line',
-    load: () => import('./admit.ts'),
+    load: () => import('./commands/admit.ts'),
   },
   {
     name: 'pin',
     group: 'Questions:',
     summary: 'a CPU definition that no machine type can change',
-    load: () => import('./pin.ts'),
+    load: () => import('./commands/pin.ts'),
   },
   {
     name: 'drift',
     group: 'Questions:',
     summary: 'what a change of machine type, model version or stack does to guests',
-    load: () => import('./drift.ts'),
+    load: () => import('./commands/drift.ts'),
   },
   {
     name: 'resolve',
     group: 'Questions:',
     summary: 'the CPU that a guest definition gets on a host',
-    load: () => import('./resolve.ts'),
+    load: () => import('./commands/resolve.ts'),
   },
   {
     name: 'explain',
     group: 'Questions:',
     summary: 'what a pasted error means, which feature, which host, what to do',
-    load: () => import('./explain.ts'),
+    load: () => import('./commands/explain.ts'),
   },
   {
     name: 'collect',
     group: 'Fleets:',
     summary: 'host records from live hosts',
-    load: () => import('./collect.ts'),
+    load: () => import('./commands/collect.ts'),
   },
   {
     name: 'summarize',
     group: 'Fleets:',
     summary: 'a part of a fleet as one line of text, an input of every question',
-    load: () => import('./summarize.ts'),
+    load: () => import('./commands/summarize.ts'),
   },
   {
     name: 'merge',
     group: 'Fleets:',
     summary: 'the summaries of all parts of a fleet as one',
-    load: () => import('./merge.ts'),
+    load: () => import('./commands/merge.ts'),
   },
   {
     name: 'synth',
     group: 'Fleets:',
     summary: 'a made-up fleet, for benchmarks',
-    load: () => import('./synth.ts'),
+    load: () => import('./commands/synth.ts'),
   },
   {
     name: 'models',
     group: 'Catalog:',
     summary: 'CPU models, and which software knows them',
-    load: () => import('./models.ts'),
+    load: () => import('./commands/models.ts'),
   },
   {
     name: 'features',
     group: 'Catalog:',
     summary: 'CPU features: spellings, bits, rules, and who has them',
-    load: () => import('./features.ts'),
+    load: () => import('./commands/features.ts'),
   },
   {
     name: 'machines',
     group: 'Catalog:',
     summary: 'machine types, and what they change about CPUs',
-    load: () => import('./machines.ts'),
+    load: () => import('./commands/machines.ts'),
   },
   {
     name: 'names',
     group: 'Catalog:',
     summary: 'any spelling to all others; what a misspelt name may have meant',
-    load: () => import('./names.ts'),
+    load: () => import('./commands/names.ts'),
   },
   {
     name: 'learn',
     group: 'Catalog:',
     summary: 'a catalog from the libvirt or QEMU at hand',
-    load: () => import('./learn.ts'),
+    load: () => import('./commands/learn.ts'),
   },
 ];
 

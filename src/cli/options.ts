@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { QueryError } from '../cpu/errors.ts';
-import { isKernel } from '../cpu/kernel.ts';
+import { isKernel } from '../cpu/proven/kernel.ts';
 import type { ColorChoice } from './io.ts';
 
 /** The values of an option that may be repeated or hold a comma list. */

@@ -1,7 +1,8 @@
-// A guest's CPU as its definition writes it. What it means depends on the software that starts it: cpu/asked.ts.
-import type { Surroundings } from './expand.ts';
-import type { LibvirtCpu } from './libvirt.ts';
+// A guest's CPU as its definition writes it. What it means depends on the software that starts it: cpu/asked/asked.ts.
+
+import type { LibvirtCpu } from './cpu-element.ts';
 import type { ProxmoxLines, ProxmoxModel } from './proxmox-line.ts';
+import type { Surroundings } from './qemu/expand.ts';
 
 /** Products that start a guest only where the name of its model is usable as it stands. */
 export type ByName = 'kubevirt' | 'ovirt';

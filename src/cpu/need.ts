@@ -1,9 +1,9 @@
-// What a CPU needs of a host, whatever it was written in: what the one rule (solve/fit.ts) holds against a class.
+// What a CPU needs of a host, whatever it was written in: what the one rule (solve/fit/fit.ts) holds against a class.
 import type { Row } from '../core/rows.ts';
 import type { Identity } from './arch/index.ts';
-import type { Product, Vendor } from './catalog.ts';
-import type { Note, XsaveComponent } from './facts.ts';
+import type { Product, Vendor } from './catalog/catalog.ts';
 import type { ByName } from './guest.ts';
+import type { Note, XsaveComponent } from './processor-facts.ts';
 
 /** The versions of the catalog that start a guest. */
 export interface Software {

@@ -6,8 +6,8 @@ import {
   proxmoxModels,
   proxmoxType,
   proxmoxVmFlags,
-} from './products.ts';
-import { didYouMean } from './suggest.ts';
+} from './catalog/products.ts';
+import { didYouMean } from './catalog/suggest.ts';
 
 /** Keys and values of one section, in the order written. */
 export type ProxmoxLines = readonly (readonly [key: string, value: string])[];

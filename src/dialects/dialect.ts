@@ -1,10 +1,10 @@
 // One language CPUs are written in: how it is recognised, read and written. Dialects take bytes and open no files.
 import type { BlockKeys } from '../core/blocks.ts';
 import type { RecordKeys } from '../core/scan.ts';
-import type { Catalog, Product } from '../cpu/catalog.ts';
+import type { Catalog, Product } from '../cpu/catalog/catalog.ts';
 import type { GuestCpu } from '../cpu/definition.ts';
+import type { Description, Note } from '../cpu/description.ts';
 import { QueryError } from '../cpu/errors.ts';
-import type { Description, Note } from '../cpu/host.ts';
 import type { Arrival } from '../fleet/gather.ts';
 import type { Proves } from './proves.ts';
 

@@ -1,33 +1,34 @@
 // Every language that plimsoll speaks, in the order in which they are tried on a file: the more a language is
 // recognised by, the earlier it is asked.
-import { ansible } from './ansible.ts';
-import { cpuModels } from './cpu-models.ts';
-import { cpudev } from './cpudev.ts';
-import { cpuid } from './cpuid.ts';
-import { cpuinfo } from './cpuinfo.ts';
+
 import type { Dialect } from './dialect.ts';
-import { evc } from './evc.ts';
-import { ohai, salt } from './facts.ts';
-import { firecracker } from './firecracker.ts';
-import { hyperv } from './hyperv.ts';
-import { incus } from './incus.ts';
-import { kubernetes } from './kubernetes.ts';
-import { kubevirt, kubevirtCr } from './kubevirt.ts';
-import { libvirt } from './libvirt.ts';
-import { lscpu } from './lscpu.ts';
-import { named } from './named.ts';
-import { nova } from './nova.ts';
-import { ovirt } from './ovirt.ts';
-import { prometheus } from './prometheus.ts';
-import { proxmox } from './proxmox.ts';
-import { psabi } from './psabi.ts';
-import { qemu } from './qemu.ts';
-import { qmp } from './qmp.ts';
-import { readconfig } from './readconfig.ts';
-import { records } from './records.ts';
-import { saved } from './saved.ts';
-import { summary } from './summary.ts';
-import { xen, xend } from './xen.ts';
+import { ansible } from './kernel/ansible.ts';
+import { cpudev } from './kernel/cpudev.ts';
+import { cpuid } from './kernel/cpuid.ts';
+import { cpuinfo } from './kernel/cpuinfo.ts';
+import { ohai, salt } from './kernel/host-facts.ts';
+import { lscpu } from './kernel/lscpu.ts';
+import { prometheus } from './kernel/prometheus.ts';
+import { cpuModels } from './libvirt/cpu-models.ts';
+import { libvirt } from './libvirt/libvirt.ts';
+import { evc } from './products/evc.ts';
+import { firecracker } from './products/firecracker.ts';
+import { hyperv } from './products/hyperv.ts';
+import { incus } from './products/incus.ts';
+import { kubernetes } from './products/kubernetes.ts';
+import { kubevirt, kubevirtCr } from './products/kubevirt.ts';
+import { nova } from './products/nova.ts';
+import { ovirt } from './products/ovirt.ts';
+import { proxmox } from './products/proxmox.ts';
+import { psabi } from './products/psabi.ts';
+import { xen, xend } from './products/xen.ts';
+import { qemu } from './qemu/cpu-line.ts';
+import { qmp } from './qemu/qmp.ts';
+import { readconfig } from './qemu/readconfig.ts';
+import { named } from './records/processor-by-name.ts';
+import { records } from './records/records.ts';
+import { saved } from './records/saved-answer.ts';
+import { summary } from './records/summary-line.ts';
 
 const DIALECTS: readonly Dialect[] = [
   saved,

@@ -1,10 +1,10 @@
 // A pinned CPU in the languages that can hold one.
 
-import type { Catalog } from '../cpu/catalog.ts';
-import type { LibvirtCpu, Policy } from '../cpu/libvirt.ts';
+import type { Catalog } from '../cpu/catalog/catalog.ts';
+import type { LibvirtCpu, Policy } from '../cpu/cpu-element.ts';
 import { byBytes } from '../cpu/order.ts';
-import { type Settings, valueText } from '../cpu/properties.ts';
-import { writeLibvirtCpu } from './libvirt-write.ts';
+import { type Settings, valueText } from '../cpu/qemu/properties.ts';
+import { writeLibvirtCpu } from './libvirt/libvirt-write.ts';
 
 /**
  * QEMU's -readconfig file: one [global] section a property. Its driver is the class of all x86 CPUs, for one of a

@@ -1,6 +1,6 @@
 // What the documents of a dialect prove of a feature that they do not list: each reader says it of each kind of
 // document about hosts, and test/dialects/proves.test.ts holds the reader to it.
-import type { View } from '../cpu/host.ts';
+import type { View } from '../cpu/description.ts';
 
 /** Whose words a document is written in: a feature for which these have no word is never listed, so it is unknown. */
 type Words = 'linux' | 'libvirt' | 'qemu' | 'cpuid' | 'nfd' | 'records' | 'models';

@@ -1,7 +1,7 @@
 // A snapshot of a fleet in Arrow's file format, for pandas, DuckDB, Spark and plimsoll itself: a row a host, its
 // features a dictionary of fixed-size bit strings. What the rows mean is in the metadata of the schema.
 import type { Row } from '../core/rows.ts';
-import type { Catalog } from '../cpu/catalog.ts';
+import type { Catalog } from '../cpu/catalog/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Fleet } from './fleet.ts';
 import type { Gatherer } from './gather.ts';

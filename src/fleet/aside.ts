@@ -1,5 +1,5 @@
 // What is among the inputs of a question and is something else than was asked for: left aside, and said.
-import type { Description } from '../cpu/host.ts';
+import type { Description } from '../cpu/description.ts';
 import { byBytes } from '../cpu/order.ts';
 import type { Fleet, Kind } from './fleet.ts';
 import type { HostList, LeftAside } from './told.ts';

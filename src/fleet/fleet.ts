@@ -1,7 +1,7 @@
 // Many hosts as weighted classes: hosts whose every answer must be the same share one row. What is kept of a host
 // is its name and its kind, and of a kind its class.
 import { emptyRow, type Row, Rows, rowOf, setBit } from '../core/rows.ts';
-import type { Catalog } from '../cpu/catalog.ts';
+import type { Catalog } from '../cpu/catalog/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { byBytes } from '../cpu/order.ts';
 import { type Batch, batchOf, type First, firstOfEach, GONE, hostsIn, idAt } from './hosts.ts';

@@ -1,8 +1,8 @@
 // Hosts as inputs bring them, on their way into a fleet: named where their documents name none, and joined where
 // several speak of one.
-import type { Catalog } from '../cpu/catalog.ts';
+import type { Catalog } from '../cpu/catalog/catalog.ts';
+import { type Description, withKernel } from '../cpu/description.ts';
 import { QueryError } from '../cpu/errors.ts';
-import { type Description, withKernel } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import type { Gathered } from './fleet.ts';
 import { type Batch, batchOf, GONE, idAt } from './hosts.ts';

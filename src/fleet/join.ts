@@ -1,9 +1,9 @@
 // Documents that name the same host become one host: the better view wins, and known beats unknown.
 import { join, meet, minus, size } from '../core/rows.ts';
 import type { Identity } from '../cpu/arch/index.ts';
-import type { Catalog } from '../cpu/catalog.ts';
+import type { Catalog } from '../cpu/catalog/catalog.ts';
+import type { View } from '../cpu/description.ts';
 import { QueryError } from '../cpu/errors.ts';
-import type { View } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import type { Kind } from './kind.ts';
 

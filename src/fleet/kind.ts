@@ -2,9 +2,7 @@
 // nothing but their names. Millions of hosts come down to a few kinds.
 import { hasBit, type Row } from '../core/rows.ts';
 import { archRecord, type Identity } from '../cpu/arch/index.ts';
-import type { Catalog, Vendor } from '../cpu/catalog.ts';
-import { archOf } from '../cpu/floor.ts';
-import type { Asked } from '../cpu/guest.ts';
+import type { Catalog, Vendor } from '../cpu/catalog/catalog.ts';
 import {
   type Description,
   isX86,
@@ -13,13 +11,15 @@ import {
   type Tsc,
   type View,
   type XsaveComponent,
-} from '../cpu/host.ts';
-import { offer } from '../cpu/offer.ts';
+} from '../cpu/description.ts';
+import type { Asked } from '../cpu/guest.ts';
+import { LISTERS, listerOf, type ModelList, type ModelLists } from '../cpu/model-lists.ts';
 import { byBytes } from '../cpu/order.ts';
-import type { Saved } from '../cpu/saved.ts';
-import { LISTERS, listerOf, type ModelList, type ModelLists } from '../cpu/usable.ts';
+import { archOf } from '../cpu/proven/floor.ts';
+import { offer } from '../cpu/proven/offer.ts';
+import type { Saved } from '../cpu/saved-line.ts';
 
-export type { ModelList } from '../cpu/usable.ts';
+export type { ModelList } from '../cpu/model-lists.ts';
 
 /** Everything but the rows that can change an answer. */
 export interface ClassFacts {

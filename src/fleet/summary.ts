@@ -5,9 +5,9 @@
 //
 // BYTES and SHA-256 are of all that follows the space behind them. Ids stand by kind, then in byte order.
 import { emptyRow, type Row, setBit } from '../core/rows.ts';
-import type { Catalog } from '../cpu/catalog.ts';
+import type { Catalog } from '../cpu/catalog/catalog.ts';
+import { isX86 } from '../cpu/description.ts';
 import { QueryError } from '../cpu/errors.ts';
-import { isX86 } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import type { Fleet } from './fleet.ts';
 import { batchesOf, type Gatherer } from './gather.ts';

@@ -1,6 +1,6 @@
 // Hosts as if they ran another kernel: what they were described by is settled again.
-import type { Catalog } from '../cpu/catalog.ts';
-import { type Description, isShown, isX86 } from '../cpu/host.ts';
+import type { Catalog } from '../cpu/catalog/catalog.ts';
+import { type Description, isShown, isX86 } from '../cpu/description.ts';
 import type { Fleet } from './fleet.ts';
 import { joinDocuments } from './join.ts';
 import { type Kind, kindOf } from './kind.ts';

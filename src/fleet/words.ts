@@ -3,7 +3,7 @@
 import { emptyRow, hasBit, minus, type Row, setBit } from '../core/rows.ts';
 import { differences } from '../cpu/arch/identity.ts';
 import { type Arch, archRecord, type Kin } from '../cpu/arch/index.ts';
-import { Catalog } from '../cpu/catalog.ts';
+import { Catalog } from '../cpu/catalog/catalog.ts';
 import { byBytes } from '../cpu/order.ts';
 import type { Fleet } from './fleet.ts';
 import type { Kind } from './kind.ts';

@@ -1,14 +1,14 @@
 // plimsoll admit: would these hosts lower a line that is drawn, and by what.
 import { isEmpty, meet, size } from '../core/rows.ts';
 import { byBytes } from '../cpu/order.ts';
-import { closeDependencies } from '../cpu/qemu.ts';
-import { needOfSaved, readSaved, type Saved } from '../cpu/saved.ts';
+import { closeDependencies } from '../cpu/qemu/model.ts';
+import { needOfSaved, readSaved, type Saved } from '../cpu/saved-line.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import { KEPT } from '../fleet/under.ts';
 import type { Admit, AdmittedHost } from './answer-plan.ts';
-import { securityCost } from './board.ts';
-import { asking, Fits } from './fit.ts';
-import { kernelFindings } from './upgrade.ts';
+import { kernelFindings } from './drift/upgrade.ts';
+import { asking, Fits } from './fit/fit.ts';
+import { securityCost } from './line/board.ts';
 
 /**
  * Holds each host against a saved baseline (its JSON, parsed).

@@ -1,8 +1,8 @@
 // The answers as data: what --json prints. Sentences are made elsewhere.
 import type { Identity } from '../cpu/arch/index.ts';
 import type { Definitions } from '../cpu/definition.ts';
-import type { View, XsaveComponent } from '../cpu/host.ts';
-import type { Withheld } from '../cpu/kvm.ts';
+import type { View, XsaveComponent } from '../cpu/description.ts';
+import type { Withheld } from '../cpu/proven/kvm.ts';
 import type { HostList, Skipped } from '../fleet/fleet.ts';
 
 export type Severity = 'error' | 'warning' | 'info';

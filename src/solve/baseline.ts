@@ -10,24 +10,24 @@ import {
   size,
 } from '../core/rows.ts';
 import { archRecord } from '../cpu/arch/index.ts';
-import type { Product } from '../cpu/catalog.ts';
+import type { Product } from '../cpu/catalog/catalog.ts';
+import { type Stack, stackNames } from '../cpu/catalog/software.ts';
 import type { Definition } from '../cpu/definition.ts';
-import type { XsaveComponent } from '../cpu/host.ts';
+import type { XsaveComponent } from '../cpu/description.ts';
 import { type Need, needing } from '../cpu/need.ts';
 import { byBytes } from '../cpu/order.ts';
-import { type Stack, stackNames } from '../cpu/stack.ts';
 import type { ClassFacts, Fleet, Kind } from '../fleet/fleet.ts';
 import { inOwnWords } from '../fleet/words.ts';
 import type { Baseline, Baselines, Hold } from './answer.ts';
-import { findings, splitFindings } from './findings.ts';
-import type { Refused } from './findings-stack.ts';
-import { asking, Fits } from './fit.ts';
-import { type FloorGaps, floorGaps, isBarred } from './floor.ts';
-import { type BaselineOptions, drawLine, type Line, nameOf, namingFor } from './line.ts';
-import { draw } from './safe.ts';
-import { byWeight } from './sayer.ts';
-import { type Split, splitBefore, splitByXsave } from './split.ts';
-import { stackOf } from './stack.ts';
+import { asking, Fits } from './fit/fit.ts';
+import { findings, splitFindings } from './line/findings.ts';
+import type { Refused } from './line/findings-stack.ts';
+import { type FloorGaps, floorGaps, isBarred } from './line/fleet-floor.ts';
+import { type BaselineOptions, drawLine, type Line, nameOf, namingFor } from './line/line.ts';
+import { draw } from './line/safe.ts';
+import { byWeight } from './line/sayer.ts';
+import { type Split, splitBefore, splitByXsave } from './line/split.ts';
+import { stackOf } from './line/told-stack.ts';
 
 /** Physical address bits that QEMU gives a guest unless told otherwise. */
 const DEFAULT_PHYS_BITS = 40;

@@ -1,16 +1,16 @@
 // plimsoll baseline --check: does a saved baseline still run on all of these hosts, and what could they have beside it.
 
 import { bitsOf } from '../core/rows.ts';
+import { parseStack } from '../cpu/catalog/software.ts';
 import type { Need } from '../cpu/need.ts';
 import { byBytes } from '../cpu/order.ts';
-import { needOfSaved, readSaved } from '../cpu/saved.ts';
-import { parseStack } from '../cpu/stack.ts';
+import { needOfSaved, readSaved } from '../cpu/saved-line.ts';
 import type { Fleet, HostList } from '../fleet/fleet.ts';
 import type { Check, Finding } from './answer.ts';
 import { baseline } from './baseline.ts';
-import { contested } from './beside.ts';
-import { asking, type Fit, Fits, worstOf } from './fit.ts';
-import type { BaselineOptions } from './line.ts';
+import { contested } from './fit/beside.ts';
+import { asking, type Fit, Fits, worstOf } from './fit/fit.ts';
+import type { BaselineOptions } from './line/line.ts';
 
 /**
  * Holds a saved baseline (its JSON, parsed) against every host.

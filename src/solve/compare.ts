@@ -1,14 +1,14 @@
 // plimsoll compare: can these CPUs run on this host, and if not, why not.
 import { hasBit, join, minus, type Row } from '../core/rows.ts';
-import { isX86 } from '../cpu/host.ts';
+import { isX86 } from '../cpu/description.ts';
 import { type Need, startsWithout } from '../cpu/need.ts';
 import { byBytes } from '../cpu/order.ts';
 import type { Fleet, Kind } from '../fleet/fleet.ts';
 import type { Comparison, Finding, Verdict } from './answer.ts';
-import { askerOf, type GivenSoftware, softwareNames, softwareOf } from './asker.ts';
-import { splitFindings } from './findings.ts';
-import { type Fit, Fits } from './fit.ts';
-import { guestFindings } from './sayer.ts';
+import { askerOf, type GivenSoftware, softwareNames, softwareOf } from './fit/asker.ts';
+import { type Fit, Fits } from './fit/fit.ts';
+import { splitFindings } from './line/findings.ts';
+import { guestFindings } from './line/sayer.ts';
 
 const VERDICTS: readonly Verdict[] = [
   'identical',

@@ -1,16 +1,16 @@
 // plimsoll decode: what a host, dump or definition really is: its features, limits, and the models that come near.
 import { emptyRow, minus, type Row, size } from '../core/rows.ts';
-import { meaningOfAsked, newestSoftware, noteOf, toldBy } from '../cpu/asked.ts';
-import type { Catalog } from '../cpu/catalog.ts';
-import { type Description, isShown, isX86, unsettled } from '../cpu/host.ts';
-import { whyWithheld } from '../cpu/kvm.ts';
+import { meaningOfAsked, newestSoftware, noteOf, toldBy } from '../cpu/asked/asked.ts';
+import type { Catalog } from '../cpu/catalog/catalog.ts';
+import { type Description, isShown, isX86, unsettled } from '../cpu/description.ts';
 import { byBytes } from '../cpu/order.ts';
+import { whyWithheld } from '../cpu/proven/kvm.ts';
 import { candidate, Fleet, type Skipped } from '../fleet/fleet.ts';
 import type { Decoded } from './answer.ts';
-import type { GivenSoftware } from './asker.ts';
 import { baseline } from './baseline.ts';
-import { type BaselineOptions, drawLine } from './line.ts';
-import { byWeight } from './sayer.ts';
+import type { GivenSoftware } from './fit/asker.ts';
+import { type BaselineOptions, drawLine } from './line/line.ts';
+import { byWeight } from './line/sayer.ts';
 
 /** Models listed as candidates: those that lack the least. */
 const CANDIDATES = 5;

@@ -1,9 +1,9 @@
 // plimsoll explain: what an error of virtualization software means, which features it is about, and with hosts at hand
 // which of them lack those.
 import { hasBit } from '../core/rows.ts';
-import type { Catalog, Feature } from '../cpu/catalog.ts';
-import { renamedTo } from '../cpu/products.ts';
-import { didYouMean } from '../cpu/suggest.ts';
+import type { Catalog, Feature } from '../cpu/catalog/catalog.ts';
+import { renamedTo } from '../cpu/catalog/products.ts';
+import { didYouMean } from '../cpu/catalog/suggest.ts';
 import type { Fleet, HostList } from '../fleet/fleet.ts';
 import { inOwnWords } from '../fleet/words.ts';
 import { MESSAGES } from './messages.ts';

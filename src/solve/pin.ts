@@ -10,12 +10,15 @@ import {
   type Row,
   size,
 } from '../core/rows.ts';
-import type { Catalog, Feature } from '../cpu/catalog.ts';
+import type { Catalog, Feature } from '../cpu/catalog/catalog.ts';
+import type { Stack } from '../cpu/catalog/software.ts';
 import type { Definition } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
-import { type Expansion, expandItems, type Surroundings } from '../cpu/expand.ts';
-import { machinesOf } from '../cpu/machine.ts';
 import { byBytes } from '../cpu/order.ts';
+import { parseCpuString } from '../cpu/qemu/cpu-argument.ts';
+import { type Expansion, expandItems, type Surroundings } from '../cpu/qemu/expand.ts';
+import { machinesOf } from '../cpu/qemu/machine.ts';
+import { closeDependencies, qemuMeanings, toSwitchOff } from '../cpu/qemu/model.ts';
 import {
   forcedValues,
   type Properties,
@@ -23,11 +26,8 @@ import {
   propertiesOf,
   type Settings,
   valueText,
-} from '../cpu/properties.ts';
-import { closeDependencies, qemuMeanings, toSwitchOff } from '../cpu/qemu.ts';
-import { parseCpuString } from '../cpu/qemu-string.ts';
-import type { Stack } from '../cpu/stack.ts';
-import { expandCpu, filledAtStart, realizeTcg, startedProperties } from '../cpu/start.ts';
+} from '../cpu/qemu/properties.ts';
+import { expandCpu, filledAtStart, realizeTcg, startedProperties } from '../cpu/qemu/qemu-start.ts';
 
 /** Something about a pinned CPU that a person should know. */
 export interface PinNote {

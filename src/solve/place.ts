@@ -1,21 +1,21 @@
 // plimsoll place: which guest runs on which hosts, and who has nowhere to go when some of them are gone.
 import { meet } from '../core/rows.ts';
-import type { Catalog } from '../cpu/catalog.ts';
+import type { Catalog } from '../cpu/catalog/catalog.ts';
+import { didYouMean } from '../cpu/catalog/suggest.ts';
+import type { Description } from '../cpu/description.ts';
 import { QueryError } from '../cpu/errors.ts';
-import type { Description } from '../cpu/host.ts';
 import { startsWithout } from '../cpu/need.ts';
 import { byBytes } from '../cpu/order.ts';
-import { readSaved } from '../cpu/saved.ts';
-import { didYouMean } from '../cpu/suggest.ts';
+import { readSaved } from '../cpu/saved-line.ts';
 import { candidate, type Fleet, type HostList, type Kind, type Skipped } from '../fleet/fleet.ts';
 import { Lister } from '../fleet/lister.ts';
 import type { Finding } from './answer.ts';
 import type { Missing, PlacedGuest, Placement, PowerCycle } from './answer-plan.ts';
-import { askerOf, type GivenSoftware, keyOfAsker, softwareNames, softwareOf } from './asker.ts';
-import { sideFindings, sidesOf } from './board.ts';
-import { type Asker, Fits, type FitVerdict, type Reason } from './fit.ts';
-import { movingFindings } from './moving.ts';
-import { guestFindings } from './sayer.ts';
+import { askerOf, type GivenSoftware, keyOfAsker, softwareNames, softwareOf } from './fit/asker.ts';
+import { type Asker, Fits, type FitVerdict, type Reason } from './fit/fit.ts';
+import { movingFindings } from './fit/moving.ts';
+import { sideFindings, sidesOf } from './line/board.ts';
+import { guestFindings } from './line/sayer.ts';
 
 /** A guest by its name, and what it needs. */
 export interface Guest {

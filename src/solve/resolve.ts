@@ -1,24 +1,24 @@
 // plimsoll resolve: what the one rule says of guests on a host, and the CPU that each of them gets there.
 import { clearBit, hasBit, minus, type Row, setBit } from '../core/rows.ts';
-import { tcgRow } from '../cpu/accelerators.ts';
-import { startedAs, startOfAsked } from '../cpu/asked.ts';
-import { findFeature } from '../cpu/asked-libvirt.ts';
-import { isOfHost } from '../cpu/asked-qemu.ts';
-import type { Catalog } from '../cpu/catalog.ts';
+import { startedAs, startOfAsked } from '../cpu/asked/asked.ts';
+import { findFeature } from '../cpu/asked/asked-libvirt.ts';
+import { isOfHost } from '../cpu/asked/asked-qemu.ts';
+import type { Catalog } from '../cpu/catalog/catalog.ts';
+import { parseStack, type Stack } from '../cpu/catalog/software.ts';
 import type { Definition, GuestCpu } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Asked, AskedOfLibvirt } from '../cpu/guest.ts';
 import type { Software } from '../cpu/need.ts';
-import type { Settings } from '../cpu/properties.ts';
-import { closeDependencies } from '../cpu/qemu.ts';
-import { parseStack, type Stack } from '../cpu/stack.ts';
+import { tcgRow } from '../cpu/qemu/accelerators.ts';
+import { closeDependencies } from '../cpu/qemu/model.ts';
+import type { Settings } from '../cpu/qemu/properties.ts';
 import type { Fleet, Kind } from '../fleet/fleet.ts';
 import type { Comparison, Resolution } from './answer.ts';
-import { type GivenSoftware, softwareOf } from './asker.ts';
 import { baseline } from './baseline.ts';
 import { compare } from './compare.ts';
-import { modelLists } from './line.ts';
-import { namerOf } from './name.ts';
+import { type GivenSoftware, softwareOf } from './fit/asker.ts';
+import { modelLists } from './line/line.ts';
+import { namerOf } from './line/x86-namer.ts';
 import { type LibvirtPin, type Pin, pin, pinForLibvirt } from './pin.ts';
 
 /**

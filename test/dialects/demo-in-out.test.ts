@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { bitsOf, minus, type Row } from '../../src/core/rows.ts';
-import { loadCatalog } from '../../src/cpu/catalog.ts';
-import { offer } from '../../src/cpu/offer.ts';
-import { closeDependencies } from '../../src/cpu/qemu.ts';
-import { parseStack } from '../../src/cpu/stack.ts';
-import { readDescriptions, readFleet } from '../../src/dialects/read.ts';
-import { writeRecord } from '../../src/dialects/record-write.ts';
+import { loadCatalog } from '../../src/cpu/catalog/catalog.ts';
+import { parseStack } from '../../src/cpu/catalog/software.ts';
+import { offer } from '../../src/cpu/proven/offer.ts';
+import { closeDependencies } from '../../src/cpu/qemu/model.ts';
+import { writeRecord } from '../../src/dialects/records/record-write.ts';
+import { readDescriptions, readFleet } from '../../src/reading/read.ts';
 import { baselinesBy } from '../../src/solve/baseline.ts';
 import { ROOT } from '../support/places.ts';
 

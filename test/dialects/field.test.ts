@@ -2,12 +2,12 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { hasBit } from '../../src/core/rows.ts';
-import { loadCatalog } from '../../src/cpu/catalog.ts';
+import { loadCatalog } from '../../src/cpu/catalog/catalog.ts';
+import { edgeStack } from '../../src/cpu/catalog/software.ts';
+import type { Description } from '../../src/cpu/description.ts';
 import { QueryError } from '../../src/cpu/errors.ts';
-import type { Description } from '../../src/cpu/host.ts';
-import { edgeStack } from '../../src/cpu/stack.ts';
 import { dialectByName, recogniseDialect } from '../../src/dialects/index.ts';
-import { readFleet } from '../../src/dialects/read.ts';
+import { readFleet } from '../../src/reading/read.ts';
 import { baseline } from '../../src/solve/baseline.ts';
 import { asLscpu, asMetrics, ICELAKE, MILAN } from '../support/sources.ts';
 

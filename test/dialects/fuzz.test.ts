@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { loadCatalog } from '../../src/cpu/catalog.ts';
+import { loadCatalog } from '../../src/cpu/catalog/catalog.ts';
 import { QueryError } from '../../src/cpu/errors.ts';
 import { dialectByName, dialectNames, recogniseDialect } from '../../src/dialects/index.ts';
 import { assertProperty, evenly } from '../support/property.ts';

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { hasBit, isEqual, meet, size } from '../../src/core/rows.ts';
-import { loadCatalog } from '../../src/cpu/catalog.ts';
+import { loadCatalog } from '../../src/cpu/catalog/catalog.ts';
+import type { Description } from '../../src/cpu/description.ts';
 import { QueryError } from '../../src/cpu/errors.ts';
-import type { Description } from '../../src/cpu/host.ts';
-import { readFlags } from '../../src/dialects/flags.ts';
 import { dialectByName, recogniseDialect } from '../../src/dialects/index.ts';
+import { readFlags } from '../../src/dialects/words/kernel-flags.ts';
 import { SHARED, sayMissing } from '../support/places.ts';
 import {
   asCpuinfo,

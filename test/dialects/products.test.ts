@@ -2,9 +2,9 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { hasBit } from '../../src/core/rows.ts';
-import { loadCatalog } from '../../src/cpu/catalog.ts';
+import { loadCatalog } from '../../src/cpu/catalog/catalog.ts';
+import type { Description } from '../../src/cpu/description.ts';
 import { QueryError } from '../../src/cpu/errors.ts';
-import type { Description } from '../../src/cpu/host.ts';
 import { dialectByName, recogniseDialect } from '../../src/dialects/index.ts';
 
 const test = suite('products');

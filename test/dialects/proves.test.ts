@@ -17,8 +17,7 @@ import {
   type Row,
   setBit,
 } from '../../src/core/rows.ts';
-import { type Feature, loadCatalog, type Place } from '../../src/cpu/catalog.ts';
-import type { Description } from '../../src/cpu/host.ts';
+import { type Feature, loadCatalog, type Place } from '../../src/cpu/catalog/catalog.ts';
 import {
   evcLevels,
   evcModel,
@@ -27,8 +26,9 @@ import {
   nfdSteady,
   ovirtType,
   xenWords,
-} from '../../src/cpu/products.ts';
-import { closeDependencies } from '../../src/cpu/qemu.ts';
+} from '../../src/cpu/catalog/products.ts';
+import type { Description } from '../../src/cpu/description.ts';
+import { closeDependencies } from '../../src/cpu/qemu/model.ts';
 import { dialectByName, dialectNames, recogniseDialect } from '../../src/dialects/index.ts';
 import { lostAsRecord } from '../support/as-record.ts';
 import { SHARED, sayMissing } from '../support/places.ts';

@@ -3,9 +3,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { loadCatalog } from '../../src/cpu/catalog.ts';
+import { loadCatalog } from '../../src/cpu/catalog/catalog.ts';
 import type { Input } from '../../src/dialects/dialect.ts';
-import { readDescriptions } from '../../src/dialects/read.ts';
+import { readDescriptions } from '../../src/reading/read.ts';
 import { lostAsRecord } from '../support/as-record.ts';
 import { ROOT, SHARED, sayMissing } from '../support/places.ts';
 

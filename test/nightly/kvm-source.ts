@@ -3,8 +3,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import { loadCatalog } from '../../src/cpu/catalog.ts';
-import { learnKvm } from '../../src/dialects/kvm-source/learn.ts';
+import { loadCatalog } from '../../src/cpu/catalog/catalog.ts';
+import { learnKvm } from '../../src/dialects/kvm-source/kvm-source.ts';
 import { columnOf, heldAgainst } from '../support/kvm-column.ts';
 
 /** Features read right of 407, of a kernel that is in the table: others are registers, or conditional. */

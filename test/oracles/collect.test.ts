@@ -9,10 +9,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { main } from '../../src/cli/main.ts';
-import { loadCatalog } from '../../src/cpu/catalog.ts';
-import type { Description } from '../../src/cpu/host.ts';
-import { cpuinfo } from '../../src/dialects/cpuinfo.ts';
-import { records } from '../../src/dialects/records.ts';
+import { loadCatalog } from '../../src/cpu/catalog/catalog.ts';
+import type { Description } from '../../src/cpu/description.ts';
+import { cpuinfo } from '../../src/dialects/kernel/cpuinfo.ts';
+import { records } from '../../src/dialects/records/records.ts';
 import { sayMissing } from '../support/places.ts';
 
 const test = suite('live collection');

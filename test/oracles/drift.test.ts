@@ -4,12 +4,12 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { meet } from '../../src/core/rows.ts';
-import { tcgRow } from '../../src/cpu/accelerators.ts';
-import { newestSoftware, startOfAsked } from '../../src/cpu/asked.ts';
-import { loadCatalog } from '../../src/cpu/catalog.ts';
-import { machinesOf } from '../../src/cpu/machine.ts';
-import { readDescriptions } from '../../src/dialects/read.ts';
-import { drift, type Move } from '../../src/solve/drift.ts';
+import { newestSoftware, startOfAsked } from '../../src/cpu/asked/asked.ts';
+import { loadCatalog } from '../../src/cpu/catalog/catalog.ts';
+import { tcgRow } from '../../src/cpu/qemu/accelerators.ts';
+import { machinesOf } from '../../src/cpu/qemu/machine.ts';
+import { readDescriptions } from '../../src/reading/read.ts';
+import { drift, type Move } from '../../src/solve/drift/drift.ts';
 import { Libvirt, virshVersion } from '../support/libvirtd.ts';
 import { qemuVersion, readCpu } from '../support/qemu.ts';
 import { pick, random } from '../support/random.ts';

@@ -3,13 +3,13 @@
 // PLIMSOLL_QEMU names further binaries (a command line each, separated by ;).
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { loadCatalog } from '../../src/cpu/catalog.ts';
+import { loadCatalog } from '../../src/cpu/catalog/catalog.ts';
 import { QueryError } from '../../src/cpu/errors.ts';
-import { type Expansion, expandItems, expandModel } from '../../src/cpu/expand.ts';
-import { machinesOf } from '../../src/cpu/machine.ts';
-import { findProperty, type PropertyValue, propertiesOf } from '../../src/cpu/properties.ts';
-import { parseBoolean, parseCpuString, parseValue } from '../../src/cpu/qemu-string.ts';
-import { expandCpu, realizeTcg } from '../../src/cpu/start.ts';
+import { parseBoolean, parseCpuString, parseValue } from '../../src/cpu/qemu/cpu-argument.ts';
+import { type Expansion, expandItems, expandModel } from '../../src/cpu/qemu/expand.ts';
+import { machinesOf } from '../../src/cpu/qemu/machine.ts';
+import { findProperty, type PropertyValue, propertiesOf } from '../../src/cpu/qemu/properties.ts';
+import { expandCpu, realizeTcg } from '../../src/cpu/qemu/qemu-start.ts';
 import { draws, seed } from '../support/property.ts';
 import { askExpansions, each, qemuVersion, readCpu } from '../support/qemu.ts';
 import { pick, type Random, random } from '../support/random.ts';

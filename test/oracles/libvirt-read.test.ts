@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { hasBit } from '../../src/core/rows.ts';
-import { loadCatalog } from '../../src/cpu/catalog.ts';
-import type { Description } from '../../src/cpu/host.ts';
-import { nearest } from '../../src/cpu/stack.ts';
-import { libvirt } from '../../src/dialects/libvirt.ts';
-import { readLibvirtCpus } from '../../src/dialects/libvirt-element.ts';
+import { loadCatalog } from '../../src/cpu/catalog/catalog.ts';
+import { nearest } from '../../src/cpu/catalog/software.ts';
+import type { Description } from '../../src/cpu/description.ts';
+import { libvirt } from '../../src/dialects/libvirt/libvirt.ts';
+import { readLibvirtCpus } from '../../src/dialects/libvirt/libvirt-element.ts';
 import { seed } from '../support/property.ts';
 import { pick, random } from '../support/random.ts';
 

@@ -5,21 +5,25 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { loadCatalog } from '../../src/cpu/catalog.ts';
+import { loadCatalog } from '../../src/cpu/catalog/catalog.ts';
+import type { LibvirtCpu, Policy } from '../../src/cpu/cpu-element.ts';
 import { QueryError } from '../../src/cpu/errors.ts';
-import type { LibvirtCpu, Policy } from '../../src/cpu/libvirt.ts';
-import { libvirt } from '../../src/dialects/libvirt.ts';
+import { libvirt } from '../../src/dialects/libvirt/libvirt.ts';
 import {
   type PlacedCpu,
   readLibvirtCpus,
   readPlacedCpus,
-} from '../../src/dialects/libvirt-element.ts';
-import { writeLibvirtCpu } from '../../src/dialects/libvirt-write.ts';
-import { qmp } from '../../src/dialects/qmp.ts';
-import { libvirtBaseline } from '../../src/solve/libvirt/baseline.ts';
-import { libvirtCompare, partialCheck, reportedHost } from '../../src/solve/libvirt/compare.ts';
-import { expandFeatures } from '../../src/solve/libvirt/data.ts';
+} from '../../src/dialects/libvirt/libvirt-element.ts';
+import { writeLibvirtCpu } from '../../src/dialects/libvirt/libvirt-write.ts';
+import { qmp } from '../../src/dialects/qemu/qmp.ts';
 import { type Hypervisor, hypervisorOf } from '../../src/solve/libvirt/hypervisor.ts';
+import { libvirtBaseline } from '../../src/solve/libvirt/libvirt-baseline.ts';
+import {
+  libvirtCompare,
+  partialCheck,
+  reportedHost,
+} from '../../src/solve/libvirt/libvirt-compare.ts';
+import { expandFeatures } from '../../src/solve/libvirt/spelt-out.ts';
 import { sayMissing } from '../support/places.ts';
 import { draws, seed } from '../support/property.ts';
 import { pick, random } from '../support/random.ts';

@@ -1,10 +1,10 @@
 // A pinned <cpu> given to a real libvirt: with check='full' it stops for one feature too many or too few.
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { tcgRow } from '../../src/cpu/accelerators.ts';
-import { findFeature } from '../../src/cpu/asked-libvirt.ts';
-import { loadCatalog } from '../../src/cpu/catalog.ts';
-import { parseStack } from '../../src/cpu/stack.ts';
+import { findFeature } from '../../src/cpu/asked/asked-libvirt.ts';
+import { loadCatalog } from '../../src/cpu/catalog/catalog.ts';
+import { parseStack } from '../../src/cpu/catalog/software.ts';
+import { tcgRow } from '../../src/cpu/qemu/accelerators.ts';
 import { writeFullCpu } from '../../src/dialects/pinned.ts';
 import { pin, pinForLibvirt } from '../../src/solve/pin.ts';
 import { Libvirt, virshVersion } from '../support/libvirtd.ts';

@@ -3,10 +3,10 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { join, minus } from '../../src/core/rows.ts';
-import { loadCatalog } from '../../src/cpu/catalog.ts';
+import { loadCatalog } from '../../src/cpu/catalog/catalog.ts';
 import { needing } from '../../src/cpu/need.ts';
-import { expandCpu } from '../../src/cpu/start.ts';
-import { asking } from '../../src/solve/fit.ts';
+import { expandCpu } from '../../src/cpu/qemu/qemu-start.ts';
+import { asking } from '../../src/solve/fit/fit.ts';
 import { place } from '../../src/solve/place.ts';
 import { fleetOf } from '../support/hosts.ts';
 import { draws, seed } from '../support/property.ts';

@@ -2,9 +2,9 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { bitsOf, join, minus, type Row, rowOf } from '../../src/core/rows.ts';
-import { loadCatalog } from '../../src/cpu/catalog.ts';
-import { machinesOf } from '../../src/cpu/machine.ts';
-import { expandCpu } from '../../src/cpu/start.ts';
+import { loadCatalog } from '../../src/cpu/catalog/catalog.ts';
+import { machinesOf } from '../../src/cpu/qemu/machine.ts';
+import { expandCpu } from '../../src/cpu/qemu/qemu-start.ts';
 import { emitted } from '../support/definitions.ts';
 import { sayMissing } from '../support/places.ts';
 import { draws, seed } from '../support/property.ts';

@@ -2,10 +2,10 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { loadCatalog } from '../../src/cpu/catalog.ts';
-import type { Description } from '../../src/cpu/host.ts';
-import { qemu } from '../../src/dialects/qemu.ts';
-import { qmp } from '../../src/dialects/qmp.ts';
+import { loadCatalog } from '../../src/cpu/catalog/catalog.ts';
+import type { Description } from '../../src/cpu/description.ts';
+import { qemu } from '../../src/dialects/qemu/cpu-line.ts';
+import { qmp } from '../../src/dialects/qemu/qmp.ts';
 import { askExpansions, qemuVersion, readCpu } from '../support/qemu.ts';
 
 const test = suite('live QEMU: replies and arguments');

@@ -3,8 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { loadCatalog } from '../../src/cpu/catalog.ts';
-import { machinesOf } from '../../src/cpu/machine.ts';
+import { loadCatalog } from '../../src/cpu/catalog/catalog.ts';
+import { machinesOf } from '../../src/cpu/qemu/machine.ts';
 import {
   type DomainGround,
   type DrawnDomain,

@@ -3,8 +3,8 @@
 // PLIMSOLL_QEMU names further binaries (a command line each, by ;).
 import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
-import { loadCatalog } from '../../src/cpu/catalog.ts';
-import { machinesOf } from '../../src/cpu/machine.ts';
+import { loadCatalog } from '../../src/cpu/catalog/catalog.ts';
+import { machinesOf } from '../../src/cpu/qemu/machine.ts';
 import { type DrawnCpu, drawCpus, type Ground, namesOfQemu } from '../support/drawn-cpus.ts';
 import { sayMissing } from '../support/places.ts';
 import { draws, seed } from '../support/property.ts';

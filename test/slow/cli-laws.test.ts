@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { loadCatalog } from '../../src/cpu/catalog.ts';
+import { loadCatalog } from '../../src/cpu/catalog/catalog.ts';
 import { type DrawnGuest, type DrawnHost, drawnFleet, drawnGuests } from '../support/drawn.ts';
 import { OF_COMPARE, slowly, verdictOn } from '../support/laws.ts';
 import { ROOT } from '../support/places.ts';

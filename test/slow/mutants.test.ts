@@ -8,8 +8,8 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ROOT } from '../support/places.ts';
 
-const RULE = join(ROOT, 'src/solve/fit.ts');
-const BESIDE = join(ROOT, 'src/solve/beside.ts');
+const RULE = join(ROOT, 'src/solve/fit/fit.ts');
+const BESIDE = join(ROOT, 'src/solve/fit/beside.ts');
 const folder = mkdtempSync(join(tmpdir(), 'plimsoll-mutants-'));
 const test = suite('mutants of the rule');
 test.after(() => rmSync(folder, { recursive: true, force: true }));

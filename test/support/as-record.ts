@@ -1,8 +1,8 @@
 // The law of host records: what is read of a description that was written as one answers as the description does.
-import type { Catalog } from '../../src/cpu/catalog.ts';
-import { type Description, isShown, isX86 } from '../../src/cpu/host.ts';
-import { writeRecord } from '../../src/dialects/record-write.ts';
-import { records } from '../../src/dialects/records.ts';
+import type { Catalog } from '../../src/cpu/catalog/catalog.ts';
+import { type Description, isShown, isX86 } from '../../src/cpu/description.ts';
+import { writeRecord } from '../../src/dialects/records/record-write.ts';
+import { records } from '../../src/dialects/records/records.ts';
 import { kindOf } from '../../src/fleet/kind.ts';
 import { decode } from '../../src/solve/decode.ts';
 

@@ -1,13 +1,13 @@
 // Definitions to hold against real software: those of the demo fleet and of random parts of it.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Catalog } from '../../src/cpu/catalog.ts';
-import { parseStack, type Stack } from '../../src/cpu/stack.ts';
+import type { Catalog } from '../../src/cpu/catalog/catalog.ts';
+import { parseStack, type Stack } from '../../src/cpu/catalog/software.ts';
 import { dialectByName } from '../../src/dialects/index.ts';
-import { readFleet } from '../../src/dialects/read.ts';
+import { readFleet } from '../../src/reading/read.ts';
 import type { Baseline } from '../../src/solve/answer.ts';
 import { baseline } from '../../src/solve/baseline.ts';
-import type { BaselineOptions } from '../../src/solve/line.ts';
+import type { BaselineOptions } from '../../src/solve/line/line.ts';
 import { ROOT } from './places.ts';
 import { pick, type Random, random } from './random.ts';
 

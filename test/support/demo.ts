@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bitsOf, hasBit, minus } from '../../src/core/rows.ts';
-import type { Catalog } from '../../src/cpu/catalog.ts';
-import type { Description } from '../../src/cpu/host.ts';
-import { cpuid } from '../../src/dialects/cpuid.ts';
+import type { Catalog } from '../../src/cpu/catalog/catalog.ts';
+import type { Description } from '../../src/cpu/description.ts';
+import { cpuid } from '../../src/dialects/kernel/cpuid.ts';
 
 /** Where each server stands, and the dump that describes it. */
 const RACKS: readonly { rack: string; cluster: string; dumps: readonly string[] }[] = [

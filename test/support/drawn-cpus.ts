@@ -1,6 +1,6 @@
 // -cpu arguments near the truth, drawn: models with and without what an accelerator lacks of them, and a few words more
 // of every kind that QEMU takes or refuses.
-import type { Catalog } from '../../src/cpu/catalog.ts';
+import type { Catalog } from '../../src/cpu/catalog/catalog.ts';
 import { pick, type Random } from './random.ts';
 
 /** What one QEMU says of itself under an accelerator. */

@@ -1,6 +1,6 @@
 // Domains whose <cpu> is drawn near the truth: libvirt's models with what the host lacks of them disabled, words of all
 // policies, checks and matches, vendors, address bits, and modes without a model.
-import type { Catalog } from '../../src/cpu/catalog.ts';
+import type { Catalog } from '../../src/cpu/catalog/catalog.ts';
 import { pick, type Random } from './random.ts';
 
 export interface DomainGround {

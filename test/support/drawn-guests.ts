@@ -1,6 +1,6 @@
 // One guest in every language that guests are defined in: a model or the host's own CPU, and switches of features.
 import fc from 'fast-check';
-import type { Catalog } from '../../src/cpu/catalog.ts';
+import type { Catalog } from '../../src/cpu/catalog/catalog.ts';
 
 export interface DrawnSpec {
   /** A model that QEMU and libvirt know, or none does; 'host' for the CPU of its host, null where it names none. */

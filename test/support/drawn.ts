@@ -1,8 +1,8 @@
 // Hosts that have everything at once (two vendors, layouts, lists of models with blockers, address bits, clocks, features
 // that nobody can tell of), as records; and guests near them, in the languages that they are defined in.
 import fc from 'fast-check';
-import type { Catalog } from '../../src/cpu/catalog.ts';
-import { expandCpu } from '../../src/cpu/start.ts';
+import type { Catalog } from '../../src/cpu/catalog/catalog.ts';
+import { expandCpu } from '../../src/cpu/qemu/qemu-start.ts';
 import { KVM } from './made.ts';
 
 /** A host record, as JSON has it. */

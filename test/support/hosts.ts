@@ -1,7 +1,7 @@
 // Hosts made up for tests, as a hypervisor would describe them.
 import { minus, rowOf } from '../../src/core/rows.ts';
-import type { Catalog } from '../../src/cpu/catalog.ts';
-import type { Description } from '../../src/cpu/host.ts';
+import type { Catalog } from '../../src/cpu/catalog/catalog.ts';
+import type { Description } from '../../src/cpu/description.ts';
 import { candidate, Fleet, type FleetOptions } from '../../src/fleet/fleet.ts';
 
 export interface Made {

@@ -1,6 +1,6 @@
 // The laws as a program: exit code 0 where they hold, 1 with the first line of what breaks them. Bundled with a mutant of
 // the rule by test/slow/mutants.test.ts.
-import { loadCatalog } from '../../src/cpu/catalog.ts';
+import { loadCatalog } from '../../src/cpu/catalog/catalog.ts';
 import { holdAll } from './laws.ts';
 
 try {

@@ -1,21 +1,21 @@
 // The laws that every question about "does it run here" keeps, over drawn fleets and guests that have everything at once.
 import fc from 'fast-check';
 import * as assert from 'uvu/assert';
-import type { Catalog } from '../../src/cpu/catalog.ts';
+import type { Catalog } from '../../src/cpu/catalog/catalog.ts';
+import { parseStack } from '../../src/cpu/catalog/software.ts';
 import type { Asked } from '../../src/cpu/guest.ts';
-import { parseStack } from '../../src/cpu/stack.ts';
 import { dialectByName } from '../../src/dialects/index.ts';
 import { cpuArgument } from '../../src/dialects/pinned.ts';
-import { type Read, readDescriptions, readFleet } from '../../src/dialects/read.ts';
 import type { Fleet, Kind } from '../../src/fleet/fleet.ts';
+import { type Read, readDescriptions, readFleet } from '../../src/reading/read.ts';
 import { admit, admitVerdict } from '../../src/solve/admit.ts';
 import type { Baseline, Verdict } from '../../src/solve/answer.ts';
 import type { PlacedGuest } from '../../src/solve/answer-plan.ts';
 import { baseline } from '../../src/solve/baseline.ts';
 import { check } from '../../src/solve/check.ts';
 import { compare } from '../../src/solve/compare.ts';
-import { drift } from '../../src/solve/drift.ts';
-import { guestCpu } from '../../src/solve/guest-cpu.ts';
+import { drift } from '../../src/solve/drift/drift.ts';
+import { guestCpu } from '../../src/solve/line/guest-cpu.ts';
 import { guestsOf, place } from '../../src/solve/place.ts';
 import { type Got, resolve } from '../../src/solve/resolve.ts';
 import {

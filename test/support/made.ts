@@ -1,6 +1,6 @@
 // Random fleets near real ones: models with some features taken away, some added, some left open.
 import fc from 'fast-check';
-import type { Catalog } from '../../src/cpu/catalog.ts';
+import type { Catalog } from '../../src/cpu/catalog/catalog.ts';
 import type { Made } from './hosts.ts';
 
 /** What KVM gives to every guest, as a hypervisor would list it. */

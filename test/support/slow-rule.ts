@@ -1,13 +1,13 @@
 // The rule "does it run here" in the slowest words: names in sets, one host and one guest at a time. It knows nothing of
 // src/solve; what a definition asks for is taken from the expansion of the -cpu argument that stands for it.
 
-import { tcgRow } from '../../src/cpu/accelerators.ts';
-import { newestSoftware, startOfAsked } from '../../src/cpu/asked.ts';
-import type { Catalog } from '../../src/cpu/catalog.ts';
-import type { Expansion } from '../../src/cpu/expand.ts';
-import type { Description } from '../../src/cpu/host.ts';
-import type { LibvirtCpu, Policy } from '../../src/cpu/libvirt.ts';
-import { expandCpu } from '../../src/cpu/start.ts';
+import { newestSoftware, startOfAsked } from '../../src/cpu/asked/asked.ts';
+import type { Catalog } from '../../src/cpu/catalog/catalog.ts';
+import type { LibvirtCpu, Policy } from '../../src/cpu/cpu-element.ts';
+import type { Description } from '../../src/cpu/description.ts';
+import { tcgRow } from '../../src/cpu/qemu/accelerators.ts';
+import type { Expansion } from '../../src/cpu/qemu/expand.ts';
+import { expandCpu } from '../../src/cpu/qemu/qemu-start.ts';
 import type { Kind } from '../../src/fleet/fleet.ts';
 
 export type Slow = 'runs' | 'own-cpu' | 'unknown' | 'no';

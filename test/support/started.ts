@@ -1,5 +1,5 @@
 // Whether a QEMU starts with a -cpu argument, and what a KVM lists that it does not give.
-import type { Catalog } from '../../src/cpu/catalog.ts';
+import type { Catalog } from '../../src/cpu/catalog/catalog.ts';
 import { readCpu } from './qemu.ts';
 import type { Outcome } from './verdicts.ts';
 

@@ -7,14 +7,14 @@ import {
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasBit, setBit } from '../../src/core/rows.ts';
-import type { Catalog } from '../../src/cpu/catalog.ts';
+import type { Catalog } from '../../src/cpu/catalog/catalog.ts';
+import type { LibvirtMap } from '../../src/cpu/catalog/libvirt-map.ts';
+import type { LibvirtCpu } from '../../src/cpu/cpu-element.ts';
 import { QueryError } from '../../src/cpu/errors.ts';
-import type { LibvirtCpu } from '../../src/cpu/libvirt.ts';
-import type { LibvirtMap } from '../../src/cpu/libvirt-map.ts';
-import { cpuid } from '../../src/dialects/cpuid.ts';
-import { readLibvirtMap } from '../../src/dialects/libvirt-map.ts';
-import { dataOfWords, hostStub } from '../../src/solve/libvirt/data.ts';
-import { decode } from '../../src/solve/libvirt/decode.ts';
+import { cpuid } from '../../src/dialects/kernel/cpuid.ts';
+import { readLibvirtMap } from '../../src/dialects/learnt/libvirt-map-folder.ts';
+import { decode } from '../../src/solve/libvirt/libvirt-decode.ts';
+import { dataOfWords, hostStub } from '../../src/solve/libvirt/spelt-out.ts';
 import { SHARED, sayMissing } from './places.ts';
 import { pick, type Random } from './random.ts';
 

@@ -1,6 +1,6 @@
 // QEMU's CPUID words as features of the catalog, read the slow way.
 import { emptyRow, type Row, setBit } from '../../src/core/rows.ts';
-import type { Catalog } from '../../src/cpu/catalog.ts';
+import type { Catalog } from '../../src/cpu/catalog/catalog.ts';
 
 /** An element of the properties feature-words and filtered-features. */
 export interface Word {

@@ -2,10 +2,10 @@
 import { readFile } from 'node:fs/promises';
 import { hostname, release, type, version } from 'node:os';
 import { QueryError } from '../../cpu/errors.ts';
-import { kernelIn, kernelOf } from '../../cpu/kernel.ts';
+import { kernelIn, kernelOf } from '../../cpu/proven/kernel.ts';
 import { fetchJson } from './http.ts';
 import { type Asking, ask } from './program.ts';
-import { askBinary, askSocket } from './qmp.ts';
+import { askBinary, askSocket } from './qmp-monitor.ts';
 
 export interface Document {
   readonly dialect: string;

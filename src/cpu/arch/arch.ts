@@ -1,9 +1,10 @@
 // What differs between architectures: one record each. Beside x86 a feature is a name that its documents use, so there is
 // no row of the catalog to hold it, and none of x86's rules is about it.
+
+import { type LibvirtCpu, UNSAID } from '../cpu-element.ts';
 import type { Definition } from '../definition.ts';
-import type { Note } from '../facts.ts';
 import type { Product } from '../feature.ts';
-import { type LibvirtCpu, UNSAID } from '../libvirt.ts';
+import type { Note } from '../processor-facts.ts';
 
 /** What tells CPUs of one architecture apart beside their features; null is what nobody told. */
 export interface Identity {

@@ -1,7 +1,7 @@
 // Arm: there is no model but the host's, and a CPU is its MIDR. KVM lets no guest start with another one, and what its
 // kernel prints of an Armv8 processor is the same on a Cortex-A76 and a Neoverse-N1.
 import parts from '../data/arm.ts';
-import type { Note } from '../facts.ts';
+import type { Note } from '../processor-facts.ts';
 import { type Arch, OWN_NAMES, plain, requiredOf } from './arch.ts';
 
 /** Words that Linux prints only where it is built for them, or hides for an erratum: their absence proves nothing. */

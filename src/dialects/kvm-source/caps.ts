@@ -2,7 +2,7 @@
 import type { KvmModule } from '../../cpu/schema.ts';
 import { type Statement, splitAt } from './c.ts';
 import { and, type Condition, Conditions, not, YES } from './conditions.ts';
-import { type KvmNames, Unreadable } from './names.ts';
+import { type KvmNames, Unreadable } from './kernel-names.ts';
 
 /** What is known so far of one bit of guests. */
 export class Bit {

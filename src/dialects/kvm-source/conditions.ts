@@ -1,6 +1,6 @@
 // What the conditions of KVM's source ask: a bit of the processor, or somebody whom no description tells of.
 import { splitAt } from './c.ts';
-import type { KvmNames } from './names.ts';
+import type { KvmNames } from './kernel-names.ts';
 
 /** yes and no are for certain, with default options; else what makes it true. */
 export interface Condition {

@@ -1,13 +1,13 @@
 // What one host's hypervisor says that it can do, as libvirt's rules ask it.
 import { meet, minus, type Row } from '../../core/rows.ts';
-import type { Catalog } from '../../cpu/catalog.ts';
+import type { Catalog } from '../../cpu/catalog/catalog.ts';
+import type { LibvirtMap } from '../../cpu/catalog/libvirt-map.ts';
+import { nearest } from '../../cpu/catalog/software.ts';
+import type { LibvirtCpu } from '../../cpu/cpu-element.ts';
+import type { Description } from '../../cpu/description.ts';
 import { QueryError } from '../../cpu/errors.ts';
-import type { Description } from '../../cpu/host.ts';
-import type { LibvirtCpu } from '../../cpu/libvirt.ts';
-import type { LibvirtMap } from '../../cpu/libvirt-map.ts';
-import { nearest } from '../../cpu/stack.ts';
-import { type CpuData, guestStub, type ModelList } from './data.ts';
-import { decode } from './decode.ts';
+import { decode } from './libvirt-decode.ts';
+import { type CpuData, guestStub, type ModelList } from './spelt-out.ts';
 
 export interface Hypervisor {
   /** The architecture of its guests. */

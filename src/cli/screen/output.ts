@@ -1,0 +1,139 @@
+// Where an answer goes: standard output, or a file that is complete or untouched.
+import { promises as fs } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { QueryError } from '../../cpu/errors.ts';
+import { type Io, reasonOf, write } from '../io.ts';
+import { printable } from './text.ts';
+
+/** An answer as text, or a long one in pieces. */
+export type Answer = string | Iterable<string | Uint8Array>;
+
+const piecesOf = (answer: Answer) => (typeof answer === 'string' ? [answer] : answer);
+
+/** Gives the answer to standard output or, where one is named, to a file. */
+export async function deliver(io: Io, answer: Answer, file?: string): Promise<void> {
+  if (file !== undefined && file !== '-') return writeFile(file, answer);
+  for (const piece of piecesOf(answer)) if (!(await write(io.stdout, piece))) return;
+}
+
+/** Says beside an answer which inputs took no part in it. */
+export async function warnSkipped(
+  io: Io,
+  skipped: readonly { readonly reason: string }[],
+  { quiet }: { readonly quiet?: true },
+): Promise<void> {
+  if (!quiet)
+    await write(
+      io.stderr,
+      skipped.map((s) => `warning: skipped: ${printable(s.reason)}\n`).join(''),
+    );
+}
+
+/** Gives several answers to files of a directory, which is made where it is missing. */
+export async function deliverAll(
+  directory: string,
+  files: ReadonlyMap<string, string>,
+): Promise<void> {
+  try {
+    await fs.mkdir(directory, { recursive: true });
+  } catch (error) {
+    throw cannotWrite(directory, error);
+  }
+  for (const [name, text] of files) await writeFile(join(directory, name), text);
+}
+
+/** Writes beside the file, on disk before it takes the name: a reader sees the old answer or the new, never half. */
+async function writeFile(path: string, answer: Answer): Promise<void> {
+  try {
+    // A link stays a link; what it points to is replaced.
+    const target = await fs.realpath(path).catch(() => path);
+    const old = await fs.stat(target).catch(() => null);
+    if (old?.isDirectory())
+      throw new QueryError(`cannot write ${path}: it is a directory; name a file in it`);
+    if (old && !old.isFile()) return await fs.writeFile(target, piecesOf(answer));
+    const beside = join(dirname(target), `.${basename(target)}.${crypto.randomUUID().slice(0, 8)}`);
+    try {
+      const handle = await fs.open(beside, 'wx', old ? old.mode & 0o777 : 0o666);
+      try {
+        for (const piece of piecesOf(answer)) await handle.writeFile(piece);
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      await fs.rename(beside, target);
+    } catch (error) {
+      await fs.rm(beside, { force: true });
+      throw error;
+    }
+  } catch (error) {
+    throw error instanceof QueryError ? error : cannotWrite(path, error);
+  }
+}
+
+const cannotWrite = (path: string, error: unknown): QueryError =>
+  new QueryError(`cannot write ${path || '""'}: ${reasonOf(error)}`, { cause: error });
+
+/** A value as the name of a file: what a file system or a shell could misread is written as %XX. */
+export const fileName = (value: string): string =>
+  encodeURIComponent(value)
+    .replace(/^\./, '%2E')
+    .replace(/[!'()*~]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
+
+/** One JSON document, as every --json prints it. */
+export const json = (document: { readonly schema: string }): string =>
+  `${JSON.stringify(document, null, 2)}\n`;
+
+/** So many characters are given away at once. */
+const PIECE = 1 << 16;
+
+/**
+ * The same of a document with a long list: `entries` under this name, each the parts of an object, one after another.
+ * A part that is there several times is one object, and put into words once.
+ */
+export function* jsonOf(
+  head: { readonly schema: string; readonly [member: string]: unknown },
+  name: string,
+  entries: Iterable<readonly object[]>,
+  rest: object,
+): Generator<string> {
+  const texts = new WeakMap<object, string>();
+  const textOf = (part: object): string => {
+    let text = texts.get(part);
+    if (text === undefined) {
+      text = membersOf(part, '    ');
+      texts.set(part, text);
+    }
+    return text;
+  };
+  let piece = `{\n${membersOf(head)},\n  ${JSON.stringify(name)}: [`;
+  let comma = '';
+  for (const parts of entries) {
+    piece += `${comma}\n    {\n${parts.map(textOf).join(',\n')}\n    }`;
+    comma = ',';
+    if (piece.length < PIECE) continue;
+    yield piece;
+    piece = '';
+  }
+  const more = membersOf(rest);
+  yield `${piece}${comma === '' ? '' : '\n  '}]${more === '' ? '' : `,\n${more}`}\n}\n`;
+}
+
+/** The members of an object as JSON, each on lines of its own, so deep inside a document. */
+function membersOf(part: object, depth = ''): string {
+  const text = JSON.stringify(part, null, 2);
+  return text === '{}' ? '' : depth + text.slice(2, -2).replaceAll('\n', `\n${depth}`);
+}
+
+/** Blocks of text with an empty line between, given away in pieces. */
+export function* blocksOf(blocks: Iterable<string>): Generator<string> {
+  let piece = '';
+  let between = '';
+  for (const block of blocks) {
+    piece += between + block;
+    between = '\n\n';
+    if (piece.length < PIECE) continue;
+    yield piece;
+    piece = '';
+  }
+  yield `${piece}\n`;
+}
