@@ -8,16 +8,8 @@ import type { Io } from '../src/cli/io.ts';
 import { main } from '../src/cli/main.ts';
 import { fileName } from '../src/cli/output.ts';
 import { commandLine, definitionText } from '../src/cli/render.ts';
-import {
-  clip,
-  clipMiddle,
-  hostsText,
-  listed,
-  printable,
-  table,
-  width,
-  wrap,
-} from '../src/cli/text.ts';
+import { clip, clipMiddle, hostsText, listed, table, width, wrap } from '../src/cli/text.ts';
+import { printable } from '../src/cpu/printable.ts';
 import { ROOT } from './support/places.ts';
 import { assertProperty } from './support/property.ts';
 

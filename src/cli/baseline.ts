@@ -2,6 +2,7 @@
 import { type Command, Option } from 'commander';
 import { type Catalog, loadCatalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
+import { printable } from '../cpu/printable.ts';
 import { edgeStack, stackNames } from '../cpu/stack.ts';
 import { dialectNames } from '../dialects/index.ts';
 import type { Fleet } from '../fleet/fleet.ts';
@@ -34,7 +35,7 @@ import {
   renderBaselines,
   renderCheck,
 } from './render-baseline.ts';
-import { printable, printableAll } from './text.ts';
+import { printableAll } from './text.ts';
 import { checkTarget, writeEach, writeOne } from './write-cpu.ts';
 
 interface Options

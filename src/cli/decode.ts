@@ -4,6 +4,7 @@ import { loadCatalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { type Description, isShown, unsettled } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
+import { printable } from '../cpu/printable.ts';
 import { readDescriptions } from '../dialects/read.ts';
 import { candidate, Fleet, type Skipped } from '../fleet/fleet.ts';
 import { baseline } from '../solve/baseline.ts';
@@ -29,7 +30,7 @@ import {
   type Page,
   pageOf,
 } from './render.ts';
-import { count, printable, printableAll, wrapSentence } from './text.ts';
+import { count, printableAll, wrapSentence } from './text.ts';
 
 type Options = HostOptions &
   LibvirtOptions & { readonly to?: string; readonly as?: 'host' | 'guest' };

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import type { Catalog } from '../cpu/catalog.ts';
 import type { GuestCpu } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
+import { printable } from '../cpu/printable.ts';
 import { parseStack, type Stack } from '../cpu/stack.ts';
 import { didYouMean } from '../cpu/suggest.ts';
 import type { Input } from '../dialects/dialect.ts';
@@ -16,7 +17,7 @@ import type { OutputOptions, ReadingOptions, StackOptions, WhatIfOptions } from 
 import { threadsOf } from './options.ts';
 import { progressOn } from './progress.ts';
 import { openStreams } from './streams.ts';
-import { hostsText, printable } from './text.ts';
+import { hostsText } from './text.ts';
 
 export type HostOptions = ReadingOptions &
   WhatIfOptions &

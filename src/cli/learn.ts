@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { loadCatalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
+import { printable } from '../cpu/printable.ts';
 import { writeLearnt, writeLearntQemu } from '../dialects/learnt.ts';
 import { readLibvirtMap } from '../dialects/libvirt-map.ts';
 import { cannotRead, readOne } from './inputs.ts';
@@ -11,7 +12,7 @@ import { type Answer, type Answering, type Call, type Io, write } from './io.ts'
 import { learnQemu } from './learn-qemu.ts';
 import { type OutputOptions, outputOptions, wholeNumber } from './options.ts';
 import { deliver, json } from './output.ts';
-import { count, printable } from './text.ts';
+import { count } from './text.ts';
 
 interface Options extends OutputOptions {
   readonly libvirt?: string;

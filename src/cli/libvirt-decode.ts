@@ -2,6 +2,7 @@
 import { minus } from '../core/rows.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { LibvirtCpu } from '../cpu/libvirt.ts';
+import { printable } from '../cpu/printable.ts';
 import { writeLibvirtCpu } from '../dialects/libvirt-write.ts';
 import type { Skipped } from '../fleet/fleet.ts';
 import { type LibvirtDecoded, libvirtAnswer, namesIn } from '../solve/libvirt/answer.ts';
@@ -20,7 +21,7 @@ import {
 } from './libvirt-inputs.ts';
 import { blocksOf, deliver, jsonOf, warnSkipped } from './output.ts';
 import { definitionLines, factLines, findingLines, type Page, pageOf } from './render.ts';
-import { printable, printableAll, wrapSentence } from './text.ts';
+import { printableAll, wrapSentence } from './text.ts';
 
 export interface LibvirtDecodeOptions extends HostOptions, LibvirtOptions {
   readonly as: 'host' | 'guest';

@@ -1,6 +1,7 @@
 // plimsoll pin: a CPU definition that no machine type can change.
 import { type Command, Option } from 'commander';
 import type { Catalog } from '../cpu/catalog.ts';
+import { printable } from '../cpu/printable.ts';
 import { edgeStack, type Stack } from '../cpu/stack.ts';
 import {
   cpuArgument,
@@ -16,7 +17,7 @@ import { type OutputOptions, outputOptions, type StackOptions, stackOption } fro
 import { deliver, json } from './output.ts';
 import { catalogOf, type QemuOptions, qemuOptions, qemuVersion, required } from './qemu-options.ts';
 import { heading, type Page, pageOf } from './render.ts';
-import { count, printable, wrapSentence } from './text.ts';
+import { count, wrapSentence } from './text.ts';
 
 const HELP = `
 The pinned definition gives the same guest CPU on every machine type of that

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { emptyRow } from '../core/rows.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { LibvirtCpu } from '../cpu/libvirt.ts';
+import { printable } from '../cpu/printable.ts';
 import { writeLibvirtCpu } from '../dialects/libvirt-write.ts';
 import { droppedByDriver, type LibvirtResolved, libvirtAnswer } from '../solve/libvirt/answer.ts';
 import { libvirtCompare } from '../solve/libvirt/compare.ts';
@@ -28,7 +29,7 @@ import {
   stackOption,
 } from './options.ts';
 import { deliver, json, warnSkipped } from './output.ts';
-import { listed, printable } from './text.ts';
+import { listed } from './text.ts';
 
 interface Options extends HostOptions, LibvirtOptions {
   readonly to?: string;

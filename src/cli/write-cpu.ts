@@ -4,6 +4,7 @@ import type { Catalog } from '../cpu/catalog.ts';
 import type { GuestCpu } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Note } from '../cpu/host.ts';
+import { printable } from '../cpu/printable.ts';
 import { didYouMean } from '../cpu/suggest.ts';
 import type { Dialect } from '../dialects/dialect.ts';
 import { dialectByName, dialectNames } from '../dialects/index.ts';
@@ -13,7 +14,6 @@ import { guestCpu } from '../solve/guest-cpu.ts';
 import { type Answer, type Call, write } from './io.ts';
 import { deliver, deliverAll, fileName } from './output.ts';
 import { isAnswered } from './render-baseline.ts';
-import { printable } from './text.ts';
 
 /** Every language at once, as a value of --to. */
 const ALL = 'all';

@@ -1,9 +1,11 @@
 // What one document says about one CPU, before anything is concluded from it.
 import type { Row } from '../core/rows.ts';
 import type { Vendor } from './catalog.ts';
+import { QueryError } from './errors.ts';
 import type { Signature, Tsc, XsaveComponent } from './facts.ts';
 import type { Asked } from './guest.ts';
 import type { LibvirtCpu } from './libvirt.ts';
+import { isPrintable } from './printable.ts';
 import type { Saved } from './saved.ts';
 import type { Words } from './words.ts';
 
@@ -75,6 +77,20 @@ export interface Description {
   /** Other keys of a host record. */
   readonly keys: Readonly<Record<string, string | number | boolean>>;
   readonly notes: readonly Note[];
+}
+
+/**
+ * @throws QueryError for a name of a feature or model with characters that cannot be seen: two names that look alike would
+ * be two features, and no definition could hold one.
+ */
+export function checkNames(where: string, d: Description): void {
+  const names = [...d.unnamed, ...d.unnamedUnknown, ...(d.models?.keys() ?? [])];
+  if (d.model) names.push(d.model.name);
+  for (const name of names)
+    if (!isPrintable(name))
+      throw new QueryError(
+        `${where}: the name ${JSON.stringify(name)} holds characters that cannot be seen; write it without them`,
+      );
 }
 
 /** Whether it shows what a host is, and not what its guests are given. */

@@ -3,7 +3,7 @@
 import { emptyRow } from '../core/rows.ts';
 import type { Catalog, Vendor } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
-import type { Description, Signature } from '../cpu/host.ts';
+import { checkNames, type Description, type Signature } from '../cpu/host.ts';
 import { type Processor, together } from '../cpu/processor.ts';
 import { type Block, hostsOf, readBlocks } from './cpuinfo-blocks.ts';
 import { describePower, pvrOf } from './cpuinfo-power.ts';
@@ -37,6 +37,12 @@ export function readHosts(input: Input, catalog: Catalog, skip?: Skip, before = 
 }
 
 export function describe(input: Input, catalog: Catalog, blocks: readonly Block[]): Description {
+  const description = readBlocksOf(input, catalog, blocks);
+  checkNames(`${input.name}:${blocks[0]!.line}`, description);
+  return description;
+}
+
+function readBlocksOf(input: Input, catalog: Catalog, blocks: readonly Block[]): Description {
   const first = blocks[0]!;
   const where = (block: Block) =>
     `${input.name}:${block.line}: processor ${block.fields.get('processor')}`;

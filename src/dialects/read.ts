@@ -1,7 +1,7 @@
 // From inputs to a fleet: recognise, read, name, and join what several documents say about one host.
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
-import { type Description, withKernel } from '../cpu/host.ts';
+import { checkNames, type Description, withKernel } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import { isArrow, readArrow } from '../fleet/arrow.ts';
 import { Fleet, type Skipped } from '../fleet/fleet.ts';
@@ -119,8 +119,9 @@ class Problems {
   }
 }
 
-/** @throws QueryError for a description of what was not asked for. */
+/** @throws QueryError for a description of what was not asked for, or with names that nobody can read. */
 function checkTaken(input: string, d: Description, { takes = 'hosts' }: ReadOptions): void {
+  checkNames(d.line === null ? input : `${input}:${d.line}`, d);
   if (takes === 'guests') return;
   if (takes === 'hosts' && d.saved)
     throw new QueryError(

@@ -1,13 +1,12 @@
 // The values of a host record by the shapes that they must have, and what is said of one that has another.
 import type { Catalog } from '../cpu/catalog.ts';
 import type { Description, Note, Signature, Tsc, XsaveComponent } from '../cpu/host.ts';
+import { isPrintable } from '../cpu/printable.ts';
 import { isObject, kindOf } from './json.ts';
 import { quote } from './lines.ts';
 
 /** No processor addresses more than its page tables can hold (Intel SDM volume 3, 4.1.4: 52). */
 const MAX_PHYS_BITS = 52;
-const CONTROL = /\p{Cc}/u;
-const NO_NAME = /[\s\p{Cc}]/u;
 
 export class RecordValues {
   readonly #catalog: Catalog;
@@ -35,13 +34,23 @@ export class RecordValues {
     return value === undefined || value === null ? null : read(value);
   }
 
-  /** A word that can be printed. */
-  word(key: string, value: unknown, like: string): string {
-    if (typeof value !== 'string' || value === '' || CONTROL.test(value))
-      this.fail(
-        `"${key}" is ${value === '' ? 'empty' : typeof value === 'string' ? 'not printable' : kindOf(value)}; write it like ${JSON.stringify(like)}`,
-      );
+  /** What something is called; any character may be in it. */
+  name(key: string, value: unknown, like: string): string {
+    if (typeof value !== 'string' || value === '') this.#unlike(key, value, like);
     return value;
+  }
+
+  /** A word whose characters can all be seen. */
+  word(key: string, value: unknown, like: string): string {
+    const word = this.name(key, value, like);
+    if (!isPrintable(word)) this.#unlike(key, value, like);
+    return word;
+  }
+
+  #unlike(key: string, value: unknown, like: string): never {
+    const what =
+      value === '' ? 'empty' : typeof value === 'string' ? 'not printable' : kindOf(value);
+    this.fail(`"${key}" is ${what}; write it like ${JSON.stringify(like)}`);
   }
 
   /** A list of names of features. */
@@ -54,7 +63,7 @@ export class RecordValues {
       const name: unknown = value[i];
       if (typeof name !== 'string')
         this.fail(`"${key}" lists ${kindOf(name)}; every entry is the name of a feature`);
-      if (name === '' || NO_NAME.test(name))
+      if (name === '' || /\s/.test(name) || !isPrintable(name))
         this.fail(
           `"${key}" lists ${quote(name)}, which is no name; write every feature as a string of its own`,
         );
