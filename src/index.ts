@@ -1,5 +1,6 @@
 // The public library: bytes in, answers as plain data out. It opens no files and runs in Node and in browsers.
 
+export type { Identity } from './cpu/arch/arch.ts';
 export { needOfAsked, newestSoftware } from './cpu/asked.ts';
 export { Catalog, loadCatalog, loadCatalogWith } from './cpu/catalog.ts';
 export type { Definition, Definitions, GuestCpu } from './cpu/definition.ts';
@@ -28,13 +29,8 @@ export { readLearntQemu } from './dialects/learnt.ts';
 export { readLibvirtCpus } from './dialects/libvirt-element.ts';
 export { type ReadFile, readLibvirtMap } from './dialects/libvirt-map.ts';
 export { writeLibvirtCpu } from './dialects/libvirt-write.ts';
-export {
-  type Read,
-  type ReadOptions,
-  readDescriptions,
-  readFleet,
-  type Unreadable,
-} from './dialects/read.ts';
+export type { Unreadable } from './dialects/problems.ts';
+export { type Read, type ReadOptions, readDescriptions, readFleet } from './dialects/read.ts';
 export { type Merged, type MergeOptions, mergeSummaries } from './dialects/summary.ts';
 export { writeArrow } from './fleet/arrow.ts';
 export { Fleet, type HostList, type Skipped } from './fleet/fleet.ts';

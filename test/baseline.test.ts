@@ -9,10 +9,8 @@ import { baseline, baselinesBy } from '../src/solve/baseline.ts';
 import { check } from '../src/solve/check.ts';
 import { compare } from '../src/solve/compare.ts';
 import { asCounted, fleetOf, type Made } from './support/hosts.ts';
+import { assertProperty } from './support/property.ts';
 
-fc.configureGlobal({ includeErrorInReport: true });
-const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
-console.log(`baseline: seed ${seed}`);
 const catalog = await loadCatalog();
 const newest = parseStack(catalog, 'newest');
 const test = suite('baseline');
@@ -132,7 +130,7 @@ function oracle(hosts: readonly Made[], vendor: string) {
 
 test('agrees with the rules over sets of names', () => {
   for (const vendor of ['Intel', 'AMD'] as const)
-    fc.assert(
+    assertProperty(
       fc.property(arbitraryFleet(vendor), (hosts) => {
         const b = baseline(fleetOf(catalog, hosts), { stack: newest });
         const slow = oracle(hosts.map(asCounted), vendor);
@@ -142,13 +140,13 @@ test('agrees with the rules over sets of names', () => {
           assert.equal([...b.features].sort(), slow.features);
         for (const l of b.lost) assert.is(l.have + l.lack <= hosts.length, true);
       }),
-      { seed, numRuns: 80 },
+      { numRuns: 80 },
     );
 });
 
 test('what it prints runs on every host, and gives just the features of the answer', () => {
   for (const vendor of ['Intel', 'AMD'] as const)
-    fc.assert(
+    assertProperty(
       fc.property(
         arbitraryFleet(vendor),
         fc.constantFrom('newest', 'oldest', 'libvirt@11.3,qemu@10.0'),
@@ -163,12 +161,12 @@ test('what it prints runs on every host, and gives just the features of the answ
             );
         },
       ),
-      { seed, numRuns: 50 },
+      { numRuns: 50 },
     );
 });
 
 test('neither the order of the hosts nor a repeated host changes the CPU', () => {
-  fc.assert(
+  assertProperty(
     fc.property(arbitraryFleet('Intel'), (hosts) => {
       const b = baseline(fleetOf(catalog, hosts), { stack: newest });
       const turned = baseline(fleetOf(catalog, [...hosts].reverse()), { stack: newest });
@@ -179,12 +177,12 @@ test('neither the order of the hosts nor a repeated host changes the CPU', () =>
       assert.equal(twice.features, b.features);
       assert.equal(twice.definitions, b.definitions);
     }),
-    { seed, numRuns: 50 },
+    { numRuns: 50 },
   );
 });
 
 test('a hold says what the fleet would have without its hosts', () => {
-  fc.assert(
+  assertProperty(
     fc.property(arbitraryFleet('Intel'), (hosts) => {
       const b = baseline(fleetOf(catalog, hosts), { stack: newest });
       for (const hold of b.holds) {
@@ -199,7 +197,7 @@ test('a hold says what the fleet would have without its hosts', () => {
           assert.equal(b.lost.find((l) => l.feature === f)?.hosts, hold.hosts);
       }
     }),
-    { seed, numRuns: 40 },
+    { numRuns: 40 },
   );
 });
 

@@ -11,11 +11,9 @@ import { frontier } from '../src/solve/frontier.ts';
 import { drawLine } from '../src/solve/line.ts';
 import { fleetOf, type Made } from './support/hosts.ts';
 import { madeFleet } from './support/made.ts';
+import { assertProperty, draws } from './support/property.ts';
 
-fc.configureGlobal({ includeErrorInReport: true });
-const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
-const runs = Number(process.env.PLIMSOLL_RUNS ?? 300);
-console.log(`blame: seed ${seed}, ${runs} fleets`);
+const FLEETS = 300;
 const catalog = await loadCatalog();
 const stack = parseStack(catalog, 'newest');
 const test = suite('blame');
@@ -34,7 +32,7 @@ const drawn = (made: readonly Made[]): string[] =>
 
 test('the frontier, the groups and what is wanted are those of every subset of hosts', () => {
   let points = 0;
-  fc.assert(
+  assertProperty(
     fc.property(madeFleet(catalog, 'Intel', 7), fc.nat(), (made, pick) => {
       const all = everySubset(made);
       const base = all[0]!.features.length;
@@ -88,14 +86,14 @@ test('the frontier, the groups and what is wanted are those of every subset of h
       assert.is(want!.possible, having.length > 0);
       if (having.length > 0) assert.is(want!.count, Math.min(...having.map((s) => s.gone.length)));
     }),
-    { seed, numRuns: runs },
+    { numRuns: FLEETS },
   );
   console.log(`blame: ${points} points of frontiers`);
-  assert.ok(points > runs);
+  assert.ok(points > draws(FLEETS));
 });
 
 test('leaving out a host never lowers the line', () => {
-  fc.assert(
+  assertProperty(
     fc.property(madeFleet(catalog, 'AMD', 6), (made) => {
       fc.pre(made.length > 1);
       const before = blame(fleetOf(catalog, made), { stack });
@@ -110,7 +108,7 @@ test('leaving out a host never lowers the line', () => {
         assert.ok(after.features! >= before.features!);
       }
     }),
-    { seed, numRuns: Math.ceil(runs / 4) },
+    { numRuns: FLEETS / 4 },
   );
 });
 
@@ -120,7 +118,7 @@ test('a frontier that is cut short says what it did not prove, and never claims 
     classes: fc.uniqueArray(fc.nat({ max: 9 }), { minLength: 1, maxLength: 6 }),
     count: fc.integer({ min: 1, max: 9 }),
   });
-  fc.assert(
+  assertProperty(
     fc.property(
       fc.array(column, { maxLength: 12 }),
       fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 10, maxLength: 10 }),
@@ -149,7 +147,7 @@ test('a frontier that is cut short says what it did not prove, and never claims 
         }
       },
     ),
-    { seed, numRuns: runs },
+    { numRuns: FLEETS },
   );
 });
 

@@ -1,29 +1,18 @@
-// The built command on fleets: what it prints, how it exits, and one sentence for whatever it cannot read.
-import { spawnSync } from 'node:child_process';
+// The command on fleets: what it prints, how it exits, and one sentence for whatever it cannot read.
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { runIn } from './support/command.ts';
 import { ROOT } from './support/places.ts';
 
-const bin = join(ROOT, 'dist/bin.js');
 const demo = join(ROOT, 'test/fixtures/demo-fleet.ndjson');
 const here = mkdtempSync(join(tmpdir(), 'plimsoll-answers-'));
 
-function run(args: readonly string[], input = '') {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [bin, ...args], {
-    cwd: here,
-    input,
-    encoding: 'utf8',
-    env: { ...process.env, NO_COLOR: '', FORCE_COLOR: '' },
-    timeout: 60_000,
-    maxBuffer: 1 << 28,
-  });
-  return { status, stdout, stderr };
-}
-const answer = (args: readonly string[], input = '') => {
-  const { status, stdout, stderr } = run([...args, '--json'], input);
+const run = (args: readonly string[], stdin = '') => runIn({ cwd: here, stdin }, args);
+const answer = async (args: readonly string[], input = '') => {
+  const { status, stdout, stderr } = await run([...args, '--json'], input);
   assert.is(stderr, '');
   return { status, ...JSON.parse(stdout) };
 };
@@ -44,8 +33,8 @@ file('old.json', host('old-1', OLD, { rack: 'a' }));
 file('new.ndjson', `${host('new-1', NEW, { rack: 'b' })}\n${host('new-2', NEW, { rack: 'a' })}\n`);
 file('amd.json', host('amd-1', OLD, { vendor: 'AuthenticAMD' }));
 
-test('a baseline is what all hosts have, and says who holds it down', () => {
-  const { status, ...doc } = answer(['baseline', 'old.json', 'new.ndjson']);
+test('a baseline is what all hosts have, and says who holds it down', async () => {
+  const { status, ...doc } = await answer(['baseline', 'old.json', 'new.ndjson']);
   assert.is(status, 0);
   assert.is(Object.keys(doc)[0], 'schema');
   assert.equal(
@@ -77,8 +66,8 @@ test('a baseline is what all hosts have, and says who holds it down', () => {
   );
 });
 
-test('the report says the same on its first screen', () => {
-  const { status, stdout, stderr } = run(['baseline', 'old.json', 'new.ndjson']);
+test('the report says the same on its first screen', async () => {
+  const { status, stdout, stderr } = await run(['baseline', 'old.json', 'new.ndjson']);
   assert.equal({ status, stderr }, { status: 0, stderr: '' });
   const lines = stdout.split('\n');
   assert.is(lines[0], '3 hosts, 2 distinct CPUs, Intel, as their hypervisors offer them');
@@ -102,36 +91,39 @@ test('the report says the same on its first screen', () => {
   assert.ok(lines.length <= 24, stdout);
 });
 
-test('one host is spoken of as one', () => {
-  const { stdout } = run(['baseline', 'old.json']);
+test('one host is spoken of as one', async () => {
+  const { stdout } = await run(['baseline', 'old.json']);
   assert.match(stdout, /^1 host, 1 distinct CPU, Intel, as its hypervisor offers it\n/);
   assert.not.match(stdout, /holds it down/);
 });
 
-test('the same input in any order gives the same bytes', () => {
-  const one = run(['baseline', 'old.json', 'new.ndjson', '--json']);
-  assert.equal(run(['baseline', 'new.ndjson', 'old.json', '--json']), one);
+test('the same input in any order gives the same bytes', async () => {
+  const one = await run(['baseline', 'old.json', 'new.ndjson', '--json']);
+  assert.equal(await run(['baseline', 'new.ndjson', 'old.json', '--json']), one);
   const [a, b] = readFileSync(join(here, 'new.ndjson'), 'utf8').trim().split('\n');
   const piped = `${b}\n${readFileSync(join(here, 'old.json'), 'utf8')}\n${a}\n`;
-  assert.equal(run(['baseline', '-', '--json'], piped), one);
+  assert.equal(await run(['baseline', '-', '--json'], piped), one);
 });
 
-test('--to prints the definition alone, --expand all of it', () => {
-  const qemu = run(['baseline', 'old.json', '--to', 'qemu']);
+test('--to prints the definition alone, --expand all of it', async () => {
+  const qemu = await run(['baseline', 'old.json', '--to', 'qemu']);
   assert.equal({ ...qemu, stdout: '' }, { status: 0, stdout: '', stderr: '' });
   assert.match(
     qemu.stdout,
     /^-cpu Nehalem-v1,enforce,x2apic=on,phys-bits=40,host-phys-bits=off\n$/,
   );
-  const { stdout } = run(['baseline', 'old.json', '--to', 'libvirt']);
+  const { stdout } = await run(['baseline', 'old.json', '--to', 'libvirt']);
   assert.match(stdout, /^<cpu mode='custom' match='exact' check='partial'>\n/);
   assert.is(stdout.split('<cpu').length - 1, 1);
   assert.match(stdout, /<\/cpu>\n$/);
-  assert.match(run(['baseline', 'old.json', '--to', 'qemu', '--expand']).stdout, /,sse2=on,/);
+  assert.match(
+    (await run(['baseline', 'old.json', '--to', 'qemu', '--expand'])).stdout,
+    /,sse2=on,/,
+  );
 });
 
-test('no common CPU is a no, with an answer for each side', () => {
-  const { status, ...doc } = answer(['baseline', 'old.json', 'amd.json', 'new.ndjson']);
+test('no common CPU is a no, with an answer for each side', async () => {
+  const { status, ...doc } = await answer(['baseline', 'old.json', 'amd.json', 'new.ndjson']);
   assert.is(status, 1);
   assert.equal([doc.definitions, doc.features, doc.vendor], [{}, [], null]);
   assert.equal(
@@ -145,13 +137,13 @@ test('no common CPU is a no, with an answer for each side', () => {
       ['vendor', 'Intel', 3],
     ],
   );
-  const { stdout } = run(['baseline', 'old.json', 'amd.json']);
+  const { stdout } = await run(['baseline', 'old.json', 'amd.json']);
   assert.match(stdout, /no CPU is common to all of them: their vendors differ\n/);
   assert.match(
     stdout,
     /\n {2}plimsoll baseline old\.json amd\.json --by vendor +a CPU for each side\n$/,
   );
-  const to = run(['baseline', 'old.json', 'amd.json', '--to', 'libvirt']);
+  const to = await run(['baseline', 'old.json', 'amd.json', '--to', 'libvirt']);
   assert.equal([to.status, to.stdout], [1, '']);
   assert.match(
     to.stderr,
@@ -159,8 +151,8 @@ test('no common CPU is a no, with an answer for each side', () => {
   );
 });
 
-test('--by gives one line for each value first, and one file for each with -o', () => {
-  const { status, stdout } = run(['baseline', demo, '--by', 'vendor']);
+test('--by gives one line for each value first, and one file for each with -o', async () => {
+  const { status, stdout } = await run(['baseline', demo, '--by', 'vendor']);
   assert.is(status, 0);
   assert.match(
     stdout,
@@ -170,126 +162,154 @@ test('--by gives one line for each value first, and one file for each with -o', 
     stdout.split('\n').filter((line) => line.length > 80),
     [],
   );
-  const doc = answer(['baseline', 'old.json', 'amd.json', 'new.ndjson', '--by', 'rack']);
+  const doc = await answer(['baseline', 'old.json', 'amd.json', 'new.ndjson', '--by', 'rack']);
   assert.equal(
     [doc.schema, doc.by, doc.baselines.map((b: { value: string | null }) => b.value)],
     ['plimsoll.baselines/1', 'rack', ['a', 'b', null]],
   );
   assert.equal(
-    run(['baseline', 'old.json', 'amd.json', '--by', 'vendor', '--to', 'qemu', '-o', 'out']),
+    await run(['baseline', 'old.json', 'amd.json', '--by', 'vendor', '--to', 'qemu', '-o', 'out']),
     { status: 0, stdout: '', stderr: '' },
   );
   assert.equal(readdirSync(join(here, 'out')).sort(), ['AMD.qemu', 'Intel.qemu']);
   assert.match(readFileSync(join(here, 'out/Intel.qemu'), 'utf8'), /^-cpu Nehalem-v1,enforce,/);
-  assert.equal(run(['baseline', 'old.json', '--by', 'color']), {
+  assert.equal(await run(['baseline', 'old.json', '--by', 'color']), {
     status: 2,
     stdout: '',
     stderr: 'error: --by "color" is a key of no host; there are "vendor", "arch", "rack"\n',
   });
   file('evil.json', host('evil', OLD, { rack: '../../etc' }));
-  run(['baseline', 'evil.json', '--by', 'rack', '--to', 'qemu', '-o', 'out2']);
+  await run(['baseline', 'evil.json', '--by', 'rack', '--to', 'qemu', '-o', 'out2']);
   assert.equal(readdirSync(join(here, 'out2')), ['%2E.%2F..%2Fetc.qemu']);
 });
 
-test('--check says whether a saved baseline still holds, and what broke it', () => {
-  run(['baseline', 'new.ndjson', '--json', '-o', 'saved.json']);
-  assert.equal(run(['baseline', 'new.ndjson', '--check', 'saved.json']), {
+test('--check says whether a saved baseline still holds, and what broke it', async () => {
+  await run(['baseline', 'new.ndjson', '--json', '-o', 'saved.json']);
+  assert.equal(await run(['baseline', 'new.ndjson', '--check', 'saved.json']), {
     status: 0,
     stdout: 'holds: saved.json still runs on all 2 hosts\n',
     stderr: '',
   });
-  assert.equal(run(['baseline', 'new.ndjson', 'old.json', '--check', 'saved.json']), {
+  assert.equal(await run(['baseline', 'new.ndjson', 'old.json', '--check', 'saved.json']), {
     status: 1,
     stdout:
       'broken: saved.json runs on 2 of 3 hosts\n  old-1  lack aes avx pclmulqdq rdtscp tsc-deadline xsave\n',
     stderr: '',
   });
-  const { status, ...doc } = answer(['baseline', 'old.json', '--check', 'saved.json']);
+  const { status, ...doc } = await answer(['baseline', 'old.json', '--check', 'saved.json']);
   assert.equal([status, doc.schema, doc.holds], [1, 'plimsoll.check/1', false]);
 });
 
-test('--with and --without ask what if', () => {
-  const all = run(['baseline', 'old.json', 'new.ndjson', '--json']);
-  assert.equal(run(['baseline', 'new.ndjson', '--with', 'old.json', '--json']), all);
+test('--with and --without ask what if', async () => {
+  const all = await run(['baseline', 'old.json', 'new.ndjson', '--json']);
+  assert.equal(await run(['baseline', 'new.ndjson', '--with', 'old.json', '--json']), all);
   assert.equal(
-    run(['baseline', 'old.json', 'new.ndjson', '--without', 'old-1', '--json']),
-    run(['baseline', 'new.ndjson', '--json']),
+    await run(['baseline', 'old.json', 'new.ndjson', '--without', 'old-1', '--json']),
+    await run(['baseline', 'new.ndjson', '--json']),
   );
-  const refused = (args: string[], sentence: string) =>
-    assert.equal(run(['baseline', 'old.json', ...args]), {
+  const refused = async (args: string[], sentence: string) =>
+    assert.equal(await run(['baseline', 'old.json', ...args]), {
       status: 2,
       stdout: '',
       stderr: `error: ${sentence}\n`,
     });
-  refused(
+  await refused(
     ['--without', 'old-2'],
     '--without "old-2" is none of the 1 hosts; did you mean "old-1"?',
   );
-  refused(['--without', 'old-1'], 'no hosts: --without takes away every one of them');
-  refused(
+  await refused(['--without', 'old-1'], 'no hosts: --without takes away every one of them');
+  await refused(
     ['--without', 'old-1', '--no-ids'],
     '--without needs the ids of the hosts; leave --no-ids out',
   );
 });
 
-test('--no-ids counts hosts and names none', () => {
-  const { stdout } = run(['baseline', 'old.json', 'new.ndjson', 'amd.json', '--json', '--no-ids']);
+test('--no-ids counts hosts and names none', async () => {
+  const { stdout } = await run([
+    'baseline',
+    'old.json',
+    'new.ndjson',
+    'amd.json',
+    '--json',
+    '--no-ids',
+  ]);
   assert.not.match(stdout, /old-1|new-1|new-2|amd-1/);
   const doc = JSON.parse(stdout);
   assert.equal([doc.hosts, doc.sides[1].count, doc.sides[1].hosts], [4, 3, []]);
   assert.match(
-    run(['baseline', 'old.json', 'new.ndjson', '--no-ids']).stdout,
+    (await run(['baseline', 'old.json', 'new.ndjson', '--no-ids'])).stdout,
     /\n {2}1 host {3}cost 6 /,
   );
 });
 
-test('a host that cannot be read stops the answer, unless told to go on', () => {
+test('a host that cannot be read stops the answer, unless told to go on', async () => {
   file('broken.ndjson', `${host('fine', OLD)}\n{"host":\n`);
   const sentence =
     'broken.ndjson:2:9: this is no JSON: it ends in the middle of a value, so it is cut short';
-  assert.equal(run(['baseline', 'old.json', 'broken.ndjson']), {
+  assert.equal(await run(['baseline', 'old.json', 'broken.ndjson']), {
     status: 2,
     stdout: '',
     stderr: `error: ${sentence}\n`,
   });
-  const { status, ...doc } = answer(['baseline', 'old.json', 'broken.ndjson', '--skip-unreadable']);
+  const { status, ...doc } = await answer([
+    'baseline',
+    'old.json',
+    'broken.ndjson',
+    '--skip-unreadable',
+  ]);
   assert.equal(
     [status, doc.hosts, doc.skipped],
     [0, 2, [{ input: 'broken.ndjson', line: 2, reason: sentence }]],
   );
   assert.match(
-    run(['baseline', 'old.json', 'broken.ndjson', '--skip-unreadable']).stdout,
+    (await run(['baseline', 'old.json', 'broken.ndjson', '--skip-unreadable'])).stdout,
     /! 1 input could not be read and took no part:\n {4}broken\.ndjson:2:9: /,
   );
-  const to = run(['baseline', 'old.json', 'broken.ndjson', '--skip-unreadable', '--to', 'qemu']);
+  const to = await run([
+    'baseline',
+    'old.json',
+    'broken.ndjson',
+    '--skip-unreadable',
+    '--to',
+    'qemu',
+  ]);
   assert.is(to.stderr, `warning: skipped: ${sentence}\n`);
   assert.is(
-    run(['baseline', 'old.json', 'broken.ndjson', '--skip-unreadable', '--to', 'qemu', '--quiet'])
-      .stderr,
+    (
+      await run([
+        'baseline',
+        'old.json',
+        'broken.ndjson',
+        '--skip-unreadable',
+        '--to',
+        'qemu',
+        '--quiet',
+      ])
+    ).stderr,
     '',
   );
   file('hopeless.ndjson', '{"host":\n');
-  assert.is(run(['baseline', 'hopeless.ndjson', '--skip-unreadable']).status, 2);
+  assert.is((await run(['baseline', 'hopeless.ndjson', '--skip-unreadable'])).status, 2);
 });
 
-test('-o leaves the file as it was where there is no answer', () => {
+test('-o leaves the file as it was where there is no answer', async () => {
   file('kept.json', 'kept');
-  assert.is(run(['baseline', 'missing', '--json', '-o', 'kept.json']).status, 2);
+  assert.is((await run(['baseline', 'missing', '--json', '-o', 'kept.json'])).status, 2);
   assert.is(readFileSync(join(here, 'kept.json'), 'utf8'), 'kept');
 });
 
-test('compare says the verdict first, and why not', () => {
-  assert.equal(run(['compare', 'new.ndjson', 'old.json']), {
+test('compare says the verdict first, and why not', async () => {
+  assert.equal(await run(['compare', 'new.ndjson', 'old.json']), {
     status: 2,
     stdout: '',
-    stderr: 'error: new.ndjson describes 2 hosts; compare takes one host first, then CPUs\n',
+    stderr: 'error: new.ndjson describes 2 hosts; give one host first, then CPUs\n',
   });
-  assert.equal(run(['compare', 'old.json', 'old.json']), {
+  assert.equal(await run(['compare', 'old.json', 'old.json']), {
     status: 0,
     stdout: 'identical\n  old-1 identical: is just what old-1 has\n',
     stderr: '',
   });
-  const worse = run(['compare', 'old.json', 'new.ndjson', 'old.json']);
+  const worse = await run(['compare', 'old.json', 'new.ndjson', 'old.json']);
   assert.is(worse.status, 1);
   assert.is(worse.stdout.split(/\s/)[0], 'incompatible');
   assert.match(
@@ -298,18 +318,18 @@ test('compare says the verdict first, and why not', () => {
   );
   file('one.json', host('new-1', NEW));
   assert.match(
-    run(['compare', 'one.json', 'old.json']).stdout,
+    (await run(['compare', 'one.json', 'old.json'])).stdout,
     /^superset\n {2}old-1 superset: runs on new-1, which has 6 features more\n$/,
   );
-  const doc = answer(['compare', 'one.json', 'old.json']);
+  const doc = await answer(['compare', 'one.json', 'old.json']);
   assert.equal(
     [doc.status, doc.schema, doc.verdict, doc.cpus[0].missing],
     [0, 'plimsoll.compare/1', 'superset', []],
   );
 });
 
-test('decode says what each description is', () => {
-  const doc = answer(['decode', 'old.json', 'amd.json']);
+test('decode says what each description is', async () => {
+  const doc = await answer(['decode', 'old.json', 'amd.json']);
   assert.equal(
     [doc.schema, doc.hosts.map((h: { host: string }) => h.host)],
     ['plimsoll.decode/1', ['amd-1', 'old-1']],
@@ -319,9 +339,12 @@ test('decode says what each description is', () => {
     [intel.view, intel.vendor, intel.limits, intel.candidates[0].name],
     ['hypervisor', 'Intel', { physBits: 46 }, 'Nehalem-v1'],
   );
-  assert.match(run(['decode', 'old.json', '--to', 'qemu']).stdout, /^-cpu Nehalem-v1,enforce,/);
   assert.match(
-    run(['decode', 'old.json']).stdout,
+    (await run(['decode', 'old.json', '--to', 'qemu'])).stdout,
+    /^-cpu Nehalem-v1,enforce,/,
+  );
+  assert.match(
+    (await run(['decode', 'old.json'])).stdout,
     /^old-1, what its hypervisor offers guests, Intel\n/,
   );
 });
@@ -404,36 +427,36 @@ const BAD: readonly (readonly [name: string, content: string | Uint8Array, sente
   ],
 ];
 for (const [name, content, sentence] of BAD)
-  test(`one sentence for ${name}`, () => {
+  test(`one sentence for ${name}`, async () => {
     file(name, content);
-    const { status, stdout, stderr } = run(['baseline', name]);
+    const { status, stdout, stderr } = await run(['baseline', name]);
     assert.equal({ status, stdout }, { status: 2, stdout: '' });
     assert.match(stderr, /^error: [^\n]+\n$/);
     assert.match(stderr.slice('error: '.length, -1), sentence);
   });
 
-test('says every problem, not only the first', () => {
+test('says every problem, not only the first', async () => {
   mkdirSync(join(here, 'many'));
   file('many/a.json', 'nonsense');
   file('many/b.json', host('b', OLD));
   file('many/c.xml', '<cpu>');
-  const { status, stdout, stderr } = run(['baseline', 'many']);
+  const { status, stdout, stderr } = await run(['baseline', 'many']);
   assert.equal({ status, stdout }, { status: 2, stdout: '' });
   assert.match(stderr, /^error: many\/a\.json is in no dialect .*\nerror: many\/c\.xml:1: .*\n$/);
 });
 
-test('a model that the catalog does not know is a finding that names host and model', () => {
+test('a model that the catalog does not know is a finding that names host and model', async () => {
   file(
     'newer.xml',
     "<cpu><arch>x86_64</arch><vendor>Intel</vendor><model>QuartzLake</model><feature name='avx'/></cpu>",
   );
-  const { status, findings } = answer(['baseline', 'newer.xml']);
+  const { status, findings } = await answer(['baseline', 'newer.xml']);
   assert.is(status, 0);
   const found = findings.filter((f: { message: string }) => /QuartzLake/.test(f.message));
   assert.equal([found.length, found[0].hosts], [1, ['newer']]);
 });
 
-test('nothing that an input holds drives the terminal', () => {
+test('nothing that an input holds drives the terminal', async () => {
   const text = JSON.stringify({ vendor: 'GenuineIntel', features: OLD, rack: '\u009b2J' });
   const name = file('a\u001b[2J.json', text);
   const asked: readonly (readonly [args: string[], shown: RegExp])[] = [
@@ -443,7 +466,7 @@ test('nothing that an input holds drives the terminal', () => {
     [['compare', 'old.json'], / a\\u001b\[2J /],
   ];
   for (const [args, shown] of asked) {
-    const { stdout, stderr } = run([...args, name]);
+    const { stdout, stderr } = await run([...args, name]);
     assert.match(stdout, shown);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for.
     assert.not.match(stdout + stderr, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);

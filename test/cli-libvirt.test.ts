@@ -200,7 +200,7 @@ test('resolves a definition, and refuses one that the host cannot run once it kn
     'guest.xml',
     "<cpu mode='host-model'><feature name='vmx' policy='disable'/></cpu>",
   );
-  assert.equal(await run('resolve', penryn, guest), {
+  assert.equal(await run('resolve', '--rules', 'libvirt', penryn, guest), {
     status: 0,
     stdout:
       "<cpu mode='custom' match='exact'>\n  <model fallback='allow'>Penryn</model>\n  <vendor>Intel</vendor>\n  <feature policy='require' name='dca'/>\n  <feature policy='disable' name='vmx'/>\n</cpu>\n",
@@ -279,7 +279,7 @@ test('a full check names what differs, and words that are none are refused with 
     [[guest, '--disabled', 'x.json'], /--disabled says what was withheld from a guest; --enabled/],
     [[twice, '--enabled', file('e.json', words([1, 'EDX', 3]))], /--enabled is of one guest, and/],
   ] as const) {
-    const { status, stderr } = await run('resolve', penryn, ...argv);
+    const { status, stderr } = await run('resolve', '--rules', 'libvirt', penryn, ...argv);
     assert.is(status, 2);
     assert.match(stderr, message);
   }
@@ -304,13 +304,10 @@ test('decodes a POWER host by its version register', async () => {
     ['ppc64', 'POWER9', 'forbid', null, []],
   );
   const older = file('older', processor(0, '004d 0200').replace('POWER9', 'POWER8'));
-  const compared = await json('compare', power, older);
+  const compared = await json('compare', older, power);
   assert.equal(
     [compared.verdict, compared.cpus[0].reasons],
-    [
-      'incompatible',
-      ['it is POWER8, the host POWER9, and features of ppc64 are known by such names alone'],
-    ],
+    ['incompatible', ['the host lacks power9']],
   );
   assert.is((await json('compare', power, power)).verdict, 'identical');
   const offered = await run('decode', '--as', 'guest', power, '--models', 'POWER8');
@@ -333,7 +330,7 @@ test('what only the host of a guest settles is not decoded, and a host is no gue
     [
       await run('decode', '--as', 'guest', open),
       await run('decode', '--to', 'qemu', open),
-      await run('resolve', penryn, penryn),
+      await run('resolve', '--rules', 'libvirt', penryn, penryn),
     ],
     [
       'open (open.xml:1): its CPU names no model, so what it has is known only once the guest runs',
@@ -356,6 +353,7 @@ test('what could not be read is named, in every answer that goes on without it',
     ['compare', host, both],
     ['compare', '--rules', 'libvirt', host, both],
     ['resolve', host, both],
+    ['resolve', '--rules', 'libvirt', host, both],
     ['decode', both],
     ['decode', '--as', 'guest', both],
   ]) {

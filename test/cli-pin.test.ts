@@ -1,38 +1,33 @@
-// plimsoll pin and drift, the built commands: status, standard output and standard error together.
-import { spawnSync } from 'node:child_process';
+// plimsoll pin and drift: status, standard output and standard error together.
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ROOT } from './support/places.ts';
+import { runIn } from './support/command.ts';
 
 const here = mkdtempSync(join(tmpdir(), 'plimsoll-cli-pin-'));
-const test = suite('pin and drift, built');
+const test = suite('plimsoll pin and drift');
 test.after(() => rmSync(here, { recursive: true }));
 
-function run(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(
-    process.execPath,
-    [join(ROOT, 'dist/bin.js'), ...args],
-    {
-      cwd: here,
-      encoding: 'utf8',
-      env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '' },
-      timeout: 60_000,
-    },
-  );
-  return { status, stdout, stderr };
-}
+const run = (...args: string[]) => runIn({ cwd: here, env: { NO_COLOR: '1' } }, args);
 const refusal = (stderr: string) => ({ status: 2, stdout: '', stderr: `error: ${stderr}\n` });
-const answer = (...args: string[]) => {
-  const { status, stdout, stderr } = run(...args, '--json');
+const answer = async (...args: string[]) => {
+  const { status, stdout, stderr } = await run(...args, '--json');
   assert.is(stderr, '');
   return { status, ...JSON.parse(stdout) };
 };
 
-test('pin names the release, what the name means, and both definitions', () => {
-  const pin = answer('pin', '--cpu', 'EPYC,+svm', '--machine', 'pc-q35-3.1', '--qemu', '10.0.5');
+test('pin names the release, what the name means, and both definitions', async () => {
+  const pin = await answer(
+    'pin',
+    '--cpu',
+    'EPYC,+svm',
+    '--machine',
+    'pc-q35-3.1',
+    '--qemu',
+    '10.0.5',
+  );
   assert.equal(
     [pin.status, pin.schema, pin.qemu, pin.machine, pin.accel, pin.cpu, pin.resolved],
     [0, 'plimsoll.pin/1', '10.0.13', 'pc-q35-3.1', 'kvm', 'EPYC,+svm', 'EPYC-v1'],
@@ -51,25 +46,25 @@ test('pin names the release, what the name means, and both definitions', () => {
   );
 });
 
-test('--to prints the definition alone, and says the rest on standard error', () => {
+test('--to prints the definition alone, and says the rest on standard error', async () => {
   const common = ['pin', '--cpu', 'Haswell', '--machine', 'pc-i440fx-2.4', '--accel', 'tcg'];
-  const qemu = run(...common, '--to', 'qemu');
+  const qemu = await run(...common, '--to', 'qemu');
   assert.equal([qemu.status, qemu.stderr], [0, '']);
   assert.match(qemu.stdout, /^-cpu Haswell-v1,[^\n]*stepping=1,[^\n]*\n$/);
-  const qmp = JSON.parse(run(...common, '--to', 'qmp').stdout);
+  const qmp = JSON.parse((await run(...common, '--to', 'qmp')).stdout);
   assert.equal(
     [qmp.model.name, qmp.model.props.abm, qmp.model.props.stepping],
     ['Haswell-v1', false, 1],
   );
-  const libvirt = run(...common, '--to', 'libvirt', '--stack', 'libvirt@9.0');
+  const libvirt = await run(...common, '--to', 'libvirt', '--stack', 'libvirt@9.0');
   assert.is(libvirt.status, 0);
   assert.match(
     libvirt.stdout,
     /^<cpu mode='custom' match='exact' check='full'>\n[\s\S]*<\/cpu>\n$/,
   );
   assert.match(libvirt.stderr, /^note: the element holds for <domain type='qemu'> with one vCPU/);
-  assert.is(run(...common, '--to', 'libvirt', '--quiet').stderr, '');
-  const file = run(...common, '--to', 'readconfig', '-o', 'cpu.cfg');
+  assert.is((await run(...common, '--to', 'libvirt', '--quiet')).stderr, '');
+  const file = await run(...common, '--to', 'readconfig', '-o', 'cpu.cfg');
   assert.equal(file, { status: 0, stdout: '', stderr: '' });
   assert.match(
     readFileSync(join(here, 'cpu.cfg'), 'utf8'),
@@ -77,7 +72,7 @@ test('--to prints the definition alone, and says the rest on standard error', ()
   );
 });
 
-test('what cannot be pinned is one sentence', () => {
+test('what cannot be pinned is one sentence', async () => {
   const q35 = ['--machine', 'pc-q35-9.2'];
   for (const [args, sentence] of [
     [
@@ -111,7 +106,7 @@ test('what cannot be pinned is one sentence', () => {
     [q35, '--cpu is missing; give one like --cpu Skylake-Server,+pcid'],
     [['--cpu', 'EPYC'], '--machine is missing; give one like --machine pc-q35-10.0'],
   ] as const)
-    assert.equal(run('pin', ...args), refusal(sentence));
+    assert.equal(await run('pin', ...args), refusal(sentence));
 });
 
 const record = (host: string, features: readonly string[]) =>
@@ -119,8 +114,8 @@ const record = (host: string, features: readonly string[]) =>
 const domain = (name: string, cpu: string) =>
   `<domain type='kvm'><name>${name}</name><os><type arch='x86_64' machine='pc-q35-3.1'>hvm</type></os>${cpu}</domain>`;
 
-test.before(() => {
-  const { features } = answer('pin', '--cpu', 'EPYC,+svm', '--machine', 'pc-q35-9.2');
+test.before(async () => {
+  const { features } = await answer('pin', '--cpu', 'EPYC,+svm', '--machine', 'pc-q35-9.2');
   const without = (...names: string[]) => features.filter((f: string) => !names.includes(f));
   writeFileSync(
     join(here, 'fleet.ndjson'),
@@ -134,8 +129,15 @@ test.before(() => {
   writeFileSync(join(here, 'vms/db.xml'), domain('db', '<cpu><model>EPYC</model></cpu>'));
 });
 
-test('a guest that would be stranded is exit 1, with the flags that keep it', () => {
-  const drift = answer('drift', '--guest', 'vms', '--to-machine', 'pc-q35-9.2', 'fleet.ndjson');
+test('a guest that would be stranded is exit 1, with the flags that keep it', async () => {
+  const drift = await answer(
+    'drift',
+    '--guest',
+    'vms',
+    '--to-machine',
+    'pc-q35-9.2',
+    'fleet.ndjson',
+  );
   assert.equal(
     [drift.status, drift.schema, drift.machine, drift.toMachine],
     [1, 'plimsoll.drift/1', 'pc-q35-3.1', 'pc-q35-9.2'],
@@ -157,7 +159,7 @@ test('a guest that would be stranded is exit 1, with the flags that keep it', ()
     ],
   );
   assert.is(web.keep, '-cpu EPYC,monitor=off,svm=on,npt=off,nrip-save=off');
-  const kept = answer(
+  const kept = await answer(
     'drift',
     '--cpu',
     'EPYC,svm=on',
@@ -172,8 +174,8 @@ test('a guest that would be stranded is exit 1, with the flags that keep it', ()
   assert.equal([kept.status, kept.guests[0].stranded.count], [0, 0]);
 });
 
-test('without hosts drift says what changes and is exit 0', () => {
-  const { status, stdout, stderr } = run(
+test('without hosts drift says what changes and is exit 0', async () => {
+  const { status, stdout, stderr } = await run(
     'drift',
     '--cpu',
     'EPYC,+svm',
@@ -188,8 +190,8 @@ test('without hosts drift says what changes and is exit 0', () => {
   assert.match(stdout, /\n {2}keep {6}-cpu EPYC,\+svm,npt=off,nrip-save=off\n/);
 });
 
-test('the matrix is every machine type once', () => {
-  const { status, guests } = answer(
+test('the matrix is every machine type once', async () => {
+  const { status, guests } = await answer(
     'drift',
     '--cpu',
     'EPYC',
@@ -203,7 +205,7 @@ test('the matrix is every machine type once', () => {
   assert.is(machines[0], 'pc-q35-3.1');
 });
 
-test('questions without an answer are one sentence a problem', () => {
+test('questions without an answer are one sentence a problem', async () => {
   writeFileSync(join(here, 'half.xml'), `<domain type='kvm'><name>half</name>`);
   for (const [args, sentence] of [
     [
@@ -223,8 +225,8 @@ test('questions without an answer are one sentence a problem', () => {
       'guest NoSuchModel: no QEMU that is known here has a CPU model "NoSuchModel"; if there is one, it is newer than 10.0',
     ],
   ] as const)
-    assert.equal(run('drift', ...args), refusal(sentence));
-  const skipped = answer(
+    assert.equal(await run('drift', ...args), refusal(sentence));
+  const skipped = await answer(
     'drift',
     '--guest',
     'vms',
@@ -237,9 +239,15 @@ test('questions without an answer are one sentence a problem', () => {
   assert.equal([skipped.status, skipped.guests.length, skipped.skipped.length], [0, 2, 1]);
 });
 
-test('a guest with the CPU of its host finds that of any machine type, and drift says that it has it', () => {
+test('a guest with the CPU of its host finds that of any machine type, and drift says that it has it', async () => {
   writeFileSync(join(here, 'pass.xml'), domain('p', `<cpu mode='host-passthrough'/>`));
-  const { status, guests } = answer('drift', '--guest', 'pass.xml', '--to-machine', 'pc-q35-9.2');
+  const { status, guests } = await answer(
+    'drift',
+    '--guest',
+    'pass.xml',
+    '--to-machine',
+    'pc-q35-9.2',
+  );
   assert.equal([status, guests[0].keep, guests[0].take], [0, null, null]);
   assert.match(guests[0].own, /^its CPU is host-passthrough: it takes that of the host/);
 });

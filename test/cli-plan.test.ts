@@ -1,27 +1,18 @@
-// The commands of planning, built: what they print, what they refuse, and how they leave.
-import { spawnSync } from 'node:child_process';
+// The commands of planning: what they print, what they refuse, and how they leave.
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { runIn } from './support/command.ts';
 import { ROOT } from './support/places.ts';
 
-const bin = join(ROOT, 'dist/bin.js');
 const demo = join(ROOT, 'test/fixtures/demo-fleet.ndjson');
 const here = mkdtempSync(join(tmpdir(), 'plimsoll-plan-'));
 
-function run(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [bin, ...args], {
-    cwd: here,
-    encoding: 'utf8',
-    env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '' },
-    timeout: 60_000,
-  });
-  return { status, stdout, stderr };
-}
-const ask = (...args: string[]) => {
-  const { status, stdout, stderr } = run(...args, '--json');
+const run = (...args: string[]) => runIn({ cwd: here, env: { NO_COLOR: '1' } }, args);
+const ask = async (...args: string[]) => {
+  const { status, stdout, stderr } = await run(...args, '--json');
   assert.is(stderr, '');
   return { status, answer: JSON.parse(stdout) };
 };
@@ -51,7 +42,7 @@ writeFileSync(
 const SHOWN = 14;
 
 // UPDATE_README=1 writes what the commands print into README instead.
-test('README shows what the commands print', () => {
+test('README shows what the commands print', async () => {
   const path = join(ROOT, 'README.md');
   const readme = readFileSync(path, 'utf8');
   const lines = readFileSync(demo, 'utf8').split('\n');
@@ -59,7 +50,7 @@ test('README shows what the commands print', () => {
     join(here, 'rack-1.ndjson'),
     lines.filter((line) => line.includes('rack-1')).join('\n'),
   );
-  writeFileSync(join(here, 'line.json'), run('baseline', '--json', 'rack-1.ndjson').stdout);
+  writeFileSync(join(here, 'line.json'), (await run('baseline', '--json', 'rack-1.ndjson')).stdout);
   const planning = /\$ plimsoll (?:blame|groups|place|admit) .*\n$/;
   const shown = [...readme.matchAll(/```console\n((?:\$ .*\n)+)([\s\S]*?)```/g)].filter(
     ([, commands]) => planning.test(commands!),
@@ -69,9 +60,7 @@ test('README shows what the commands print', () => {
   for (const [block, commands] of shown) {
     const command = commands!.trim().split('\n').at(-1)!;
     const words = command.replace('test/fixtures/demo-fleet.ndjson', demo).split(' ').slice(2);
-    const printed = run(...words)
-      .stdout.trimEnd()
-      .split('\n');
+    const printed = (await run(...words)).stdout.trimEnd().split('\n');
     const rest = printed.length > SHOWN ? [...printed.slice(0, SHOWN), '…'] : printed;
     now = now.replace(block!, () => `\`\`\`console\n${commands}${rest.join('\n')}\n\`\`\``);
   }
@@ -79,8 +68,8 @@ test('README shows what the commands print', () => {
   else assert.is(readme, now);
 });
 
-test('every report fits into 80 columns', () => {
-  writeFileSync(join(here, 'line.json'), run('baseline', 'fleet.ndjson', '--json').stdout);
+test('every report fits into 80 columns', async () => {
+  writeFileSync(join(here, 'line.json'), (await run('baseline', 'fleet.ndjson', '--json')).stdout);
   for (const args of [
     ['blame', demo],
     ['blame', demo, '--want', 'avx512f'],
@@ -94,7 +83,7 @@ test('every report fits into 80 columns', () => {
     ['place', '--help'],
     ['admit', '--help'],
   ]) {
-    const { stdout, stderr } = run(...args);
+    const { stdout, stderr } = await run(...args);
     assert.is(stderr, '', args.join(' '));
     assert.equal(
       stdout.split('\n').filter((line) => line.length > 80),
@@ -104,8 +93,15 @@ test('every report fits into 80 columns', () => {
   }
 });
 
-test('blame names who costs what, and what is gained without them', () => {
-  const { status, answer } = ask('blame', 'fleet.ndjson', '--want', 'bmi1', '--stack', 'newest');
+test('blame names who costs what, and what is gained without them', async () => {
+  const { status, answer } = await ask(
+    'blame',
+    'fleet.ndjson',
+    '--want',
+    'bmi1',
+    '--stack',
+    'newest',
+  );
   assert.is(status, 0);
   assert.is(Object.keys(answer)[0], 'schema');
   assert.is(answer.schema, 'plimsoll.blame/1');
@@ -132,12 +128,12 @@ test('blame names who costs what, and what is gained without them', () => {
     ],
   );
   assert.equal([answer.want.possible, answer.want.hosts], [true, ['c', 'd']]);
-  assert.is(ask('blame', 'fleet.ndjson', '--want', 'pku').status, 1);
-  assert.is(ask('blame', demo).status, 1, 'two vendors have no line in common');
+  assert.is((await ask('blame', 'fleet.ndjson', '--want', 'pku')).status, 1);
+  assert.is((await ask('blame', demo)).status, 1, 'two vendors have no line in common');
 });
 
-test('groups splits, weighs, keeps together, and says what each further pool buys', () => {
-  const { status, answer } = ask('groups', '-k', '2', 'fleet.ndjson');
+test('groups splits, weighs, keeps together, and says what each further pool buys', async () => {
+  const { status, answer } = await ask('groups', '-k', '2', 'fleet.ndjson');
   assert.is(status, 0);
   assert.equal(
     [answer.schema, answer.k, answer.exact, answer.bound],
@@ -153,35 +149,29 @@ test('groups splits, weighs, keeps together, and says what each further pool buy
     [1, 2],
   );
   const weigh = ['--weigh', 'avx2=50'];
-  const weighed = ask('groups', '-k', '2', ...weigh, 'fleet.ndjson').answer;
+  const weighed = (await ask('groups', '-k', '2', ...weigh, 'fleet.ndjson')).answer;
   assert.equal(pools(weighed), [['a', 'b', 'c'], ['d']]);
-  const racks = ask(
-    'groups',
-    '-k',
-    '2',
-    ...weigh,
-    '--keep-together',
-    'rack',
-    'fleet.ndjson',
+  const racks = (
+    await ask('groups', '-k', '2', ...weigh, '--keep-together', 'rack', 'fleet.ndjson')
   ).answer;
   assert.equal(pools(racks), [
     ['a', 'b'],
     ['c', 'd'],
   ]);
-  const least = ask('groups', '--up-to', '2', '--at-least', '2', 'fleet.ndjson').answer;
+  const least = (await ask('groups', '--up-to', '2', '--at-least', '2', 'fleet.ndjson')).answer;
   assert.ok(pools(least).every((hosts) => hosts.length >= 2));
-  assert.is(ask('groups', '-k', '1', demo).status, 1);
+  assert.is((await ask('groups', '-k', '1', demo)).status, 1);
   // The order of the inputs decides nothing.
   const lines = readFileSync(demo, 'utf8').trim().split('\n').reverse().join('\n');
   writeFileSync(join(here, 'reversed.ndjson'), lines);
   assert.is(
-    run('groups', '-k', '4', '--json', 'reversed.ndjson').stdout,
-    run('groups', '-k', '4', '--json', demo).stdout,
+    (await run('groups', '-k', '4', '--json', 'reversed.ndjson')).stdout,
+    (await run('groups', '-k', '4', '--json', demo)).stdout,
   );
 });
 
-test('place is a gate for scripts', () => {
-  const { status, answer } = ask('place', '--guests', 'guests.ndjson', 'fleet.ndjson');
+test('place is a gate for scripts', async () => {
+  const { status, answer } = await ask('place', '--guests', 'guests.ndjson', 'fleet.ndjson');
   assert.is(status, 0);
   assert.is(answer.schema, 'plimsoll.place/1');
   assert.equal(
@@ -194,18 +184,18 @@ test('place is a gate for scripts', () => {
   assert.equal(answer.guests[1].missing, [{ features: ['bmi1'], count: 2, hosts: ['c', 'd'] }]);
   const place = (...args: string[]) =>
     ask('place', '--guests', 'guests.ndjson', 'fleet.ndjson', ...args);
-  assert.equal(place('--drain', 'a').answer.stranded, []);
-  const drained = place('--drain', 'a', '--drain', 'b');
+  assert.equal((await place('--drain', 'a')).answer.stranded, []);
+  const drained = await place('--drain', 'a', '--drain', 'b');
   assert.equal([drained.status, drained.answer.stranded], [1, ['hard']]);
-  assert.equal(place('--lose', '2').answer.stranded, ['hard']);
-  assert.equal(place('--without', 'a', '--without', 'b').answer.nowhere, ['hard']);
-  assert.is(ask('place', '--cpu', 'SapphireRapids', 'fleet.ndjson').status, 1);
+  assert.equal((await place('--lose', '2')).answer.stranded, ['hard']);
+  assert.equal((await place('--without', 'a', '--without', 'b')).answer.nowhere, ['hard']);
+  assert.is((await ask('place', '--cpu', 'SapphireRapids', 'fleet.ndjson')).status, 1);
 });
 
-test('admit says by what a host would lower the line', () => {
+test('admit says by what a host would lower the line', async () => {
   writeFileSync(join(here, 'ab.ndjson'), [record('a', [...base, 'avx2']), ''].join('\n'));
-  writeFileSync(join(here, 'ab.json'), run('baseline', 'ab.ndjson', '--json').stdout);
-  const { status, answer } = ask('admit', '--baseline', 'ab.json', 'fleet.ndjson');
+  writeFileSync(join(here, 'ab.json'), (await run('baseline', 'ab.ndjson', '--json')).stdout);
+  const { status, answer } = await ask('admit', '--baseline', 'ab.json', 'fleet.ndjson');
   assert.is(status, 1);
   assert.is(answer.schema, 'plimsoll.admit/1');
   assert.equal(
@@ -217,43 +207,46 @@ test('admit says by what a host would lower the line', () => {
       ['d', false, ['avx2']],
     ],
   );
-  assert.is(ask('admit', '--baseline', 'ab.json', 'fleet.ndjson', '--without', 'd').status, 0);
+  assert.is(
+    (await ask('admit', '--baseline', 'ab.json', 'fleet.ndjson', '--without', 'd')).status,
+    0,
+  );
 });
 
-test('a processor of the catalog can join any question by its name', () => {
-  const { answer } = ask('blame', 'ab.ndjson', '--with', 'Nehalem');
+test('a processor of the catalog can join any question by its name', async () => {
+  const { answer } = await ask('blame', 'ab.ndjson', '--with', 'Nehalem');
   assert.ok(answer.groups.some((g: { hosts: string[] }) => g.hosts.join() === 'Nehalem'));
   assert.match(
-    run('blame', 'ab.ndjson', '--with', 'Nehalen').stderr,
+    (await run('blame', 'ab.ndjson', '--with', 'Nehalen')).stderr,
     /cannot read Nehalen: no such file/,
   );
 });
 
-test('what cannot be asked is one sentence and exit code 2', () => {
+test('what cannot be asked is one sentence and exit code 2', async () => {
   assert.equal(
-    run('groups', 'fleet.ndjson'),
+    await run('groups', 'fleet.ndjson'),
     refusal('how many pools? give -k 2, or --up-to 6 for a look at every number up to it'),
   );
   assert.equal(
-    run('groups', '-k', '2', '--weigh', 'avx2', 'fleet.ndjson'),
+    await run('groups', '-k', '2', '--weigh', 'avx2', 'fleet.ndjson'),
     refusal('--weigh "avx2" is no weight; write it like avx512f=10, a whole number'),
   );
   assert.equal(
-    run('groups', '-k', '2', '--keep-together', 'row', 'fleet.ndjson'),
+    await run('groups', '-k', '2', '--keep-together', 'row', 'fleet.ndjson'),
     refusal('--keep-together "row" is a key of no host; there are "rack"'),
   );
   assert.equal(
-    run('place', 'fleet.ndjson'),
+    await run('place', 'fleet.ndjson'),
     refusal(
       'which guests? give a file or a directory with --guests, or a -cpu argument with --cpu',
     ),
   );
   assert.equal(
-    run('place', '--cpu', 'Haswell', '--drain', 'z', 'fleet.ndjson'),
+    await run('place', '--cpu', 'Haswell', '--drain', 'z', 'fleet.ndjson'),
     refusal('--drain "z" is none of the 4 hosts; did you mean "a" or "b" or "c"?'),
   );
   assert.equal(
-    run('admit', 'fleet.ndjson'),
+    await run('admit', 'fleet.ndjson'),
     refusal(
       'which line? give a saved one with --baseline line.json (plimsoll baseline --json prints one)',
     ),
@@ -264,7 +257,7 @@ test('what cannot be asked is one sentence and exit code 2', () => {
     ['admit', '--baseline', 'line.json'],
   ])
     assert.equal(
-      run(...question, '--no-ids', 'fleet.ndjson'),
+      await run(...question, '--no-ids', 'fleet.ndjson'),
       refusal('the answer is lists of hosts by their ids; leave --no-ids out'),
     );
 });

@@ -13,8 +13,6 @@ import { printable } from '../src/cpu/printable.ts';
 import { ROOT } from './support/places.ts';
 import { assertProperty } from './support/property.ts';
 
-fc.configureGlobal({ includeErrorInReport: true });
-
 // biome-ignore lint/suspicious/noControlCharactersInRegex: colours begin with one.
 const plain = (text: string) => text.replace(/\u001b\[\d+m/g, '');
 const word = fc

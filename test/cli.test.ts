@@ -1,4 +1,5 @@
-// The built command on its own: usage, the catalog, and how files are opened. Answers are in cli-answers.test.ts.
+// The command on its own: usage, the catalog, how files are opened, and that the built one is the same. Answers are in
+// cli-answers.test.ts.
 import { spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
@@ -19,21 +20,14 @@ import { gzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { VERSION } from '../src/cli/version.ts';
+import { runIn } from './support/command.ts';
 import { ROOT } from './support/places.ts';
 
 const bin = join(ROOT, 'dist/bin.js');
 const here = mkdtempSync(join(tmpdir(), 'plimsoll-cli-'));
 
-function run(args: readonly string[], input = '', env: Record<string, string> = {}) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [bin, ...args], {
-    cwd: here,
-    input,
-    encoding: 'utf8',
-    env: { ...process.env, NO_COLOR: '', FORCE_COLOR: '', ...env },
-    timeout: 60_000,
-  });
-  return { status, stdout, stderr };
-}
+const run = (args: readonly string[], stdin = '', env: Record<string, string> = {}) =>
+  runIn({ cwd: here, stdin, env }, args);
 
 const refusal = (...sentences: string[]) => ({
   status: 2,
@@ -44,16 +38,45 @@ const refusal = (...sentences: string[]) => ({
 const record = (host: string, features: string[] = ['sse2', 'avx'], rest = {}) =>
   `${JSON.stringify({ host, vendor: 'GenuineIntel', features, ...rest })}\n`;
 
-test('the version is that of the package', () => {
+test('the version is that of the package', async () => {
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
   assert.is(VERSION, version);
-  assert.equal(run(['--version']), { status: 0, stdout: `${version}\n`, stderr: '' });
+  assert.equal(await run(['--version']), { status: 0, stdout: `${version}\n`, stderr: '' });
 });
 
-test('no command is a question for help, not an answer', () => {
-  const { status, stdout, stderr } = run([]);
+test('the built command is the command', async () => {
+  writeFileSync(join(here, 'one.json'), record('one'));
+  const calls: readonly (readonly [
+    args: string[],
+    stdin?: string,
+    env?: Record<string, string>,
+  ])[] = [
+    [['--version']],
+    [[]],
+    [['help', 'place']],
+    [['modls']],
+    [['baseline', 'missing']],
+    [['features', 'avx2'], '', { FORCE_COLOR: '1' }],
+    [['decode', '--json', 'one.json', '-'], record('stdin-host')],
+    [['compare', 'one.json', '-'], record('guest', ['sse2', 'bmi1'], { view: 'guest' })],
+    [['baseline', '--skip-unreadable', 'one.json', '-'], '{'],
+  ];
+  for (const [args, input = '', env = {}] of calls) {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [bin, ...args], {
+      cwd: here,
+      input,
+      encoding: 'utf8',
+      env: { ...process.env, NO_COLOR: '', FORCE_COLOR: '', ...env },
+      timeout: 60_000,
+    });
+    assert.equal({ status, stdout, stderr }, await run(args, input, env), args.join(' '));
+  }
+});
+
+test('no command is a question for help, not an answer', async () => {
+  const { status, stdout, stderr } = await run([]);
   assert.equal({ status, stdout }, { status: 2, stdout: '' });
-  assert.is(run(['--help']).stdout, stderr);
+  assert.is((await run(['--help'])).stdout, stderr);
   assert.equal(
     ['baseline', 'compare', 'decode', 'models', 'features', 'machines'].filter(
       (name) => !new RegExp(`^  ${name} +\\S`, 'm').test(stderr),
@@ -62,11 +85,13 @@ test('no command is a question for help, not an answer', () => {
   );
 });
 
-test('every help fits into 80 columns, and says what the exit codes mean', () => {
-  const commands = [...run(['--help']).stdout.matchAll(/^ {2}([a-z]+) {2,}\S/gm)].map((m) => m[1]!);
+test('every help fits into 80 columns, and says what the exit codes mean', async () => {
+  const commands = [...(await run(['--help'])).stdout.matchAll(/^ {2}([a-z]+) {2,}\S/gm)].map(
+    (m) => m[1]!,
+  );
   assert.ok(commands.length >= 6);
   for (const args of [[], ...commands.map((name) => [name])]) {
-    const { status, stdout, stderr } = run([...args, '--help']);
+    const { status, stdout, stderr } = await run([...args, '--help']);
     assert.equal({ status, stderr }, { status: 0, stderr: '' });
     assert.equal(
       stdout.split('\n').filter((line) => line.length > 80),
@@ -74,7 +99,7 @@ test('every help fits into 80 columns, and says what the exit codes mean', () =>
       args.join(),
     );
     assert.match(stdout, /^Exit code: 0 /m);
-    assert.is(run(['help', ...args]).stdout, stdout);
+    assert.is((await run(['help', ...args])).stdout, stdout);
   }
 });
 
@@ -127,16 +152,16 @@ const USAGE: readonly (readonly [args: string[], sentence: string])[] = [
   [['machines', 'vax'], 'unknown machine type "vax"; plimsoll machines lists all of them'],
 ];
 for (const [args, sentence] of USAGE)
-  test(`refuses: plimsoll ${args.join(' ')}`, () => {
-    assert.equal(run(args), refusal(sentence));
+  test(`refuses: plimsoll ${args.join(' ')}`, async () => {
+    assert.equal(await run(args), refusal(sentence));
   });
 
-test('features says who has it, which software knows it and where the bit lives, by any spelling', () => {
-  const { stdout, ...rest } = run(['features', 'sse4_1']);
+test('features says who has it, which software knows it and where the bit lives, by any spelling', async () => {
+  const { stdout, ...rest } = await run(['features', 'sse4_1']);
   assert.equal(rest, { status: 0, stderr: '' });
   assert.match(stdout, /^sse4\.1\n +where +CPUID 0x1\.0 ECX bit 19\n/);
   assert.match(stdout, /known since +QEMU 7\.2 and libvirt 9\.0\n/);
-  const { schema, features } = JSON.parse(run(['features', 'sse4_1', '--json']).stdout);
+  const { schema, features } = JSON.parse((await run(['features', 'sse4_1', '--json'])).stdout);
   assert.is(schema, 'plimsoll.features/1');
   assert.is(features.length, 1);
   assert.ok(
@@ -145,8 +170,10 @@ test('features says who has it, which software knows it and where the bit lives,
   assert.not.ok(features[0].models.qemu.includes('Conroe-v1'));
 });
 
-test('models says what a name stands for in each product', () => {
-  const [model] = JSON.parse(run(['models', 'Skylake-Server-IBRS', '--json']).stdout).models;
+test('models says what a name stands for in each product', async () => {
+  const [model] = JSON.parse(
+    (await run(['models', 'Skylake-Server-IBRS', '--json'])).stdout,
+  ).models;
   assert.equal(
     [model.qemu.kind, model.qemu.of, model.libvirt.since],
     ['fixed-alias', 'Skylake-Server-v2', '9.0'],
@@ -156,20 +183,20 @@ test('models says what a name stands for in each product', () => {
   );
 });
 
-test('machines says what a machine type changes about CPUs', () => {
-  const { stdout } = run(['machines', 'pc-q35-2.4']);
+test('machines says what a machine type changes about CPUs', async () => {
+  const { stdout } = await run(['machines', 'pc-q35-2.4']);
   assert.match(stdout, /^pc-q35-2\.4\n +known to +QEMU 7\.2 and 10\.0\n/);
   assert.match(stdout, /Opteron_G5: -npt -nrip-save\n/);
-  assert.match(run(['machines', 'q35']).stdout, /^pc-q35-10\.0\n/);
+  assert.match((await run(['machines', 'q35'])).stdout, /^pc-q35-10\.0\n/);
 });
 
-test('the lists of the catalog are sorted, whole, and fit into 80 columns', () => {
+test('the lists of the catalog are sorted, whole, and fit into 80 columns', async () => {
   for (const [command, size] of [
     ['models', 170],
     ['features', 400],
     ['machines', 70],
   ] as const) {
-    const { schema, [command]: items } = JSON.parse(run([command, '--json']).stdout);
+    const { schema, [command]: items } = JSON.parse((await run([command, '--json'])).stdout);
     assert.is(schema, `plimsoll.${command}/1`);
     assert.ok(items.length >= size, `${items.length} ${command}`);
     const names: string[] = items.map((item: { name: string }) => item.name);
@@ -177,7 +204,7 @@ test('the lists of the catalog are sorted, whole, and fit into 80 columns', () =
       names,
       [...names].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))),
     );
-    const lines = run([command]).stdout.trimEnd().split('\n');
+    const lines = (await run([command])).stdout.trimEnd().split('\n');
     assert.equal(
       lines.filter((line) => line.length > 80),
       [],
@@ -189,40 +216,44 @@ test('the lists of the catalog are sorted, whole, and fit into 80 columns', () =
   }
 });
 
-test('colours only where they are wanted', () => {
-  const isColoured = (args: string[], env = {}) =>
-    run(['models', ...args], '', env).stdout.includes('\u001b[');
+test('colours only where they are wanted', async () => {
+  const isColoured = async (args: string[], env = {}) =>
+    (await run(['models', ...args], '', env)).stdout.includes('\u001b[');
   assert.equal(
     [
-      isColoured([]),
-      isColoured(['--color', 'always']),
-      isColoured([], { FORCE_COLOR: '1' }),
-      isColoured([], { FORCE_COLOR: '1', NO_COLOR: '1' }),
-      isColoured(['--color', 'always'], { NO_COLOR: '1' }),
-      isColoured(['--color', 'never'], { FORCE_COLOR: '1' }),
+      await isColoured([]),
+      await isColoured(['--color', 'always']),
+      await isColoured([], { FORCE_COLOR: '1' }),
+      await isColoured([], { FORCE_COLOR: '1', NO_COLOR: '1' }),
+      await isColoured(['--color', 'always'], { NO_COLOR: '1' }),
+      await isColoured(['--color', 'never'], { FORCE_COLOR: '1' }),
     ],
     [false, true, true, false, true, false],
   );
 });
 
-test('-o writes the whole file or none, and nothing to standard output', () => {
-  const listed = run(['machines', '--json']).stdout;
-  assert.equal(run(['machines', '--json', '-o', 'm.json']), { status: 0, stdout: '', stderr: '' });
+test('-o writes the whole file or none, and nothing to standard output', async () => {
+  const listed = (await run(['machines', '--json'])).stdout;
+  assert.equal(await run(['machines', '--json', '-o', 'm.json']), {
+    status: 0,
+    stdout: '',
+    stderr: '',
+  });
   assert.is(readFileSync(join(here, 'm.json'), 'utf8'), listed);
   symlinkSync('m.json', join(here, 'link.json'));
-  run(['models', '--json', '-o', 'link.json']);
+  await run(['models', '--json', '-o', 'link.json']);
   assert.match(readFileSync(join(here, 'm.json'), 'utf8'), /plimsoll\.models\/1/);
-  assert.equal(run(['machines', '-o', '-']), run(['machines']));
+  assert.equal(await run(['machines', '-o', '-']), await run(['machines']));
   mkdirSync(join(here, 'folder'));
   assert.equal(
-    run(['machines', '-o', 'folder']),
+    await run(['machines', '-o', 'folder']),
     refusal('cannot write folder: it is a directory; name a file in it'),
   );
   assert.equal(
-    run(['machines', '-o', 'no/such/file']),
+    await run(['machines', '-o', 'no/such/file']),
     refusal('cannot write no/such/file: no such file or directory'),
   );
-  assert.equal(run(['machines', '-o', '/dev/null']), { status: 0, stdout: '', stderr: '' });
+  assert.equal(await run(['machines', '-o', '/dev/null']), { status: 0, stdout: '', stderr: '' });
   assert.equal(
     readdirSync(here).filter((name) => name.startsWith('.')),
     [],
@@ -257,35 +288,35 @@ test('a full disk is said, not hidden', () => {
   }
 });
 
-const ids = (args: string[], input = '') => {
-  const { status, stdout, stderr } = run(['decode', '--json', ...args], input);
+const ids = async (args: string[], input = '') => {
+  const { status, stdout, stderr } = await run(['decode', '--json', ...args], input);
   assert.equal({ status, stderr }, { status: 0, stderr: '' });
   return JSON.parse(stdout).hosts.map((h: { host: string }) => h.host);
 };
 
-test('reads files, directories to the bottom and standard input, each once, in an order of its own', () => {
+test('reads files, directories to the bottom and standard input, each once, in an order of its own', async () => {
   mkdirSync(join(here, 'fleet/deep/er'), { recursive: true });
   writeFileSync(join(here, 'fleet/b.json'), record('b'));
   writeFileSync(join(here, 'fleet/deep/er/c.json'), record('c'));
   writeFileSync(join(here, 'fleet/.hidden.json'), 'no description at all');
   symlinkSync('..', join(here, 'fleet/deep/up'));
   writeFileSync(join(here, 'a.json'), record('a'));
-  assert.equal(ids(['fleet', 'a.json']), ['a', 'b', 'c']);
+  assert.equal(await ids(['fleet', 'a.json']), ['a', 'b', 'c']);
   assert.equal(
-    ids(['./a.json', 'a.json', 'fleet/', 'fleet/b.json', '-', '-'], record('stdin-host')),
+    await ids(['./a.json', 'a.json', 'fleet/', 'fleet/b.json', '-', '-'], record('stdin-host')),
     ['a', 'b', 'c', 'stdin-host'],
   );
   assert.equal(
-    run(['decode', 'fleet', 'a.json']),
-    run(['decode', 'a.json', 'fleet/deep/er', 'fleet']),
+    await run(['decode', 'fleet', 'a.json']),
+    await run(['decode', 'a.json', 'fleet/deep/er', 'fleet']),
   );
 });
 
-test('reads .gz and .zst as they are, whatever they are called', () => {
+test('reads .gz and .zst as they are, whatever they are called', async () => {
   writeFileSync(join(here, 'g.json.gz'), gzipSync(record('zipped')));
   cpSync(join(here, 'g.json.gz'), join(here, 'g.json'));
-  assert.equal(ids(['g.json.gz']), ['zipped']);
-  assert.equal(ids(['g.json']), ['zipped']);
+  assert.equal(await ids(['g.json.gz']), ['zipped']);
+  assert.equal(await ids(['g.json']), ['zipped']);
   // Two frames, as `zstd -c a >> x; zstd -c b >> x` writes them: raw blocks, no checksum.
   const frame = (text: string) => {
     const bytes = Buffer.from(text);
@@ -312,11 +343,11 @@ test('reads .gz and .zst as they are, whatever they are called', () => {
   // pzstd puts a frame to skip before each of its own.
   const skipped = Buffer.from([0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4]);
   writeFileSync(join(here, 'p.ndjson.zst'), Buffer.concat([skipped, frames]));
-  assert.equal(ids(['p.ndjson.zst']), ['one', 'two']);
-  assert.equal(ids(['z.ndjson.zst']), ['one', 'two']);
+  assert.equal(await ids(['p.ndjson.zst']), ['one', 'two']);
+  assert.equal(await ids(['z.ndjson.zst']), ['one', 'two']);
 });
 
-test('says of each file that it cannot read which and why', () => {
+test('says of each file that it cannot read which and why', async () => {
   const sparse = openSync(join(here, 'sparse.xml'), 'w');
   ftruncateSync(sparse, 2 ** 30);
   closeSync(sparse);
@@ -358,10 +389,10 @@ test('says of each file that it cannot read which and why', () => {
     ['a\u001b[31m.xml', 'a\\u001b[31m.xml is empty; give a host description or leave the file out'],
   ];
   for (const [name, sentence] of table)
-    assert.equal(run(['baseline', name]), refusal(sentence), name);
+    assert.equal(await run(['baseline', name]), refusal(sentence), name);
   const all = [...table].sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
   assert.equal(
-    run(['baseline', ...table.map(([name]) => name)]),
+    await run(['baseline', ...table.map(([name]) => name)]),
     refusal(...all.map(([, sentence]) => sentence)),
   );
   // A person without permission; the superuser has it always.
@@ -369,7 +400,7 @@ test('says of each file that it cannot read which and why', () => {
     writeFileSync(join(here, 'secret'), record('x'));
     chmodSync(join(here, 'secret'), 0);
     assert.equal(
-      run(['baseline', 'secret']),
+      await run(['baseline', 'secret']),
       refusal(`cannot read secret: permission denied${hint}`),
     );
   } else process.stderr.write('not run: permission denied (this is the superuser)\n');

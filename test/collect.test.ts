@@ -2,11 +2,12 @@
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, createServer as createSocketServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { main } from '../src/cli/main.ts';
+import { ROOT } from './support/places.ts';
 import { asCpuinfo, asQueryResult, ICELAKE, MILAN } from './support/sources.ts';
 
 const test = suite('collect');
@@ -18,7 +19,14 @@ function program(name: string, script: string): void {
   chmodSync(join(dir, name), 0o755);
 }
 
-async function plimsoll(args: readonly string[], env: Record<string, string> = {}) {
+const plimsoll = (args: readonly string[], env: Record<string, string> = {}) =>
+  command(['collect', ...args], env);
+
+async function command(
+  args: readonly string[],
+  env: Record<string, string> = {},
+  input: string | null = null,
+) {
   const printed = { out: '', err: '' };
   const sink = (key: 'out' | 'err') => ({
     write: (text: string, done: () => void) => {
@@ -27,8 +35,10 @@ async function plimsoll(args: readonly string[], env: Record<string, string> = {
     },
     on: () => {},
   });
-  const code = await main(['collect', ...args], {
-    stdin: (async function* () {})(),
+  const code = await main(args, {
+    stdin: (async function* () {
+      if (input !== null) yield new TextEncoder().encode(input);
+    })(),
     stdout: sink('out'),
     stderr: sink('err'),
     env: { PATH: `${dir}:${process.env.PATH}`, ...env },
@@ -102,6 +112,111 @@ test('Prometheus gives a record a host, and the token goes into the header alone
   );
   assert.equal(new Set(server.asked.map((a) => a.authorization)), new Set(['Bearer top-secret']));
   assert.not.match(found.out, /secret/);
+});
+
+const QUESTIONS = [['baseline'], ['baseline', '--json'], ['blame', '--json']];
+
+/** What was collected answers as the document that the source gives, whose host is called as one on standard input. */
+async function sameAs(source: string, text: string, host = 'stdin') {
+  const found = await plimsoll([source]);
+  assert.equal([found.code, found.err], [0, '']);
+  for (const question of QUESTIONS) {
+    const direct = await command([...question, '-'], {}, text);
+    const collected = found.out.replace(`"host":${JSON.stringify(host)}`, '"host":"stdin"');
+    assert.equal(await command([...question, '-'], {}, collected), direct);
+  }
+  return hosts(found.out)[0];
+}
+
+const CUSTOM =
+  "<mode name='custom' supported='yes'><model usable='yes'>Nehalem</model><model usable='no'>Haswell</model></mode>";
+const domainCapabilities = (domain: string) =>
+  `<domainCapabilities><domain>${domain}</domain><machine>pc-q35-7.2</machine><arch>x86_64</arch><cpu><mode name='host-model' supported='yes'><model fallback='forbid'>Nehalem</model><vendor>Intel</vendor><feature policy='require' name='ssbd'/></mode>${CUSTOM}</cpu></domainCapabilities>\n`;
+const CAPABILITIES =
+  "<capabilities><host><cpu><arch>x86_64</arch><model>Nehalem</model><vendor>Intel</vendor><microcode version='83898113'/><counter name='tsc' frequency='2100000000' scaling='no'/><signature family='6' model='85' stepping='7'/></cpu></host></capabilities>\n";
+
+test('what libvirt says is collected whole, with what is told of the processor beside it', async () => {
+  writeFileSync(join(dir, 'capabilities.xml'), CAPABILITIES);
+  program(
+    'virsh',
+    `case "$*" in *domcapabilities*) cat ${dir}/domcaps.xml;; *hostname*) echo stdin;; *) cat ${dir}/capabilities.xml;; esac`,
+  );
+  for (const domain of ['kvm', 'qemu', 'xen']) {
+    writeFileSync(join(dir, 'domcaps.xml'), domainCapabilities(domain));
+    const found = await sameAs('qemu:///system', domainCapabilities(domain));
+    assert.equal(
+      [
+        found.virttype,
+        found.machines,
+        found.models.Nehalem,
+        found.signature,
+        found.microcode,
+        found.tsc,
+      ],
+      [
+        domain,
+        ['pc-q35-7.2'],
+        [],
+        { family: 6, model: 85, stepping: 7 },
+        '0x5002f01',
+        { hz: 2100000000, scaling: false },
+      ],
+    );
+    assert.equal((found.findings ?? []).length, domain === 'kvm' ? 0 : 1);
+  }
+  // A libvirt that does not answer the second question has answered the first.
+  program(
+    'virsh',
+    `case "$*" in *domcapabilities*) cat ${dir}/domcaps.xml;; *hostname*) echo stdin;; *) exit 1;; esac`,
+  );
+  const found = await sameAs('qemu:///system', domainCapabilities('xen'));
+  assert.is(found.signature, undefined);
+});
+
+test('over ssh the kernel tells of the processor what libvirt does not', async () => {
+  writeFileSync(
+    join(dir, 'proc'),
+    asCpuinfo(ICELAKE).replace('stepping', 'model name\t: Intel(R) Xeon(R)  Gold\nstepping'),
+  );
+  program(
+    'ssh',
+    `cat > /dev/null\necho stdin\necho --plimsoll--\ncat ${dir}/domcaps.xml\necho --plimsoll--\ncat ${dir}/proc\necho --plimsoll--\necho "Linux db-07 6.1.0 #1 SMP x86_64 GNU/Linux"`,
+  );
+  const found = await sameAs('ssh://db-07', domainCapabilities('xen'));
+  assert.equal(
+    [found.view, found.processor, found.signature.model, found.software],
+    ['hypervisor', 'Intel(R) Xeon(R) Gold', 106, { kernel: '6.1.0' }],
+  );
+});
+
+test('nodes, a QEMU and the flags of exporters are collected whole', async () => {
+  const label = (what: string, name: string) => [`${what}.node.kubevirt.io/${name}`, 'true'];
+  const labels = Object.fromEntries([
+    label('cpu-feature', 'avx2'),
+    label('cpu-vendor', 'AMD'),
+    label('cpu-model', 'EPYC'),
+    ['cpu-timer.node.kubevirt.io/tsc-frequency', '2100000000'],
+    ['features', 'a label may be called so'],
+  ]);
+  const node = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1', labels } };
+  const nodes = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [node] });
+  writeFileSync(join(dir, 'nodes.json'), nodes);
+  program('kubectl', `cat ${dir}/nodes.json`);
+  const collected = await sameAs('kubectl', nodes);
+  assert.equal(
+    [collected.listedBy, collected.tsc, collected.keys],
+    ['kubevirt', { hz: 2100000000 }, { features: 'a label may be called so' }],
+  );
+
+  const capture = join(ROOT, 'test/fixtures/qemu-7.2-tcg.qmp');
+  program('qemu-system-old', `cat > /dev/null\ncat ${capture}`);
+  const emulated = await sameAs('qmp:qemu-system-old', readFileSync(capture, 'utf8'), hostname());
+  assert.equal([emulated.virttype, emulated.findings[0].code], ['qemu', 'emulated']);
+
+  const page = asQueryResult({ 'a:9100': ICELAKE }, /^(?:avx|ss|sse|aes)/);
+  const server = await serve({ [METRICS]: { body: page }, [UP]: NOBODY_DOWN });
+  await sameAs(`prometheus://127.0.0.1:${server.port}`, page);
+  server.end();
 });
 
 test('a host that Prometheus cannot reach is an error by name, or a finding', async () => {

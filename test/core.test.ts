@@ -12,8 +12,7 @@ import { Arena } from '../src/core/arena.ts';
 import * as rows from '../src/core/rows.ts';
 import { bitsOf, isCovered, type Row, Rows, rowOf, size } from '../src/core/rows.ts';
 import { instantiate } from '../src/core/wasm.ts';
-
-fc.configureGlobal({ includeErrorInReport: true });
+import { assertProperty } from './support/property.ts';
 
 const WIDTHS = [128, 256, 384, 512, 640, 896, 1024, 1280];
 // Around the ends of what kernels take at a time: 4, 8, 16, 32, 128 and 512 rows.
@@ -177,7 +176,7 @@ for (const [build, binary] of Object.entries({ debug, release })) {
       filled.free();
       return found;
     }
-    fc.assert(
+    assertProperty(
       fc.property(row, row, row, (a, b, c) => {
         assert.equal(meet(a, b), meet(b, a), 'meet is commutative');
         assert.equal(join(a, b), join(b, a), 'join is commutative');
@@ -200,7 +199,7 @@ for (const [build, binary] of Object.entries({ debug, release })) {
         assert.equal(isCovered(a, b), rows.isEqual(meet(a, b), a), 'the order is that of the meet');
       }),
     );
-    fc.assert(
+    assertProperty(
       fc.property(fc.array(row, { minLength: 1, maxLength: 40 }), row, (list, need) => {
         const low = meet(...list);
         const n = list.length;
@@ -300,7 +299,7 @@ for (const [build, binary] of Object.entries({ debug, release })) {
 
   test('gives back what is freed, in any order, as one piece', () => {
     const own = new Arena(instantiate(binary));
-    fc.assert(
+    assertProperty(
       fc.property(
         fc.array(fc.tuple(fc.integer({ min: 1, max: 300 }), fc.nat()), { maxLength: 40 }),
         (plan) => {
@@ -385,7 +384,7 @@ test('rounds a width up to whole lanes, as single rows do', () => {
 test('single rows answer as Sets do', () => {
   const bits = 256;
   const cpu = fc.uniqueArray(fc.nat(bits - 1));
-  fc.assert(
+  assertProperty(
     fc.property(cpu, cpu, (a, b) => {
       const [x, y] = [rowOf(bits, a), rowOf(bits, b)];
       const [s, t] = [new Set(a), new Set(b)];

@@ -14,7 +14,6 @@ import { recogniseDialect } from '../src/dialects/index.ts';
 import { ROOT, SHARED, sayMissing } from './support/places.ts';
 import { assertProperty } from './support/property.ts';
 
-fc.configureGlobal({ includeErrorInReport: true });
 const test = suite('cpuid');
 const catalog = await loadCatalog();
 const read = (text: string, name = 'host.txt') =>

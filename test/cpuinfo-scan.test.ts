@@ -21,13 +21,10 @@ import { readFleet } from '../src/dialects/read.ts';
 import { Gatherer } from '../src/fleet/gather.ts';
 import { kindOf } from '../src/fleet/kind.ts';
 import { ROOT } from './support/places.ts';
+import { assertProperty, draws } from './support/property.ts';
 
-const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
-const numRuns = Number(process.env.PLIMSOLL_RUNS ?? 300);
-console.log(`cpuinfo-scan: seed ${seed}, ${numRuns} runs`);
-fc.configureGlobal({ includeErrorInReport: true });
-// All test files share one process, so the runs are said where they are made.
-const RUNS = { seed, numRuns };
+const TEXTS = 300;
+const RUNS = { numRuns: TEXTS };
 
 const dir = mkdtempSync(join(tmpdir(), 'plimsoll-cpuinfo-'));
 process.on('exit', () => rmSync(dir, { recursive: true, force: true }));
@@ -74,7 +71,9 @@ class Scanned {
   #before = 0;
 
   constructor(binary: BufferSource) {
-    this.#scan = new CpuinfoScan(catalog, this.#gatherer, new Arena(instantiate(binary)));
+    this.#scan = new CpuinfoScan(catalog, this.#gatherer, {
+      arena: new Arena(instantiate(binary)),
+    });
   }
 
   outcome(input: Input | Stream, skips: boolean): Promise<Outcome> {
@@ -223,7 +222,7 @@ const texts = fc
 for (const [build, binary] of BUILDS)
   test(`hosts and refusals are those of reading every line (${build})`, async () => {
     const met = { plain: 0, from: 0, whole: 0 };
-    await fc.assert(
+    await assertProperty(
       fc.asyncProperty(
         fc.array(texts, { minLength: 1, maxLength: 3 }),
         fc.integer({ min: 1, max: 2000 }),
@@ -244,7 +243,7 @@ for (const [build, binary] of BUILDS)
       RUNS,
     );
     for (const [how, times] of Object.entries(met))
-      assert.ok(times > numRuns / 8, `${times} of ${numRuns} texts were read ${how}`);
+      assert.ok(times > draws(TEXTS) / 8, `${times} of ${draws(TEXTS)} texts were read ${how}`);
   });
 
 /** What threads find in a file, each of which takes so many segments after one another. */
@@ -273,7 +272,7 @@ function inThreads(bytes: Uint8Array, segment: number, shares: readonly number[]
 
 test('segments of any size, taken by any thread, are the same hosts', async () => {
   const met = { threads: 0, plain: 0 };
-  await fc.assert(
+  await assertProperty(
     fc.asyncProperty(
       texts,
       fc.integer({ min: 1, max: 3000 }),
@@ -293,7 +292,7 @@ test('segments of any size, taken by any thread, are the same hosts', async () =
     ),
     RUNS,
   );
-  assert.ok(met.threads > numRuns / 8 && met.plain > numRuns / 8, JSON.stringify(met));
+  assert.ok(Math.min(met.threads, met.plain) > draws(TEXTS) / 8, JSON.stringify(met));
 });
 
 /** The runs of a text, as `kind` or `+kind` where they go on with a host, and how many kinds were asked for. */
@@ -421,12 +420,12 @@ const run = (args: readonly string[], input?: Uint8Array) => {
 };
 
 test('the command answers with one thread or several, from a file or a pipe: the same bytes', () => {
-  run(['synth', '--hosts', '9000', '--to', 'cpuinfo', '-o', 'stdin.txt']);
+  run(['synth', '--hosts', '8000', '--to', 'cpuinfo', '-o', 'stdin.txt']);
   const text = readFileSync(join(dir, 'stdin.txt'));
   assert.ok(text.length > 64 * 2 ** 20, `${text.length} bytes are enough for threads`);
   const one = run(['baseline', '--json', '--threads', '1', 'stdin.txt']);
   assert.is(one.status, 0);
-  assert.is(JSON.parse(one.stdout).hosts, 9000);
+  assert.is(JSON.parse(one.stdout).hosts, 8000);
   for (const threads of ['2', '5'])
     assert.equal(run(['baseline', '--json', '--threads', threads, 'stdin.txt']), one, threads);
   assert.equal(run(['baseline', '--json', '-'], text), one);

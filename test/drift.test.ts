@@ -13,7 +13,6 @@ import { matrix } from '../src/solve/matrix.ts';
 import { assertProperty } from './support/property.ts';
 import { random } from './support/random.ts';
 
-fc.configureGlobal({ includeErrorInReport: true });
 const catalog = await loadCatalog();
 const test = suite('drift');
 

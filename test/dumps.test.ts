@@ -13,11 +13,12 @@ import { guestCpu } from '../src/solve/guest-cpu.ts';
 import { guestsOf, place } from '../src/solve/place.ts';
 import { FLOOR } from './support/hosts.ts';
 import { SHARED, sayMissing } from './support/places.ts';
+import { evenly } from './support/property.ts';
 
 const catalog = await loadCatalog();
 const test = suite('dumps through every stack');
 const folder = SHARED === null ? null : join(SHARED, 'cases/cpuid');
-const dumps = folder && existsSync(folder) ? readdirSync(folder).sort() : [];
+const dumps = folder && existsSync(folder) ? evenly(readdirSync(folder).sort()) : [];
 if (dumps.length === 0) sayMissing('the dumps of real processors', 'cases/cpuid');
 
 /** An old processor or its firmware may lack these, and guests run without. */

@@ -15,7 +15,6 @@ import { expandCpu, realizeTcg } from '../src/cpu/start.ts';
 import { SHARED, sayMissing } from './support/places.ts';
 import { assertProperty } from './support/property.ts';
 
-fc.configureGlobal({ includeErrorInReport: true });
 const catalog = await loadCatalog();
 const newest = { machine: 'pc-q35-10.0', qemu: '10.0', accelerator: 'kvm' } as const;
 const names = (cpu: string, where: Parameters<typeof expandCpu>[2] = newest) =>

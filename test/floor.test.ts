@@ -16,7 +16,6 @@ import { FLOOR, fleetOf, type Made } from './support/hosts.ts';
 import { madeFleet } from './support/made.ts';
 import { assertProperty } from './support/property.ts';
 
-fc.configureGlobal({ includeErrorInReport: true });
 const test = suite('the floor');
 const catalog = await loadCatalog();
 const NEEDED = FLOOR.filter((f) => !'de mca mce mtrr nx pat pse36 sep'.split(' ').includes(f));

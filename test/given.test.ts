@@ -26,7 +26,6 @@ import { KVM, madeFleet } from './support/made.ts';
 import { ROOT } from './support/places.ts';
 import { assertProperty } from './support/property.ts';
 
-fc.configureGlobal({ includeErrorInReport: true });
 const test = suite('names that guests are given');
 const catalog = await loadCatalog();
 const OLDEST = 'libvirt@9.0,qemu@7.2';

@@ -9,11 +9,9 @@ import { type GroupsOptions, groups, isGroupsAnswered } from '../src/solve/group
 import { drawLine } from '../src/solve/line.ts';
 import { fleetOf, type Made } from './support/hosts.ts';
 import { madeFleet } from './support/made.ts';
+import { assertProperty } from './support/property.ts';
 
-fc.configureGlobal({ includeErrorInReport: true });
-const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
-const runs = Number(process.env.PLIMSOLL_RUNS ?? 600);
-console.log(`groups: seed ${seed}, ${runs} fleets`);
+const FLEETS = 600;
 const catalog = await loadCatalog();
 const stack = parseStack(catalog, 'newest');
 const test = suite('groups');
@@ -107,7 +105,7 @@ const anyFleet = fc
 
 test('pools keep as much as the best of all partitions, whatever is asked of them', () => {
   let none = 0;
-  fc.assert(
+  assertProperty(
     fc.property(
       anyFleet,
       fc.integer({ min: 1, max: 4 }),
@@ -143,7 +141,7 @@ test('pools keep as much as the best of all partitions, whatever is asked of the
         assert.equal(groups(fleetOf(catalog, [...made].reverse()), options), answer);
       },
     ),
-    { seed, numRuns: runs },
+    { numRuns: FLEETS },
   );
   console.log(`groups: ${none} of the fleets have no split`);
 });

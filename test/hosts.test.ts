@@ -4,10 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Arrival, Arrivals } from '../src/fleet/gather.ts';
 import { type Batch, batchOf, firstOfEach, GONE, idAt } from '../src/fleet/hosts.ts';
-
-const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
-console.log(`hosts: seed ${seed}`);
-fc.configureGlobal({ includeErrorInReport: true });
+import { assertProperty } from './support/property.ts';
 
 const test = suite('hosts');
 
@@ -55,7 +52,7 @@ function pieces<T>(all: readonly T[], sizes: readonly number[]): T[][] {
 const sizes = fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 4 });
 
 test('of each kind the first in byte order are found, in whatever order they come', () => {
-  fc.assert(
+  assertProperty(
     fc.property(hosts, sizes, fc.integer({ min: 1, max: 20 }), (all, cut, most) => {
       const batches: Batch[] = pieces(all, cut).map(arrival);
       // Kinds 2 and 3 are one by now, and what was kind 0 is no part of the fleet any more.
@@ -72,12 +69,12 @@ test('of each kind the first in byte order are found, in whatever order they com
         expected.sort((a, b) => byBytes(a.id, b.id)),
       );
     }),
-    { seed, numRuns: 300 },
+    { numRuns: 300 },
   );
 });
 
 test('hosts that arrive in pieces are all there, and in order only if they are', () => {
-  fc.assert(
+  assertProperty(
     fc.property(hosts, sizes, sizes, (all, cut, takes) => {
       const arrivals = new Arrivals();
       const found: { id: string; kind: number }[] = [];
@@ -95,7 +92,7 @@ test('hosts that arrive in pieces are all there, and in order only if they are',
       }
       assert.equal(found, all);
     }),
-    { seed, numRuns: 300 },
+    { numRuns: 300 },
   );
 });
 

@@ -3,18 +3,16 @@ import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { mistakeIn } from '../src/dialects/json-mistake.ts';
+import { assertProperty } from './support/property.ts';
 
-const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
-console.log(`json: seed ${seed}`);
-fc.configureGlobal({ includeErrorInReport: true });
 // All test files share one process, so the runs are said where they are made.
-const RUNS = { seed, numRuns: 500 };
+const RUNS = { numRuns: 500 };
 
 const test = suite('json');
 
 test('the mistake is where it was put', () => {
   const value = fc.jsonValue({ maxDepth: 4 });
-  fc.assert(
+  assertProperty(
     fc.property(value, fc.nat(), fc.constantFrom(0, 2), (json, where, indent) => {
       const text = JSON.stringify(json, null, indent);
       assert.is(mistakeIn(text), text.length);

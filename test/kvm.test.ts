@@ -8,7 +8,8 @@ import { hasBit, isCovered, meet, minus, type Row } from '../src/core/rows.ts';
 import { loadCatalog } from '../src/cpu/catalog.ts';
 import type { Description } from '../src/cpu/host.ts';
 import { isKernel, kernelIn, kernelsLike } from '../src/cpu/kernel.ts';
-import { whyWithheld } from '../src/cpu/kvm.ts';
+import { kvmGives, whyWithheld } from '../src/cpu/kvm.ts';
+import type { Given } from '../src/cpu/kvm-table.ts';
 import { type Offer, offer } from '../src/cpu/offer.ts';
 import { parsePlace } from '../src/cpu/record.ts';
 import { untold } from '../src/dialects/described.ts';
@@ -22,7 +23,6 @@ import { assertProperty } from './support/property.ts';
 // biome-ignore lint/suspicious/noExplicitAny: cases of many shapes, compared as they are
 type Json = any;
 
-fc.configureGlobal({ includeErrorInReport: true });
 const test = suite('what KVM gives');
 const catalog = await loadCatalog();
 const { kvm } = catalog;
@@ -60,7 +60,7 @@ test('every feature of QEMU has rows, and each module and kernel is in exactly o
     for (const module of ['Intel', 'AMD']) {
       const kernels = rows
         .filter((row) => (row.vendor ?? module) === module)
-        .flatMap((row) => indexes(row.kernels));
+        .flatMap((row) => (row.kernels ? indexes(row.kernels) : [...READ.keys()]));
       assert.equal(
         kernels.sort((a, b) => a - b),
         [...READ.keys()],
@@ -372,9 +372,10 @@ cases('knowing the kernel tells more of real processors, and nothing else', asyn
   assert.ok(more > files.length, `${more} answers that the kernel adds to`);
 });
 
-test('of drawn hosts, too', () => {
-  const ids = catalog.features.map((f) => f.id);
-  const host = fc.record({
+const ids = catalog.features.map((f) => f.id);
+/** A host with some features, some of them not told, and a kernel to ask it of. */
+const drawn = fc
+  .record({
     has: fc.uniqueArray(fc.constantFrom(...ids), { maxLength: 300 }),
     open: fc.uniqueArray(fc.constantFrom(...ids), { maxLength: 60 }),
     view: fc.constantFrom('hardware' as const, 'kernel' as const),
@@ -382,18 +383,23 @@ test('of drawn hosts, too', () => {
     model: fc.constantFrom([6, 60], [6, 85], [6, 154], [23, 49], [25, 17], [26, 2], [21, 2], null),
     qemu: fc.constantFrom('7.2', '8.2', '10.0', '10.2', null),
     kernel: fc.constantFrom(...KERNELS),
+  })
+  .map(({ has, open, view, vendor, model, qemu, kernel }) => {
+    const d: Description = {
+      ...untold(catalog, 'cpuid', 1),
+      has: catalog.rowWhere((f) => has.includes(f.id) && !open.includes(f.id)),
+      known: catalog.rowWhere((f) => !open.includes(f.id)),
+      view,
+      vendor,
+      qemu,
+      signature: model && { family: model[0]!, model: model[1]!, stepping: 3 },
+    };
+    return { d, vendor, qemu, kernel };
   });
+
+test('of drawn hosts, too', () => {
   assertProperty(
-    fc.property(host, ({ has, open, view, vendor, model, qemu, kernel }) => {
-      const d: Description = {
-        ...untold(catalog, 'cpuid', 1),
-        has: catalog.rowWhere((f) => has.includes(f.id) && !open.includes(f.id)),
-        known: catalog.rowWhere((f) => !open.includes(f.id)),
-        view,
-        vendor,
-        qemu,
-        signature: model && { family: model[0]!, model: model[1]!, stepping: 3 },
-      };
+    fc.property(drawn, ({ d, vendor, qemu, kernel }) => {
       const [none, told] = [offers(d, null), offers(d, kernel)];
       assert.ok(isPartOf(none, told), kernel);
       assert.ok(isCovered(told.has, told.known));
@@ -403,6 +409,33 @@ test('of drawn hosts, too', () => {
       assert.ok(isPartOf(offers({ ...d, signature: null }, kernel), told));
     }),
     { numRuns: 150 },
+  );
+});
+
+/** Features of which others decide, of which the kernels together may know less than each by itself. */
+const ofOthers = new Set(
+  kvm.rules.filter(({ rows }) => rows.some((r) => r.needs)).flatMap((rule) => rule.features),
+);
+for (const { features, where = [] } of kvm.qemu)
+  if (where.some((name) => ofOthers.has(name))) for (const name of features) ofOthers.add(name);
+
+test('what some kernels give is what each of them gives by itself, as far as they agree', () => {
+  const own = catalog.features.filter((f) => !ofOthers.has(f.name));
+  assert.ok(own.length > 250, `${own.length} features`);
+  assertProperty(
+    fc.property(drawn, fc.boolean(), ({ d, kernel }, isTold) => {
+      const host = { ...d, vendor: d.vendor ?? 'Intel', kernel: isTold ? kernel : null };
+      const all = kvmGives(catalog, host);
+      const { rows, outOfOrder } = kernelsLike(kvm, host.kernel);
+      const each = READ.map((name) => kvmGives(catalog, { ...host, kernel: name }));
+      for (const { id, name } of own) {
+        const is = ({ has, known }: Given) => (hasBit(known, id) ? hasBit(has, id) : undefined);
+        const kernels = kvm.outOfOrder.includes(name) ? outOfOrder : rows;
+        const said = new Set(kernels.map((k) => is(each[k]!)));
+        assert.is(is(all), said.size === 1 ? [...said][0] : undefined, `${name} on ${host.kernel}`);
+      }
+    }),
+    { numRuns: 40 },
   );
 });
 

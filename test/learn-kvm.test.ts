@@ -10,7 +10,6 @@ import { learnKvm } from '../src/dialects/kvm-source/learn.ts';
 import { columnOf, essenceOf, heldAgainst } from './support/kvm-column.ts';
 import { assertProperty } from './support/property.ts';
 
-fc.configureGlobal({ includeErrorInReport: true });
 const test = suite('the source of KVM');
 const catalog = await loadCatalog();
 const { kvm } = catalog;

@@ -66,11 +66,12 @@ const ask: Record<string, (c: Json) => Promise<void>> = {
     assert.is(status, statuses[c.expected] ?? 0, stderr);
     assert.is(stdout.split('\n')[0], c.expected === 'error' ? '' : c.expected);
   },
-  update: (c) => answers(c, 'resolve', xml('host', c.host), xml('cpu', c.cpu)),
+  update: (c) =>
+    answers(c, 'resolve', '--rules', 'libvirt', xml('host', c.host), xml('cpu', c.cpu)),
   'guest-cpu': (c) =>
     answers(
       c,
-      'resolve',
+      ...['resolve', '--rules', 'libvirt'],
       xml('host', c.host),
       xml('cpu', c.cpu),
       ...(c.models ? ['--models', c.models.join(',')] : []),

@@ -20,8 +20,6 @@ import { startCheck, startedCpu } from '../src/solve/libvirt/start.ts';
 import { translateCpu, updateCpu, updateLiveCpu } from '../src/solve/libvirt/update.ts';
 import { assertProperty } from './support/property.ts';
 
-fc.configureGlobal({ includeErrorInReport: true });
-
 const catalog = await loadCatalog();
 const map = catalogMap(catalog, '11.3');
 

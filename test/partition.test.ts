@@ -9,12 +9,10 @@ import { bestSplits, searchSplit, worthOfSubsets } from '../src/core/groups.ts';
 import { rowOf } from '../src/core/rows.ts';
 import { instantiate } from '../src/core/wasm.ts';
 import { type Partition, partitions, type Unit } from '../src/solve/partition.ts';
+import { assertProperty, seed } from './support/property.ts';
 import { random } from './support/random.ts';
 
-fc.configureGlobal({ includeErrorInReport: true });
-const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
-const runs = Number(process.env.PLIMSOLL_RUNS ?? 2000);
-console.log(`partition: seed ${seed}, ${runs} small fleets`);
+const FLEETS = 2000;
 const test = suite('partition');
 
 const BITS = 12;
@@ -127,7 +125,7 @@ const smallFleet = fc
 
 test('small fleets split as the best of all partitions of their hosts, minimum size or not', () => {
   let cut = 0;
-  fc.assert(
+  assertProperty(
     fc.property(
       smallFleet,
       fc.integer({ min: 2, max: 4 }),
@@ -149,7 +147,7 @@ test('small fleets split as the best of all partitions of their hosts, minimum s
         }
       },
     ),
-    { seed, numRuns: runs },
+    { numRuns: FLEETS },
   );
   console.log(`partition: ${cut} of the answers cut a unit`);
   assert.ok(cut > 20);

@@ -15,9 +15,8 @@ import { edgeStack, parseStack } from '../src/cpu/stack.ts';
 import { expandCpu, realizeTcg } from '../src/cpu/start.ts';
 import { cpuArgument, cpuOption, writeFullCpu, writeReadconfig } from '../src/dialects/pinned.ts';
 import { pin, pinForLibvirt } from '../src/solve/pin.ts';
-import { assertProperty } from './support/property.ts';
+import { assertProperty, draws, evenly } from './support/property.ts';
 
-fc.configureGlobal({ includeErrorInReport: true });
 const catalog = await loadCatalog();
 const test = suite('pin');
 const QEMUS = ['7.2', '10.0'] as const;
@@ -78,7 +77,7 @@ test('both definitions give the same guest on every machine type, read back from
       const pinned = pin(catalog, text, on);
       const globals = [...readReadconfig(writeReadconfig(pinned.beside, 'x'))];
       const line = cpuArgument(pinned.resolved, pinned.alone);
-      for (const { name: machine } of machinesOf(catalog, on.qemu)) {
+      for (const { name: machine } of evenly(machinesOf(catalog, on.qemu))) {
         const there = { ...on, machine };
         const both = [
           expandItems(catalog, parseCpuString(text), there, globals),
@@ -107,7 +106,7 @@ test('every model of every QEMU can be pinned, for kvm and for tcg', () => {
       ['kvm', machines[0]!],
       ['tcg', machines[machines.length >> 1]!],
     ] as const)
-      for (const model of catalog.qemuModels.values())
+      for (const model of evenly([...catalog.qemuModels.values()]))
         if (model.kind !== 'special' && catalog.hasQemuModel(model.name, qemu))
           assert.ok(pin(catalog, model.name, { qemu, machine, accelerator }).features.length > 0);
   }
@@ -285,7 +284,7 @@ test('what is written for libvirt passes the full check of that libvirt', () => 
     ['12.8', '10.0', 'pc-q35-3.1'],
   ] as const)
     for (const accelerator of ['kvm', 'tcg'] as const)
-      for (const name of catalog.libvirtModels.keys()) {
+      for (const name of evenly([...catalog.libvirtModels.keys()])) {
         const kind = catalog.qemuModels.get(name)?.kind ?? 'special';
         if (kind === 'special' || !catalog.hasQemuModel(name, qemu)) continue;
         if (catalog.libvirtModel(name, libvirt) === null) continue;
@@ -333,7 +332,7 @@ test('what is written for libvirt passes the full check of that libvirt', () => 
           /extra features: hypervisor/,
         );
       }
-  assert.ok(held > 200, `${held} elements`);
+  assert.ok(held > draws(200), `${held} elements`);
 });
 
 test('an empty row is no guest', () => {

@@ -17,13 +17,9 @@ import type { Stream } from '../src/dialects/dialect.ts';
 import { repeatedKey } from '../src/dialects/json.ts';
 import { type ReadOptions, readFleet } from '../src/dialects/read.ts';
 import type { Fleet } from '../src/fleet/fleet.ts';
+import { assertProperty } from './support/property.ts';
 
-const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
-const numRuns = Number(process.env.PLIMSOLL_RUNS ?? 300);
-console.log(`scan: seed ${seed}, ${numRuns} runs of up to 30 lines`);
-fc.configureGlobal({ includeErrorInReport: true });
-// All test files share one process, so the runs are said where they are made.
-const RUNS = { seed, numRuns };
+const RUNS = { numRuns: 300 };
 
 const encode = (text: string) => new TextEncoder().encode(text);
 const decode = (bytes: Uint8Array) => new TextDecoder('utf-8', { fatal: true }).decode(bytes);
@@ -254,7 +250,7 @@ for (const [build, bytes] of Object.entries({ debug, release })) {
   }))
     test(`what it takes for a kind is that kind to JSON.parse: ${what}`, () => {
       const sizes = fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 5 });
-      fc.assert(
+      assertProperty(
         fc.property(some, fc.option(sizes), fc.boolean(), (lines, random, ended) => {
           const pieces = random ?? [...lines.map((bytes) => bytes.length + 1), 1];
           const { lines: found, handed } = scan(arena, text(lines, ended), pieces);
@@ -507,6 +503,21 @@ const realistic = fc
       limits: fc.constantFrom({ physBits: 46 }, { physBits: 0 }, { more: 1 }, null, {}),
       signature: fc.constantFrom({ family: 6, model: 85, stepping: 7 }, { family: 6 }),
       microcode: fc.constantFrom('0x1', 'one'),
+      absent: fc.array(fc.constantFrom('pku', 'avx', 'invtsc', 'kvmclock'), { maxLength: 2 }),
+      virttype: fc.constantFrom('kvm', 'qemu', 'xen', 3),
+      machines: fc.constantFrom(['pc-q35-9.0', 'pc-q35-8.2'], [], 'many', null),
+      models: fc.constantFrom({ EPYC: [], Haswell: null }, { EPYC: ['avx'] }),
+      listedBy: fc.constantFrom('kubevirt', 'qemu', 'somebody'),
+      software: fc.constantFrom({ qemu: '9.0.2' }, { libvirt: '10.0', kernel: '6.1.9' }),
+      bits: fc.constantFrom({ 'cpuid.7.0.edx.15': true }, { here: true }, 64),
+      unnamed: fc.constantFrom(['avx', 'pclmuldq'], 'none', [7]),
+      findings: fc.constantFrom(
+        [{ code: 'emulated', message: 'it is emulated' }],
+        [{ code: 'a b', message: '' }],
+        'none',
+      ),
+      keys: fc.constantFrom({ rack: 1, host: 'x', more: [] }, 'many'),
+      cpuModel: fc.constantFrom('POWER9', 9),
       cluster: fc.constantFrom('a', 'b', 7, true, null, ['no'], { no: 1 }),
       rack: fc.nat({ max: 3 }),
     },
@@ -547,8 +558,12 @@ const variants = fc
           {},
           { vendor: 'Intel', view: 'kernel', limits: { physBits: 46 } },
           { vendor: 'AuthenticAMD', rack: 3 },
-          { arch: 'aarch64' },
+          { arch: 'aarch64', cpuModel: 'host' },
           { unknown: ['umip'] },
+          { unnamed: ['avx'] },
+          { virttype: 'qemu', models: { EPYC: [] }, listedBy: 'kubevirt' },
+          { findings: [{ code: 'emulated', message: 'it is' }], machines: ['pc-q35-9.0'] },
+          { view: 'hardware', bits: { 'cpuid.7.0.edx.15': false }, keys: { rack: 2 } },
         ),
       },
       { weight: 1, arbitrary: fc.constant<object>({ microcode: 'none' }) },
@@ -566,7 +581,7 @@ test('millions of records are read as each of them would be', async () => {
     noIds: fc.boolean(),
     skipUnreadable: fc.boolean(),
   });
-  await fc.assert(
+  await assertProperty(
     fc.asyncProperty(fc.oneof(good, many, odd), options, fc.nat(), async (lines, how, half) => {
       const bytes = encode(lines.join('\n'));
       const read = (input: Stream | { name: string; bytes: Uint8Array }, o: ReadOptions) =>

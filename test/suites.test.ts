@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ROOT } from './support/places.ts';
+import { draws, evenly } from './support/property.ts';
 
 const test = suite('suites');
 
@@ -83,10 +84,28 @@ test('an expected error is a regular expression: uvu does not compare a text', (
     }
 });
 
-test('a property that fails says why', () => {
+test('a property that fails says why, starts from the seed, and is drawn as often as asked for', () => {
+  const property = readFileSync(join(ROOT, 'test/support/property.ts'), 'utf8');
+  assert.match(property, /includeErrorInReport: true/);
   for (const [name, text] of texts)
-    if (/from 'fast-check'/.test(text))
-      assert.match(text, /includeErrorInReport: true/, `${name}.test.ts`);
+    if (name !== 'suites') {
+      assert.not.match(text, /\bfc\.(assert|check)\(/, `${name}.test.ts: use assertProperty`);
+      assert.not.match(text, /PLIMSOLL_(SEED|EFFORT) \?\?/, `${name}.test.ts: use seed and draws`);
+      assert.not.match(text, /numRuns: draws/, `${name}.test.ts: assertProperty takes the whole`);
+    }
+});
+
+test('an even part of a list is of all of it, and all of it where all is asked for', () => {
+  const all = Array.from({ length: 1000 }, (_, i) => i);
+  const part = evenly(all);
+  assert.equal([part[0], part.at(-1), part.length], [0, 999, Math.min(1000, draws(1000))]);
+  assert.is(new Set(part).size, part.length);
+  assert.equal(part, evenly(all));
+  const gaps = part.slice(1).map((n, i) => n - part[i]!);
+  assert.ok(Math.max(...gaps) - Math.min(...gaps) <= 1);
+  assert.equal([evenly([]), evenly(['a'])], [[], ['a']]);
+  assert.equal(evenly(all.slice(0, 20)), all.slice(0, 20));
+  assert.is(draws(7), 7);
 });
 
 test('what is run is what is written: every file built, and none of a file that is gone', () => {
@@ -95,8 +114,10 @@ test('what is run is what is written: every file built, and none of a file that 
 
 test('the scripts run every suite: the live and the slow ones apart', () => {
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
-  assert.match(scripts.test, /clean.*build.*quick/);
-  assert.match(scripts.quick, /uvu build\/test "\\.test\\.js\$" -i "\(oracles\|slow\)"$/);
+  assert.match(scripts.test, /clean.*build.*suites/);
+  assert.match(scripts.suites, /build:test && node \.ci\/tests\.mjs$/);
+  const runner = readFileSync(join(ROOT, '.ci/tests.mjs'), 'utf8');
+  assert.match(runner, /pattern \? .* : !\/\^\(oracles\|slow\)\\\//);
   assert.match(scripts['test:live'], /uvu build\/test\/oracles "\\.test\\.js\$"$/);
   assert.match(scripts['test:slow'], /uvu build\/test\/slow "\\.test\\.js\$"$/);
 });

@@ -14,12 +14,10 @@ import { writeArrow } from '../src/fleet/arrow.ts';
 import { writeSummary } from '../src/fleet/summary.ts';
 import { baseline } from '../src/solve/baseline.ts';
 import { ROOT } from './support/places.ts';
+import { assertProperty } from './support/property.ts';
 
-const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
-console.log(`summary: seed ${seed}`);
-fc.configureGlobal({ includeErrorInReport: true });
 // All test files share one process, so the runs are said where they are made.
-const RUNS = { seed, numRuns: 60 };
+const RUNS = { numRuns: 60 };
 
 const test = suite('summary');
 const catalog = await loadCatalog();
@@ -57,6 +55,11 @@ const host = fc.record(
     unknown: fc.constantFrom([], ['xsaves'], ['other-one']),
     limits: fc.constantFrom({ physBits: 46 }, { physBits: 52 }, { more: 1 }),
     microcode: fc.constantFrom('0x1', '0x2'),
+    virttype: fc.constantFrom('kvm', 'qemu'),
+    machines: fc.constantFrom(['pc-q35-9.2'], ['pc-q35-7.2']),
+    models: fc.constantFrom({ Nehalem: [] }, { Nehalem: ['avx'], '486': null }),
+    listedBy: fc.constantFrom('kubevirt', 'qemu'),
+    findings: fc.constant([{ code: 'processors-differ', message: 'its processors differ' }]),
     rack: fc.constantFrom('a', 'b', 3),
     note: fc.string(),
   },
@@ -71,7 +74,7 @@ const parts = fc.array(fc.tuple(host, fc.nat({ max: 3 })), { maxLength: 25 }).ma
 });
 
 test('merging is associative and commutative, and equal to one run over everything', async () => {
-  await fc.assert(
+  await assertProperty(
     fc.asyncProperty(parts, fc.boolean(), async (dealt, ids) => {
       const [a, b, c, d] = await Promise.all(
         dealt.map((lines, i) => summarize(lines, `${i}`, ids)),
@@ -88,7 +91,7 @@ test('merging is associative and commutative, and equal to one run over everythi
 });
 
 test('it answers every question as its hosts would', async () => {
-  await fc.assert(
+  await assertProperty(
     fc.asyncProperty(parts, async (dealt) => {
       const lines = dealt.flat();
       if (lines.length === 0) return;
@@ -119,7 +122,7 @@ test('a part that is cut or changed anywhere is refused', async () => {
       /^part-0 is (?:no summary|a summary that is cut short|a summary that is damaged)/,
     );
   }
-  await fc.assert(
+  await assertProperty(
     fc.asyncProperty(
       fc.nat({ max: whole.length - 2 }),
       fc.integer({ min: 1, max: 255 }),
@@ -137,7 +140,7 @@ test('a part that is cut or changed anywhere is refused', async () => {
 });
 
 test('an Arrow snapshot holds the same fleet, and any reader of Arrow sees it', async () => {
-  await fc.assert(
+  await assertProperty(
     fc.asyncProperty(parts, async (dealt) => {
       const lines = dealt.flat();
       if (lines.length === 0) return;

@@ -5,8 +5,6 @@ import { QueryError } from '../src/cpu/errors.ts';
 import { readXml, type XmlElement } from '../src/dialects/xml.ts';
 import { assertProperty } from './support/property.ts';
 
-fc.configureGlobal({ includeErrorInReport: true });
-
 const test = suite('xml');
 
 const utf8 = (text: string) => new TextEncoder().encode(text);

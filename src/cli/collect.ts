@@ -3,11 +3,12 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { type Catalog, loadCatalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
+import { type Description, isShown } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import { type Read, readDescriptions } from '../dialects/read.ts';
 import { writeRecord } from '../dialects/record-write.ts';
 import type { Skipped } from '../fleet/fleet.ts';
-import { type Answered, type Surrounding, sourceOf } from './collect/sources.ts';
+import { type Answered, type Document, type Surrounding, sourceOf } from './collect/sources.ts';
 import { type Answer, type Answering, type Call, write } from './io.ts';
 import { outputOptions } from './options.ts';
 import { deliver, json, warnSkipped } from './output.ts';
@@ -142,25 +143,56 @@ function sameNames(outcomes: readonly Outcome[]): string[] {
 async function readAnswer(
   catalog: Catalog,
   source: string,
-  { dialect, text, host, kernel = null, silent = [] }: Answered,
+  { host, kernel = null, beside = [], silent = [], ...answer }: Answered,
 ): Promise<Outcome> {
-  const input = { name: source, bytes: new TextEncoder().encode(text) };
-  const { read, skipped } = await readDescriptions(catalog, [input], {
-    from: dialect,
-    skipUnreadable: true,
-  });
+  const { read, skipped } = await readText(catalog, source, answer);
   const hosts = read.filter(({ description }) => description.view !== 'guest');
+  const others = await Promise.all(beside.map((other) => otherOf(catalog, source, other)));
   return {
     source,
     read: hosts.map((r, i) => ({
       ...r,
-      description: { ...r.description, kernel: r.description.kernel ?? kernel },
+      description: {
+        ...others.reduce(withFacts, r.description),
+        kernel: r.description.kernel ?? kernel,
+      },
       id: r.description.host ?? (host === null ? r.id : i === 0 ? host : `${host}#${i + 1}`),
     })),
     problems: [
       ...skipped.map(({ reason }: Skipped) => reason),
       ...silent.map((name) => `${source}: ${name} does not answer`),
     ],
+  };
+}
+
+const readText = (catalog: Catalog, source: string, { dialect, text }: Document) =>
+  readDescriptions(catalog, [{ name: source, bytes: new TextEncoder().encode(text) }], {
+    from: dialect,
+    skipUnreadable: true,
+  });
+
+/** What another document says of the host; undefined where it cannot be read, as it is not needed. */
+async function otherOf(catalog: Catalog, source: string, document: Document) {
+  try {
+    return (await readText(catalog, source, document)).read[0]?.description;
+  } catch (error) {
+    if (!(error instanceof QueryError)) throw error;
+    return undefined;
+  }
+}
+
+/**
+ * A hypervisor's word with what another document tells of the processor beside its features: what guests are given,
+ * and by which software, is said by the first alone.
+ */
+function withFacts(d: Description, other: Description | undefined): Description {
+  if (!other || !isShown(other) || other.arch !== d.arch) return d;
+  return {
+    ...d,
+    signature: d.signature ?? other.signature,
+    microcode: d.microcode ?? other.microcode,
+    tsc: d.tsc ?? other.tsc ?? null,
+    keys: { ...other.keys, ...d.keys },
   };
 }
 

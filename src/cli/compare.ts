@@ -1,11 +1,16 @@
 // plimsoll compare: can these CPUs run on this host; if not, why not.
 import type { Command } from 'commander';
-import { loadCatalog } from '../cpu/catalog.ts';
-import { QueryError } from '../cpu/errors.ts';
 import type { Comparison, Verdict } from '../solve/answer.ts';
 import { compare } from '../solve/compare.ts';
-import { type HostOptions, readHosts } from './fleet.ts';
-import { type SoftwareOptions, softwareFrom, softwareOptions } from './guests.ts';
+import type { HostOptions } from './fleet.ts';
+import {
+  EXIT_OF_VERDICT,
+  hostAndCpus,
+  refuseStdinTwice,
+  type SoftwareOptions,
+  softwareFrom,
+  softwareOptions,
+} from './guests.ts';
 import type { Answer, Answering, Call } from './io.ts';
 import type { LibvirtOptions } from './libvirt-inputs.ts';
 import {
@@ -52,10 +57,7 @@ async function run(
   cpus: readonly string[],
   options: Options,
 ): Promise<Answer> {
-  if (host === '-' && cpus.includes('-'))
-    throw new QueryError(
-      'standard input cannot be the host and a CPU at once; give one of them as a file',
-    );
+  refuseStdinTwice(host, cpus);
   const answer =
     options.rules === 'libvirt'
       ? await (await import('./libvirt-compare.ts')).libvirtComparison(call, host, cpus, options)
@@ -66,7 +68,7 @@ async function run(
     options.json ? json(answer) : render(printableAll(answer), page),
     options.output,
   );
-  return EXIT[answer.verdict];
+  return EXIT_OF_VERDICT[answer.verdict];
 }
 
 async function comparison(
@@ -76,24 +78,9 @@ async function comparison(
   options: Options,
 ): Promise<Comparison> {
   refuseLibvirtOptions(options);
-  const catalog = await loadCatalog();
-  const { skipUnreadable: _, ...reading } = options;
-  const hosts = await readHosts(catalog, call, [host], reading);
-  if (hosts.members.length !== 1)
-    throw new QueryError(
-      `${host} describes ${hosts.members.length} hosts; compare takes one host first, then CPUs`,
-    );
-  const asked = await readHosts(catalog, call, cpus, options, 'guests');
-  return compare(hosts, asked, softwareFrom(catalog, options));
+  const { catalog, host: own, cpus: asked } = await hostAndCpus(call, host, cpus, options);
+  return compare(own, asked, softwareFrom(catalog, options));
 }
-
-const EXIT: Readonly<Record<Verdict, Answer>> = {
-  identical: 0,
-  superset: 0,
-  'own-cpu': 0,
-  unknown: 2,
-  incompatible: 1,
-};
 
 const COLOR: Readonly<Record<Verdict, 'green' | 'yellow' | 'red'>> = {
   identical: 'green',

@@ -1,15 +1,17 @@
 // Guests as commands are given them, and the software that starts them.
 import type { Command } from 'commander';
-import type { Catalog } from '../cpu/catalog.ts';
+import { type Catalog, loadCatalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { parseStack } from '../cpu/stack.ts';
 import { askedOfQemu } from '../dialects/asked.ts';
 import { type Read, readDescriptions } from '../dialects/read.ts';
-import type { Skipped } from '../fleet/fleet.ts';
+import type { Fleet, Skipped } from '../fleet/fleet.ts';
+import type { Finding, Verdict } from '../solve/answer.ts';
 import type { GivenSoftware } from '../solve/asker.ts';
 import type { FitVerdict } from '../solve/fit.ts';
+import { type HostOptions, readHosts } from './fleet.ts';
 import { readInputs } from './inputs.ts';
-import type { Answer, Io } from './io.ts';
+import type { Answer, Call, Io } from './io.ts';
 import type { StackOptions } from './options.ts';
 import { progressOn } from './progress.ts';
 import { qemuVersion } from './qemu-options.ts';
@@ -49,40 +51,64 @@ export interface GuestOptions {
 
 /**
  * The guests of --guests and --cpu.
- * @throws QueryError where none are asked for, and for two of one name.
+ * @throws QueryError where none can be read.
  */
 export async function readGuests(
   catalog: Catalog,
   io: Io,
   { guests = [], cpu = [], quiet, skipUnreadable }: GuestOptions,
-): Promise<{ read: Read[]; skipped: Skipped[] }> {
+): Promise<{ read: Read[]; skipped: Skipped[]; left: readonly Finding[] }> {
   const typed = [...new Set(cpu)].map((text): Read => {
     const place = { dialect: 'qemu', line: null, where: '--cpu' };
     return { id: text, input: '--cpu', description: askedOfQemu(catalog, text, place) };
   });
-  if (guests.length === 0) return { read: typed, skipped: [] };
+  if (guests.length === 0) return { read: typed, skipped: [], left: [] };
   const inputs = readInputs(guests, io, progressOn(io.stderr, quiet ?? false));
-  const { read, skipped } = await readDescriptions(catalog, inputs, {
+  const { read, skipped, left } = await readDescriptions(catalog, inputs, {
     takes: 'guests',
     lines: true,
     ...(skipUnreadable ? { skipUnreadable } : {}),
   });
-  refuseTwice(read);
-  return { read: [...read, ...typed], skipped };
-}
-
-function refuseTwice(read: readonly Read[]): void {
-  const inputOf = new Map<string, string>();
-  for (const { id, input } of read) {
-    const before = inputOf.get(id);
-    if (before !== undefined)
-      throw new QueryError(
-        `guest ${id} is there twice, ${before === input ? `both times in ${input}` : `in ${before} and in ${input}`}; which of the two is meant?`,
-      );
-    inputOf.set(id, input);
-  }
+  return { read: [...read, ...typed], skipped, left };
 }
 
 /** The exit code of a gate: 1 where something is a no, else 2 where something is not known. */
 export const exitOf = (verdict: FitVerdict | boolean | null): Answer =>
   verdict === 'no' || verdict === false ? 1 : verdict === 'unknown' || verdict === null ? 2 : 0;
+
+/** The same of a question about one host. */
+export const EXIT_OF_VERDICT: Readonly<Record<Verdict, Answer>> = {
+  identical: 0,
+  superset: 0,
+  'own-cpu': 0,
+  unknown: 2,
+  incompatible: 1,
+};
+
+/** @throws QueryError where standard input is to be the host and a CPU. */
+export function refuseStdinTwice(host: string, others: readonly string[]): void {
+  if (host === '-' && others.includes('-'))
+    throw new QueryError(
+      'standard input cannot be the host and a CPU at once; give one of them as a file',
+    );
+}
+
+/**
+ * One host, and every CPU of the other inputs.
+ * @throws QueryError where the first input describes no host, or several.
+ */
+export async function hostAndCpus(
+  call: Call,
+  path: string,
+  others: readonly string[],
+  options: HostOptions,
+): Promise<{ catalog: Catalog; host: Fleet; cpus: Fleet }> {
+  const catalog = await loadCatalog();
+  const { skipUnreadable: _, ...reading } = options;
+  const host = await readHosts(catalog, call, [path], reading);
+  if (host.members.length !== 1)
+    throw new QueryError(
+      `${path} describes ${host.members.length} hosts; give one host first, then CPUs`,
+    );
+  return { catalog, host, cpus: await readHosts(catalog, call, others, options, 'guests') };
+}

@@ -4,7 +4,7 @@ import { meet } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Input } from '../dialects/dialect.ts';
-import type { Unreadable } from '../dialects/read.ts';
+import type { Unreadable } from '../dialects/problems.ts';
 import type { Skipped } from '../fleet/fleet.ts';
 import { baseline } from '../solve/baseline.ts';
 import { libvirtAnswer } from '../solve/libvirt/answer.ts';

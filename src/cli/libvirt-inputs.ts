@@ -10,7 +10,7 @@ import type { Dialect, Input } from '../dialects/dialect.ts';
 import { dialectByName, dialectNames, recogniseDialect } from '../dialects/index.ts';
 import { readLearnt } from '../dialects/learnt.ts';
 import { CpuReader, type PlacedCpu } from '../dialects/libvirt-element.ts';
-import { skippedFor, type Unreadable } from '../dialects/read.ts';
+import { skippedFor, type Unreadable } from '../dialects/problems.ts';
 import type { Skipped } from '../fleet/fleet.ts';
 import { hostIds } from '../fleet/ids.ts';
 import {

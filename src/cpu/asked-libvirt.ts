@@ -106,11 +106,13 @@ function checked(catalog: Catalog, asked: AskedOfLibvirt, need: Need, software: 
 
 /**
  * What a partial check holds against the host. Of a model that its map does not call comparable libvirt asks QEMU
- * whether it is usable, so the features written beside it are all that is left.
+ * whether it is usable, so the features written beside it are all that is left; but of one that is the least, for
+ * which QEMU is not asked.
  */
 function heldByCheck(catalog: Catalog, cpu: LibvirtCpu, excused: Row, libvirt: string): Row {
   const model = cpu.model === null ? null : catalog.libvirtModel(cpu.model, libvirt);
-  const written = model && !model.compat ? { ...cpu, model: null } : cpu;
+  const isAskedOfQemu = model !== null && !model.compat && cpu.match !== 'minimum';
+  const written = isAskedOfQemu ? { ...cpu, model: null } : cpu;
   return heldByLibvirt(catalog, written, excused, libvirt);
 }
 

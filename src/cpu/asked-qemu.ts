@@ -5,7 +5,7 @@ import { tcgRow } from './accelerators.ts';
 import type { Catalog, Feature } from './catalog.ts';
 import { QueryError } from './errors.ts';
 import { type Expansion, expandItems, type Surroundings } from './expand.ts';
-import type { Asked, AskedOfQemu } from './guest.ts';
+import type { AskedOfQemu, Started } from './guest.ts';
 import { findMachine, machinesOf } from './machine.ts';
 import { type Need, needing, type Software } from './need.ts';
 import { writtenSwitches } from './properties.ts';
@@ -38,7 +38,7 @@ export interface Where extends Surroundings {
 /** The machine type and the QEMU that has it; the newest machine type of the software's QEMU where none is named. */
 export function placeOf(
   catalog: Catalog,
-  { machine, accelerator }: Asked,
+  { machine, accelerator }: Started,
   software: Software,
 ): Where {
   // Proxmox VE counts revisions of its own behind upstream's name.
@@ -190,7 +190,7 @@ const writtenOn = (catalog: Catalog, e: Expansion, excused: Row): Feature[] =>
     .filter((f) => f.merge === 'never' && hasBit(e.features, f.id) && !hasBit(excused, f.id));
 
 /** Whether a guest has the CPU of the host on which it starts. */
-export const isOfHost = (asked: Asked): boolean =>
+export const isOfHost = (asked: Started): boolean =>
   asked.by === 'qemu'
     ? OF_THE_HOST.has(asked.cpu.split(',')[0]!) && asked.accelerator === 'kvm'
     : asked.element.mode !== 'custom' || asked.element.match === 'minimum';

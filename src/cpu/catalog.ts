@@ -1,6 +1,7 @@
 // What the project knows of x86 CPUs: features, models, machine types, and which software knows them.
 // The data is generated (learn.ts), read once and on demand; nothing here changes after loading.
 import { clearBit, emptyRow, type Mask, maskOf, type Row, setBit } from '../core/rows.ts';
+import { type Arch, X86 } from './arch/index.ts';
 import type {
   Feature,
   LibvirtModel,
@@ -60,6 +61,8 @@ export async function loadCatalogWith(learnt: readonly LearntQemu[]): Promise<Ca
 }
 
 export class Catalog {
+  /** What it is about. */
+  readonly arch: Arch;
   readonly features: readonly Feature[];
   /** Those that KVM makes up, and not the processor. */
   readonly kvmFeatures: readonly Feature[];
@@ -106,6 +109,7 @@ export class Catalog {
   readonly #readMachines: () => Data.MachinesFile;
   readonly #readKvm: () => Data.KvmFile;
   #kvm: Data.KvmFile | undefined;
+  #named: ReturnType<typeof inByteOrder> | undefined;
   #machines:
     | (Data.MachinesFile & { byModel: ReadonlyMap<string, Data.MachinesFile['changes']> })
     | undefined;
@@ -117,7 +121,9 @@ export class Catalog {
     machines: () => Data.MachinesFile,
     kvm: () => Data.KvmFile,
     learnt: readonly LearntQemu[] = NONE,
+    arch: Arch = X86,
   ) {
+    this.arch = arch;
     this.learnt = new Map(learnt.map((q) => [q.version, q]));
     this.#learntNames = new Map(
       learnt.map((q) => [q.version, new Set([...q.models.map((m) => m.name), ...q.features])]),
@@ -237,6 +243,11 @@ export class Catalog {
     return row;
   }
 
+  /** The same of features that rules of x86 are about: none in the catalog of another architecture. */
+  x86Row(names: Iterable<string>): Row {
+    return this.row(this.arch.isX86 ? names : NONE);
+  }
+
   /** A row of the features that a test holds for. */
   rowWhere(keep: (feature: Feature) => boolean): Row {
     const row = emptyRow(this.bits);
@@ -352,13 +363,20 @@ export class Catalog {
 
   /** The features of a row by QEMU's names, in byte order; `unknown` names the bits past the catalog's. */
   names(row: Row, unknown: readonly string[] = []): string[] {
-    const names: string[] = [];
+    this.#named ??= inByteOrder(this.features);
+    const { ranks, names } = this.#named;
+    const named: number[] = [];
+    const more: string[] = [];
     for (let i = 0; i < row.length; i++)
       for (let rest = row[i]!; rest !== 0; rest &= rest - 1) {
         const id = i * 32 + (31 - Math.clz32(rest & -rest));
-        names.push(this.features[id]?.name ?? unknown[id - this.bits]!);
+        const rank = ranks[id];
+        if (rank === undefined) more.push(unknown[id - this.bits]!);
+        else named.push(rank);
       }
-    return sortByBytes(names);
+    // Numbers are sorted in a fraction of the time that texts take.
+    const sorted = Array.from(Uint16Array.from(named).sort(), (rank) => names[rank]!);
+    return more.length === 0 ? sorted : sortByBytes([...sorted, ...more]);
   }
 
   #machineData() {
@@ -404,4 +422,11 @@ export class Catalog {
     }
     return row;
   }
+}
+
+/** The names of features in byte order, and the place of each id among them. */
+function inByteOrder(features: readonly Feature[]) {
+  const names = sortByBytes(features.map((f) => f.name));
+  const place = new Map(names.map((name, i) => [name, i]));
+  return { names, ranks: Uint16Array.from(features, (f) => place.get(f.name)!) };
 }

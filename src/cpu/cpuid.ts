@@ -10,7 +10,7 @@ const NOTHING: Registers = { eax: 0, ebx: 0, ecx: 0, edx: 0 };
 // Intel SDM volume 2, CPUID: EAX of their subleaf 0 is the number of their last subleaf.
 const COUNTED_LEAVES = new Set([0x7, 0x14, 0x1d, 0x1e, 0x24, 0x29]);
 // Set by the operating system that took the dump: they say nothing of the processor.
-const OS_STATE = ['osxsave', 'ospke'] as const;
+export const OS_STATE = ['osxsave', 'ospke'] as const;
 // The only makers of processors with leaves from 0xc0000000 on; others answer with the data of another leaf.
 const CENTAUR = ['CentaurHauls', '  Shanghai  '];
 const MICROCODE_MSR = 0x8b;
@@ -27,6 +27,13 @@ function letters(words: readonly number[]): string {
   );
 }
 
+/** The name that the maker gives the processor; undefined where it is not stated. */
+export function brandOf(words: Words): string | undefined {
+  const leaves = [0x80000002, 0x80000003, 0x80000004].map((leaf) => words.leaf(leaf));
+  if (leaves.includes(undefined)) return undefined;
+  return letters(leaves.flatMap((leaf) => [leaf!.eax, leaf!.ebx, leaf!.ecx, leaf!.edx]));
+}
+
 /** Family, model and stepping from EAX of leaf 1, as Linux computes them for every vendor (arch/x86/lib/cpu.c). */
 export function signatureOf(eax: number): Signature {
   const base = (eax >>> 8) & 0xf;
@@ -39,6 +46,14 @@ export function signatureOf(eax: number): Signature {
 export function withoutOsState(catalog: Catalog, has: Row, known: Row): void {
   for (const name of OS_STATE)
     for (const row of [has, known]) clearBit(row, catalog.feature(name).id);
+}
+
+/** Takes back that it lacks them, where a list of what is there leaves them out. */
+export function openOsState(catalog: Catalog, has: Row, known: Row): void {
+  for (const name of OS_STATE) {
+    const { id } = catalog.feature(name);
+    if (!hasBit(has, id)) clearBit(known, id);
+  }
 }
 
 /** What the words of a processor say, in the catalog's terms. */

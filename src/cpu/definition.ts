@@ -1,5 +1,5 @@
 // A CPU in the words of one product, as it is handed to a guest.
-import type { Product, Vendor } from './catalog.ts';
+import type { Product, Vendor } from './feature.ts';
 
 /** A model name and what to switch on and off beside it: its expansion there equals the features of the answer. */
 export interface Definition {
@@ -27,6 +27,8 @@ export interface GuestCpu {
   readonly physBits: number | null;
   /** Features that some host has, or may have, and the guest must not see; where absent, any may be. */
   readonly beyond?: readonly string[];
+  /** Features that some host is known to lack, so that no guest which asks for one starts there. */
+  readonly lacked?: readonly string[];
   /** What of the features a definition leaves out, because the product is not one that was asked for. */
   readonly unsaid?: { readonly [P in Product]?: readonly string[] };
   /** The oldest release of each product that is to understand it. */

@@ -18,3 +18,9 @@ export interface Tsc {
   readonly hz: number;
   readonly scaling: boolean | null;
 }
+
+/** Something that a person should know of what a document says; codes are listed in solve/findings.ts. */
+export interface Note {
+  readonly code: string;
+  readonly message: string;
+}

@@ -1,24 +1,25 @@
 // What one document says about one CPU, before anything is concluded from it.
 import type { Row } from '../core/rows.ts';
+import type { Identity } from './arch/arch.ts';
+import { archRecord } from './arch/index.ts';
 import type { Vendor } from './catalog.ts';
 import { QueryError } from './errors.ts';
-import type { Signature, Tsc, XsaveComponent } from './facts.ts';
+import type { Note, Signature, Tsc, XsaveComponent } from './facts.ts';
 import type { Asked } from './guest.ts';
 import type { LibvirtCpu } from './libvirt.ts';
 import { isPrintable } from './printable.ts';
+import type { ProxmoxModel } from './proxmox-line.ts';
 import type { Saved } from './saved.ts';
+import type { Lister } from './usable.ts';
 import type { Words } from './words.ts';
 
-export type { Signature, Tsc, XsaveComponent } from './facts.ts';
+export type { Note, Signature, Tsc, XsaveComponent } from './facts.ts';
 
 /** What a description speaks for: CPUID, the kernel's flags, what a hypervisor hands out, or a virtual machine. */
 export type View = 'hardware' | 'kernel' | 'hypervisor' | 'guest';
 
-/** Something that a person should know about this description; codes are listed in solve/findings.ts. */
-export interface Note {
-  readonly code: string;
-  readonly message: string;
-}
+/** Whether a bit is set, by its place as the catalog writes it: cpuid.7.0.edx.15. */
+export type Bits = Readonly<Record<string, boolean>>;
 
 export interface Description {
   /** The dialect that was read, and where in its file (1-based line) this CPU begins. */
@@ -46,6 +47,8 @@ export interface Description {
    * null is listed but unusable for a reason that no feature explains. null where the document lists no models.
    */
   readonly models: ReadonlyMap<string, readonly string[] | null> | null;
+  /** Who lists them, where neither the dialect nor the software tells. */
+  readonly lister?: Lister;
   /** The machine type and QEMU version that it speaks for, where it says so. */
   readonly machine: string | null;
   readonly qemu: string | null;
@@ -59,6 +62,8 @@ export interface Description {
   readonly element: LibvirtCpu | null;
   /** Its definition, where it is a guest's: rows and limits are what the newest software makes of it. */
   readonly asked?: Asked;
+  /** The custom model of Proxmox VE that it is, for the VMs beside it that name it. */
+  readonly defines?: ProxmoxModel;
   /** A saved answer of this project, where it was read from one. */
   readonly saved?: Saved;
   readonly tsc?: Tsc | null;
@@ -68,8 +73,14 @@ export interface Description {
   readonly libvirt?: string | null;
   /** The words of its first processor, where it is a dump. */
   readonly words?: Words;
+  /** Bits of CPUID that are no features and by which KVM decides, by their places: of no others is anything told. */
+  readonly bits?: Bits;
   /** The processor version register, where it is a POWER processor. */
   readonly pvr?: number;
+  /** Where it is an Arm processor: the MIDR of every kind of core, its ID registers, and its lengths of SVE vectors. */
+  readonly midr?: Identity['midr'];
+  readonly registers?: Identity['registers'];
+  readonly sve?: Identity['sve'];
   /** A hypervisor lists what cannot migrate, too. */
   readonly listsUnmigratable?: true;
   /** The features that a hypervisor lists, whatever it says of them; others it does not know at all. */
@@ -98,15 +109,26 @@ export const isShown = ({ view }: Pick<Description, 'view'>): boolean =>
   view === 'hardware' || view === 'kernel';
 
 /** Whether it is of the architecture that the catalog describes. */
-export const isX86 = ({ arch }: Pick<Description, 'arch'>): boolean =>
-  arch === 'x86_64' || arch === 'i686';
+export const isX86 = ({ arch }: Pick<Description, 'arch'>): boolean => archRecord(arch).isX86;
 
 /** The same with this kernel, where it matters and none is told. */
 export const withKernel = (d: Description, kernel: string | null): Description =>
   kernel === null || d.kernel !== null || !isShown(d) ? d : { ...d, kernel };
 
+/** The codes of notes by which a description is of another hypervisor than KVM. */
+const OTHERS = new Set(['emulated', 'other-hypervisor']);
+
+/** Whether what it tells guests are given can be KVM's. */
+export const isOfKvm = ({ notes }: Pick<Description, 'notes'>): boolean =>
+  !notes.some((note) => OTHERS.has(note.code));
+
 const UNSETTLED = new Set(['host-cpu', 'default-cpu', 'refused']);
 
-/** Why nothing is known of a guest's CPU before it runs: its host or its machine type settles it. Null where it is. */
-export const unsettled = ({ notes }: Description): Note | null =>
-  notes.find((note) => UNSETTLED.has(note.code)) ?? null;
+/** Of a host, what is written beside a model that is not known holds all the same; of a guest, it is no CPU yet. */
+const UNSETTLED_GUEST = new Set([...UNSETTLED, 'unknown-model']);
+
+/** Why it is not known which CPU a guest gets: its host, its machine type or its platform settles it. Null where it is. */
+export const unsettled = ({ view, notes }: Pick<Description, 'view' | 'notes'>): Note | null => {
+  const codes = view === 'guest' ? UNSETTLED_GUEST : UNSETTLED;
+  return notes.find((note) => codes.has(note.code)) ?? null;
+};

@@ -2,7 +2,6 @@
 import { hasBit, type Row } from '../core/rows.ts';
 import type { Catalog } from './catalog.ts';
 import type { Note } from './host.ts';
-import { kernelsLike } from './kernel.ts';
 import { askedKernel, KvmHost, type Shown } from './kvm.ts';
 import { kvmTable, type Told } from './kvm-table.ts';
 
@@ -45,6 +44,11 @@ export class OtherKernels {
     };
   }
 
+  /** Whether the last kernel gives it no more; only then may a kernel have taken it. */
+  isLost(id: number): boolean {
+    return this.#gives(this.#names.length - 1, id) === false;
+  }
+
   #host(kernel: number): KvmHost {
     const known = this.#hosts[kernel];
     if (known) return known;
@@ -55,9 +59,9 @@ export class OtherKernels {
 
   /** Whether the host's own kernel may be older than one that was read. */
   #isBefore(kernel: number): boolean {
-    const { file } = kvmTable(this.#catalog);
-    const { like, rows } = kernelsLike(file, askedKernel(this.#shown));
-    return like === 'older' || rows.some((row) => row < kernel || row >= file.kernels.length);
+    const table = kvmTable(this.#catalog);
+    const { like, rows } = table.kernelsLike(askedKernel(this.#shown));
+    return like === 'older' || rows.some((row) => row < kernel || row >= this.#names.length);
   }
 
   /** With all that QEMU clears it without. */
@@ -76,9 +80,8 @@ export function takenLater(catalog: Catalog, shown: Shown, has: Row): Note[] {
   const table = kvmTable(catalog);
   const modules = table.modulesOf(shown.vendor);
   if (modules.length > 1) return [];
-  const at = table.lossy(modules[0]!).filter((id) => hasBit(has, id));
-  if (at.length === 0) return [];
   const kernels = new OtherKernels(catalog, shown);
+  const at = table.lossy(modules[0]!).filter((id) => hasBit(has, id) && kernels.isLost(id));
   return at.flatMap((id) => {
     const { taken } = kernels.about(id);
     if (taken === null) return [];

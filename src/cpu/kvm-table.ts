@@ -1,47 +1,79 @@
-// The table of what KVM gives, by number: its rows by feature, module and kernel, made when a processor is first asked
-// about. A fleet that only hypervisors describe never makes it.
-import { hasBit, type Row, rowOf, setBits, size } from '../core/rows.ts';
+// The table of what KVM gives, by number, made when a processor is first asked about; a fleet that only hypervisors
+// describe never makes it. Features with equal rows are asked as one, and so are kernels that nothing tells apart.
+import { hasAll, hasBit, type Mask, maskOf, type Row, rowOf, setBits, size } from '../core/rows.ts';
 import type { Catalog, Place, Vendor } from './catalog.ts';
-import type { Kernels } from './kernel.ts';
+import { type Kernels, kernelsLike } from './kernel.ts';
 import { parsePlace } from './record.ts';
 import type { KvmFile, KvmModule, KvmOnTop, KvmRow } from './schema.ts';
 
 /** Whether something is so; undefined where that is not known. */
 export type Told = boolean | undefined;
 
+/** Kernels that were read: bit `i` is the one at this place among all. */
+type KernelSet = number;
+
+const MOST_KERNELS = 32;
+
 /** What Linux takes from processors. */
 export interface Hidden {
   readonly vendor: KvmModule;
-  readonly kernels: ReadonlySet<number>;
+  readonly kernels: KernelSet;
   readonly models: readonly string[] | null;
   readonly unsure: boolean;
   readonly with: number | null;
   readonly why: string;
 }
 
-interface Group {
+/** What QEMU does on top, without what it does nothing to. */
+export interface OnTop extends Omit<KvmOnTop, 'kernels' | 'where'> {
+  readonly kernels: KernelSet;
+  readonly where: readonly number[];
+}
+
+interface RowOfKernels {
+  readonly kernels: KernelSet;
+  readonly row: KvmRow;
+}
+
+/** Features that have the same rows and stand for the same kernels. What Linux hides or QEMU changes is alone. */
+export interface Group {
   readonly ids: readonly number[];
-  readonly rows: readonly KvmRow[];
-  readonly byModule: Readonly<Record<KvmModule, readonly KvmRow[]>>;
+  readonly mask: Mask;
+  readonly isOutOfOrder: boolean;
+  readonly rows: Readonly<Record<KvmModule, readonly RowOfKernels[]>>;
+}
+
+/** A module and a kernel that speaks for all that give the same, and the row there. */
+export interface Case {
+  readonly module: KvmModule;
+  readonly kernel: number;
+  readonly row: KvmRow;
 }
 
 const MODULES: readonly KvmModule[] = ['Intel', 'AMD'];
 const PLACE = /^(?:cpuid|msr)\./;
 const NONE: readonly never[] = [];
 
+export const isIn = (kernels: KernelSet, kernel: number): boolean =>
+  ((kernels >>> kernel) & 1) === 1;
+const setOf = (kernels: readonly number[]): KernelSet =>
+  kernels.reduce((set, kernel) => set | (1 << kernel), 0);
+
 export class KvmTable {
   readonly file: KvmFile;
+  readonly groups: readonly Group[];
   /** The features that it has rows for. */
   readonly ruled: Row;
   readonly #catalog: Catalog;
   readonly #kernels: readonly string[];
-  readonly #ranges = new Map<string, readonly number[]>();
-  readonly #groups: readonly Group[];
   readonly #groupOf = new Map<number, Group>();
   readonly #hides = new Map<number, Hidden[]>();
-  readonly #onTop = new Map<number, KvmOnTop[]>();
+  readonly #onTop = new Map<number, OnTop[]>();
   readonly #outOfOrder: ReadonlySet<number>;
+  readonly #sets = new Map<string, KernelSet>();
+  readonly #likes = new Map<string | null, Kernels>();
   readonly #plans = new Map<string, Plan>();
+  readonly #lossy = new Map<KvmModule, readonly number[]>();
   readonly #places = new Map<string, Place | null>();
 
   constructor(catalog: Catalog) {
@@ -49,95 +81,141 @@ export class KvmTable {
     this.file = file;
     this.#catalog = catalog;
     this.#kernels = [...file.kernels, ...file.distributions];
-    this.#groups = file.rules.map(({ features, rows }) => {
-      const byModule = { Intel: [] as KvmRow[], AMD: [] as KvmRow[] };
-      for (const row of rows)
-        for (const module of row.vendor ? [row.vendor] : MODULES)
-          for (const kernel of this.#range(row.kernels)) byModule[module][kernel] = row;
-      return { ids: features.map((name) => this.id(name)), rows, byModule };
-    });
-    for (const group of this.#groups) for (const id of group.ids) this.#groupOf.set(id, group);
-    this.ruled = this.row([...this.#groupOf.keys()]);
-    for (const { feature, kernels, models, unsure, with: other, ...rest } of file.hides)
+    if (this.#kernels.length > MOST_KERNELS)
+      throw new RangeError(
+        `a table of ${this.#kernels.length} kernels: a set holds ${MOST_KERNELS}`,
+      );
+    for (const { feature, models = null, unsure = false, ...hide } of file.hides)
       add(this.#hides, this.id(feature), {
-        ...rest,
-        kernels: new Set(this.#range(kernels)),
-        models: models ?? null,
-        unsure: unsure ?? false,
-        with: other === undefined ? null : this.id(other),
+        ...hide,
+        kernels: this.#set(hide.kernels),
+        models,
+        unsure,
+        with: hide.with === undefined ? null : this.id(hide.with),
       });
-    for (const rule of file.qemu.filter(({ does }) => does !== 'nothing'))
-      for (const name of rule.features) add(this.#onTop, this.id(name), rule);
-    this.#outOfOrder = new Set(file.outOfOrder.map((name) => this.id(name)));
+    for (const { features, kernels, where = NONE, ...rule } of file.qemu) {
+      if (rule.does === 'nothing') continue;
+      const onTop = { ...rule, features, kernels: this.#set(kernels), where: this.#ids(where) };
+      for (const name of features) add(this.#onTop, this.id(name), onTop);
+    }
+    this.#outOfOrder = new Set(this.#ids(file.outOfOrder));
+    this.groups = file.rules.flatMap((rule) => this.#groupsOf(rule));
+    for (const group of this.groups) for (const id of group.ids) this.#groupOf.set(id, group);
+    this.ruled = this.row([...this.#groupOf.keys()]);
+  }
+
+  #groupsOf({ features, rows }: KvmFile['rules'][number]): Group[] {
+    const all = rows.map((row) => ({ kernels: this.#set(row.kernels), row }));
+    const of = (module: KvmModule) => all.filter(({ row }) => (row.vendor ?? module) === module);
+    const byModule = { Intel: of('Intel'), AMD: of('AMD') };
+    const groups = new Map<string, number[]>();
+    for (const id of this.#ids(features)) {
+      const key = this.isChanged(id)
+        ? `${id}`
+        : this.#outOfOrder.has(id)
+          ? 'out of order'
+          : 'in order';
+      add(groups, key, id);
+    }
+    return [...groups.values()].map((ids) => ({
+      ids,
+      mask: maskOf(ids),
+      isOutOfOrder: this.#outOfOrder.has(ids[0]!),
+      rows: byModule,
+    }));
   }
 
   id(name: string): number {
     return this.#catalog.feature(name).id;
   }
 
+  #ids(names: readonly string[]): number[] {
+    return names.map((name) => this.id(name));
+  }
+
   row(ids: readonly number[]): Row {
     return rowOf(this.#catalog.bits, ids);
   }
 
-  has(id: number): boolean {
-    return this.#groupOf.has(id);
+  /** Null for a feature that it has no rows for. */
+  groupOf(id: number): Group | null {
+    return this.#groupOf.get(id) ?? null;
   }
 
   rule(id: number, module: KvmModule, kernel: number): KvmRow | undefined {
-    return this.#groupOf.get(id)?.byModule[module][kernel];
+    return this.groupOf(id)?.rows[module].find(({ kernels }) => isIn(kernels, kernel))?.row;
+  }
+
+  /** What speaks for a kernel of a host; null is one that nobody told. */
+  kernelsLike(kernel: string | null): Kernels {
+    const kernels = this.#likes.get(kernel) ?? kernelsLike(this.file, kernel);
+    this.#likes.set(kernel, kernels);
+    return kernels;
   }
 
   /** What is to be asked where these modules and kernels may be there. */
   plan(modules: readonly KvmModule[], kernels: Kernels): Plan {
-    const key = `${modules} ${kernels.rows} ${kernels.outOfOrder}`;
-    const plan = this.#plans.get(key) ?? new Plan(this, this.#groups, modules, kernels);
+    const key = `${modules} ${kernels.like === 'newer'} ${setOf(kernels.rows)} ${setOf(kernels.outOfOrder)}`;
+    const plan = this.#plans.get(key) ?? new Plan(this, modules, kernels);
     this.#plans.set(key, plan);
     return plan;
   }
 
-  /** Whether what is given of a feature may differ among the kernels that a row is of. */
-  varies(id: number): boolean {
-    return this.#hides.has(id) || this.#onTop.has(id);
+  /**
+   * The cases of a group: of kernels that no row, nothing that Linux hides and nothing that QEMU does tells apart, one
+   * is enough.
+   */
+  cases(group: Group, modules: readonly KvmModule[], kernels: KernelSet): Case[] {
+    return modules.flatMap((module) => {
+      let parts = [kernels];
+      for (const set of this.#differences(group, module))
+        parts = parts.flatMap((part) => [part & set, part & ~set]).filter((part) => part !== 0);
+      return parts.map((part) => {
+        const kernel = 31 - Math.clz32(part & -part);
+        return { module, kernel, row: this.rule(group.ids[0]!, module, kernel)! };
+      });
+    });
   }
 
-  /** The same for all features of a row, because it is made of what varies. */
-  isMadeOfVarying(row: KvmRow): boolean {
-    return (row.of ?? []).some((list) =>
-      list.some((term) => {
-        const feature = this.#catalog.findQemu(term);
-        return feature !== undefined && this.#hides.has(feature.id);
-      }),
-    );
+  /** The sets of kernels on one side of which another answer may hold than on the other. */
+  #differences({ ids, rows }: Group, module: KvmModule): KernelSet[] {
+    const all = rows[module].map(({ kernels }) => kernels);
+    const hidden = (id: number | undefined) => {
+      if (id !== undefined) for (const { kernels } of this.hides(id)) all.push(kernels);
+    };
+    for (const { row } of rows[module])
+      for (const list of row.of ?? NONE)
+        for (const term of list) hidden(this.#catalog.findQemu(term)?.id);
+    hidden(ids[0]);
+    for (const { kernels, where } of this.onTop(ids[0]!)) {
+      all.push(kernels);
+      for (const id of where) all.push(...this.#differences(this.groupOf(id)!, module));
+    }
+    return all;
   }
 
   hides(id: number): readonly Hidden[] {
     return this.#hides.get(id) ?? NONE;
   }
 
-  onTop(id: number): readonly KvmOnTop[] {
+  onTop(id: number): readonly OnTop[] {
     return this.#onTop.get(id) ?? NONE;
   }
 
-  isOutOfOrder(id: number): boolean {
-    return this.#outOfOrder.has(id);
+  /** Whether more than its rows decides about a feature. */
+  isChanged(id: number): boolean {
+    return this.#hides.has(id) || this.#onTop.has(id);
   }
 
   /** What flags without one of these leave open: itself, and all that QEMU clears without it. */
   unshownWithout(has: Row): Row {
-    const open = this.row(
-      this.file.unshown.map((n) => this.id(n)).filter((id) => !hasBit(has, id)),
-    );
+    const open = this.row(this.#ids(this.file.unshown).filter((id) => !hasBit(has, id)));
     for (let before = -1; before !== size(open); ) {
       before = size(open);
-      for (const { any, clearsMask } of this.#catalog.dependencies)
-        if (any.every((id) => hasBit(open, id))) setBits(open, clearsMask);
+      for (const { anyMask, clearsMask } of this.#catalog.dependencies)
+        if (hasAll(open, anyMask)) setBits(open, clearsMask);
     }
     return open;
-  }
-
-  /** Whether a kernel is one of those that a row names. */
-  includes(names: readonly string[], kernel: number): boolean {
-    return this.#range(names).includes(kernel);
   }
 
   /** The modules that may serve a vendor's processors. */
@@ -148,20 +226,38 @@ export class KvmTable {
 
   /** The oldest kernel of the mainline that gives a feature to anybody. */
   firstGiving(id: number, modules: readonly KvmModule[]): string | null {
-    const first = this.file.kernels.findIndex((_, k) =>
-      modules.some((m) => this.rule(id, m, k)?.when !== 'never'),
+    return (
+      this.file.kernels.find((_, kernel) =>
+        modules.some((module) => (this.rule(id, module, kernel)?.when ?? 'never') !== 'never'),
+      ) ?? null
     );
-    return first < 0 || !this.has(id) ? null : this.file.kernels[first]!;
   }
 
   /** Features that the last kernel gives by another rule than one before it, and that came in order. */
   lossy(module: KvmModule): readonly number[] {
+    const known = this.#lossy.get(module);
+    if (known) return known;
     const last = this.file.kernels.length - 1;
-    return this.#groups.flatMap(({ ids, byModule: { [module]: rows } }) => {
-      const isLess = rows[last]!.when === 'never' || rows[last]!.when === 'made-up';
-      const differs = isLess && rows.slice(0, last).some((row) => row !== rows[last]);
-      return differs ? ids.filter((id) => !this.isOutOfOrder(id)) : [];
+    const before = (1 << last) - 1;
+    const lossy = this.groups.flatMap(({ ids, isOutOfOrder, rows: { [module]: rows } }) => {
+      const now = rows.find(({ kernels }) => isIn(kernels, last))!;
+      const isLess = now.row.when === 'never' || now.row.when === 'made-up';
+      const differs =
+        isLess && !isOutOfOrder && rows.some((r) => r !== now && (r.kernels & before) !== 0);
+      return differs ? ids : [];
     });
+    this.#lossy.set(module, lossy);
+    return lossy;
+  }
+
+  /** The terms of its rows that are places in CPUID. */
+  get bits(): readonly string[] {
+    const { rules, byModel } = this.file;
+    const terms = rules.flatMap(({ rows }) =>
+      rows.flatMap(({ of = [], barredBy = '' }) => [...of.flat(), barredBy]),
+    );
+    const all = [...terms, ...byModel.map((rule) => rule.place)];
+    return [...new Set(all)].filter((term) => this.place(term)?.kind === 'cpuid').sort();
   }
 
   /** The place that a term is, where it is no feature's name. */
@@ -174,101 +270,124 @@ export class KvmTable {
     return place;
   }
 
-  /** The kernels of ranges; most rows have the same few. */
-  #range(names: readonly string[]): readonly number[] {
-    const key = names.join();
-    let kernels = this.#ranges.get(key);
-    if (!kernels) {
-      kernels = names.flatMap((name) => this.#between(name));
-      this.#ranges.set(key, kernels);
+  /** The kernels of ranges; all where none is named. */
+  #set(names: readonly string[] | undefined): KernelSet {
+    if (!names) return -1;
+    let set = 0;
+    for (const name of names) {
+      const known = this.#sets.get(name) ?? this.#between(name);
+      this.#sets.set(name, known);
+      set |= known;
     }
-    return kernels;
+    return set;
   }
 
-  #between(name: string): number[] {
+  #between(name: string): KernelSet {
     const [from, until = from] = name.split('..').map((text) => this.#kernels.indexOf(text));
     if (from! < 0 || until! < from!) throw new RangeError(`no kernel ${name} was read`);
-    return Array.from({ length: until! - from! + 1 }, (_, i) => from! + i);
+    return setOf(Array.from({ length: until! - from! + 1 }, (_, i) => from! + i));
   }
 }
 
-/** A module and a kernel that it is of. */
-export interface Combination {
-  readonly module: KvmModule;
-  readonly kernel: number;
+/** What guests can be given, and of what that is known. */
+export interface Given {
+  readonly has: Row;
+  readonly known: Row;
 }
 
-/** The combinations to ask of each feature: of those that one row speaks for, one is enough. */
+/** What is asked of a processor where some modules and kernels may be there. */
 export class Plan {
-  /** Whatever else is there: as the processor has it, given, and not given. */
-  readonly hardware: Row;
-  readonly always: Row;
-  readonly never: Row;
-  /** Features of which more must be asked. */
-  readonly rest: readonly number[];
-  readonly #combinations = new Map<number, readonly Combination[]>();
+  /** What guests are given where the bit of the processor is on, and where it is off, whatever else is there. */
+  readonly on: Given;
+  readonly off: Given;
+  /** The groups of which more must be asked. */
+  readonly asked: readonly Group[];
+  readonly #table: KvmTable;
+  readonly #modules: readonly KvmModule[];
+  readonly #isNewer: boolean;
+  readonly #ordered: KernelSet;
+  readonly #outOfOrder: KernelSet;
+  readonly #cases = new Map<Group, readonly Case[]>();
 
-  constructor(
-    table: KvmTable,
-    groups: readonly Group[],
-    modules: readonly KvmModule[],
-    { rows, outOfOrder }: Kernels,
-  ) {
-    const plain = { hardware: [] as number[], always: [] as number[], never: [] as number[] };
-    const rest: number[] = [];
-    const all = (kernels: readonly number[]) =>
-      modules.flatMap((module) => kernels.map((kernel) => ({ module, kernel })));
-    const every = { ordered: all(rows), outOfOrder: all(outOfOrder) };
-    for (const group of groups) {
-      const distinct = once(every.ordered, ({ module, kernel }) => group.byModule[module][kernel]!);
-      const rows = distinct.map(({ module, kernel }) => group.byModule[module][kernel]!);
-      const when = plainIn(rows);
-      const isMade = rows.some((row) => table.isMadeOfVarying(row));
-      for (const id of group.ids) {
-        const isOrdered = !table.isOutOfOrder(id);
-        const varies = isMade || table.varies(id);
-        if (isOrdered && !varies && when) plain[when].push(id);
-        else rest.push(id);
-        this.#combinations.set(
-          id,
-          !isOrdered ? every.outOfOrder : varies ? every.ordered : distinct,
-        );
-      }
+  constructor(table: KvmTable, modules: readonly KvmModule[], kernels: Kernels) {
+    this.#table = table;
+    this.#modules = modules;
+    this.#isNewer = kernels.like === 'newer';
+    this.#ordered = setOf(kernels.rows);
+    this.#outOfOrder = setOf(kernels.outOfOrder);
+    const none = table.row([]);
+    this.on = { has: none.slice(), known: none.slice() };
+    // Where nobody looked, what the processor lacks cannot be given.
+    this.off = { has: none, known: table.ruled.map((word) => ~word) };
+    this.asked = table.groups.filter((group) => {
+      const set = this.#kernelsOf(group);
+      const rows = modules.flatMap((module) =>
+        group.rows[module].filter((r) => (r.kernels & set) !== 0).map(({ row }) => row),
+      );
+      if (table.isChanged(group.ids[0]!) || !rows.every(isPlain)) return true;
+      const is = (bit: boolean) =>
+        agreed(rows.map((row) => (this.mayChange(row) ? undefined : byBit(row, bit))));
+      tell(this.on, group.mask, is(true));
+      tell(this.off, group.mask, is(false));
+      return false;
+    });
+  }
+
+  /** The kernel after the last that was read may give what that never gave. */
+  mayChange({ when }: KvmRow): boolean {
+    return this.#isNewer && when === 'never';
+  }
+
+  cases(group: Group): readonly Case[] {
+    let cases = this.#cases.get(group);
+    if (!cases) {
+      cases = this.#table.cases(group, this.#modules, this.#kernelsOf(group));
+      this.#cases.set(group, cases);
     }
-    this.hardware = table.row(plain.hardware);
-    this.always = table.row(plain.always);
-    this.never = table.row(plain.never);
-    this.rest = rest;
+    return cases;
   }
 
-  combinations(id: number): readonly Combination[] {
-    return this.#combinations.get(id) ?? NONE;
+  #kernelsOf({ isOutOfOrder }: Group): KernelSet {
+    return isOutOfOrder ? this.#outOfOrder : this.#ordered;
   }
 }
 
-/** The first of each that something tells apart. */
-function once<T>(items: readonly T[], by: (item: T) => unknown): T[] {
-  const seen = new Set<unknown>();
-  return items.filter((item) => {
-    const key = by(item);
-    return seen.has(key) ? false : seen.add(key);
-  });
+/** Takes into what is given what is known of some features. */
+export function tell({ has, known }: Given, features: Mask, is: Told): void {
+  if (is !== undefined) setBits(known, features);
+  if (is) setBits(has, features);
 }
 
-/** What rows have in common that ask nothing else. */
-function plainIn(rows: readonly KvmRow[]): 'hardware' | 'always' | 'never' | null {
-  const [first] = rows;
-  const isPlain = rows.every(
-    (row) => row.when === first!.when && !row.needs && !row.raw && !row.barredBy,
-  );
-  if (!first || !isPlain) return null;
-  return first.when === 'made-up' || first.when === 'conditional' ? null : first.when;
+/** What all say; undefined where they differ. */
+function agreed(told: readonly Told[]): Told {
+  return told.every((is) => is === told[0]) ? told[0] : undefined;
 }
 
-function add<T>(lists: Map<number, T[]>, id: number, item: T): void {
-  const list = lists.get(id);
+/** Whether a row asks for nothing but the bit of the processor. */
+const isPlain = (row: KvmRow): boolean =>
+  !row.of && !row.needs && !row.raw && row.barredBy === undefined;
+
+/** What a row makes of the bit of the processor alone. */
+export function byBit({ when, hardware }: KvmRow, bit: Told): Told {
+  switch (when) {
+    case 'always':
+      return true;
+    case 'never':
+      return false;
+    case 'hardware':
+      return bit;
+    case 'conditional':
+      if (hardware === 'needed' && bit === false) return false;
+      return hardware === 'enough' && bit === true ? true : undefined;
+    default:
+      return undefined;
+  }
+}
+
+function add<K, T>(lists: Map<K, T[]>, key: K, item: T): void {
+  const list = lists.get(key);
   if (list) list.push(item);
-  else lists.set(id, [item]);
+  else lists.set(key, [item]);
 }
 
 const tables = new WeakMap<Catalog, KvmTable>();

@@ -1,26 +1,47 @@
 // What KVM and QEMU make of a processor for guests, by the module that serves it and the host's kernel: a table read
 // from kernels (data/kvm.ts), no guess. What the kernels that may be there do not agree on is not known.
-import { hasBit, join, meet, minus, type Row, setBit } from '../core/rows.ts';
-import type { Catalog } from './catalog.ts';
-import type { Description, Note, Signature } from './host.ts';
-import { isKernel, type Kernels, kernelsLike } from './kernel.ts';
-import { type Hidden, type KvmTable, kvmTable, type Plan, type Told } from './kvm-table.ts';
-import type { KvmModule, KvmOnTop, KvmRow } from './schema.ts';
+import { hasBit, join, minus, type Row } from '../core/rows.ts';
+import type { Catalog, Place } from './catalog.ts';
+import type { Bits, Description, Note, Signature } from './host.ts';
+import { isKernel, type Kernels } from './kernel.ts';
+import {
+  byBit,
+  type Case,
+  type Given,
+  type Group,
+  type Hidden,
+  isIn,
+  type KvmTable,
+  kvmTable,
+  type OnTop,
+  type Plan,
+  type Told,
+  tell,
+} from './kvm-table.ts';
+import type { KvmModule, KvmRow } from './schema.ts';
 
 /** What a dump, or a kernel's flags, say of a host. */
 export type Shown = Pick<
   Description,
-  'has' | 'known' | 'view' | 'vendor' | 'signature' | 'kernel' | 'asIf' | 'qemu' | 'words'
+  'has' | 'known' | 'view' | 'vendor' | 'signature' | 'kernel' | 'asIf' | 'qemu' | 'words' | 'bits'
 >;
+
+/** What is told of the bits by which KVM decides, and that are no features. */
+export function bitsOfKvm(catalog: Catalog, shown: Pick<Shown, 'words' | 'bits'>): Bits {
+  const table = kvmTable(catalog);
+  const told = table.bits.map((term) => [term, bitAt(shown, term, table.place(term)!)] as const);
+  return Object.fromEntries(told.filter((entry): entry is [string, boolean] => entry[1] != null));
+}
+
+/** A bit of CPUID, by its name and place. */
+function bitAt({ words, bits }: Pick<Shown, 'words' | 'bits'>, term: string, place: Place): Told {
+  if (place.kind === 'msr') return undefined;
+  const stated = words?.leaf(place.leaf, place.subleaf);
+  return stated ? ((stated[place.register] >>> place.bit) & 1) === 1 : bits?.[term];
+}
 
 /** The kernel whose KVM is asked. */
 export const askedKernel = ({ kernel, asIf }: Shown): string | null => asIf ?? kernel;
-
-/** What guests can be given, and of what that is known. */
-export interface Given {
-  readonly has: Row;
-  readonly known: Row;
-}
 
 /** Why guests are not given a feature for certain. */
 export interface Withheld {
@@ -74,16 +95,16 @@ export function kernelNotes(catalog: Catalog, shown: Shown): Note[] {
   const kernel = askedKernel(shown);
   if (kernel === null) return [];
   const subject = shown.asIf === undefined ? `its kernel ${kernel}` : `kernel ${kernel}`;
-  const { file } = kvmTable(catalog);
+  const table = kvmTable(catalog);
   const note = (what: string): Note[] => [{ code: 'kernel', message: what }];
   if (!isKernel(kernel))
     return note(
       `${JSON.stringify(kernel)} is no version of a Linux kernel, so what KVM gives there is taken from what all kernels agree on`,
     );
-  const { like } = kernelsLike(file, kernel);
+  const { like } = table.kernelsLike(kernel);
   if (like === 'newer')
     return note(
-      `${subject} is newer than any that the catalog knows, and is taken to give what ${file.kernels.at(-1)} does`,
+      `${subject} is newer than any that the catalog knows, and is taken to give what ${table.file.kernels.at(-1)} does`,
     );
   return like === 'older'
     ? note(
@@ -112,54 +133,54 @@ export class KvmHost {
   readonly #modules: readonly KvmModule[];
   readonly #plan: Plan;
   readonly #given = new Map<number, Told>();
-  readonly #applied = new Map<KvmOnTop, Told>();
+  readonly #applied = new Map<OnTop, Told>();
 
   constructor(catalog: Catalog, shown: Shown) {
     this.#table = kvmTable(catalog);
     const open =
       shown.view === 'kernel' ? this.#table.unshownWithout(shown.has) : this.#table.row([]);
     this.#shown = { ...shown, known: join(shown.has, minus(shown.known, open)) };
-    this.#kernels = kernelsLike(this.#table.file, askedKernel(shown));
+    this.#kernels = this.#table.kernelsLike(askedKernel(shown));
     this.#modules = this.#table.modulesOf(shown.vendor);
     this.#plan = this.#table.plan(this.#modules, this.#kernels);
   }
 
   all(): Given {
     const { has: shown, known: told } = this.#shown;
-    const { hardware, always, never, rest } = this.#plan;
-    // Of older kernels nobody looked at anything, and the next may give what this one never gave.
-    const { like } = this.#kernels;
-    const none = this.#table.row([]);
-    if (like === 'older') return { has: none, known: none.slice() };
-    const has = join(meet(shown, hardware), always);
-    const known = join(meet(told, hardware), join(always, like === 'newer' ? none : never));
-    for (const id of rest) {
-      const is = this.given(id);
-      if (is !== undefined) setBit(known, id);
-      if (is) setBit(has, id);
+    // Of older kernels nobody looked at anything.
+    if (this.#kernels.like === 'older')
+      return { has: this.#table.row([]), known: this.#table.row([]) };
+    const [on, off] = [copy(this.#plan.on), copy(this.#plan.off)];
+    const { asked } = this.#plan;
+    for (const group of asked) {
+      if (group.ids.length === 1) continue;
+      tell(on, group.mask, this.#agreed(group, true));
+      tell(off, group.mask, this.#agreed(group, false));
     }
-    // Where nobody looked, what the processor lacks cannot be given.
-    return { has, known: join(known, minus(told, join(shown, this.#table.ruled))) };
+    const given = byBits(shown, told, on, off);
+    for (const { ids, mask } of asked) if (ids.length === 1) tell(given, mask, this.given(ids[0]!));
+    return given;
   }
 
   /** What every module and kernel that may be there agree on. */
   given(id: number): Told {
+    if (this.#kernels.like === 'older') return undefined;
     if (this.#given.has(id)) return this.#given.get(id);
-    const is = this.#agreed(id);
+    const group = this.#table.groupOf(id);
+    const bit = this.#stated(id);
+    const is = group ? this.#agreed(group, bit) : bit && undefined;
     this.#given.set(id, is);
     return is;
   }
 
-  #agreed(id: number): Told {
-    const { like } = this.#kernels;
-    if (like === 'older') return undefined;
-    if (!this.#table.has(id)) return this.#stated(id) === false ? false : undefined;
+  /** The same for the features of a group of which the description says this. */
+  #agreed(group: Group, bit: Told): Told {
+    const cases = this.#plan.cases(group);
     let all: Told;
-    for (const { module, kernel } of this.#plan.combinations(id)) {
-      const is = this.#givenBy(id, module, kernel);
-      if (is === undefined || (like === 'newer' && this.#isNever(id, module, kernel)))
-        return undefined;
-      if (all !== undefined && all !== is) return undefined;
+    for (let i = 0; i < cases.length; i++) {
+      const at = cases[i]!;
+      const is = this.#plan.mayChange(at.row) ? undefined : this.#givenBy(group.ids[0]!, bit, at);
+      if (is === undefined || (i > 0 && is !== all)) return undefined;
       all = is;
     }
     return all;
@@ -169,7 +190,8 @@ export class KvmHost {
     const table = this.#table;
     const { rows } = this.#kernels;
     const rules = this.#modules.flatMap((m) => rows.map((k) => table.rule(id, m, k)));
-    if (!table.has(id)) return { because: 'table' };
+    const group = table.groupOf(id);
+    if (!group) return { because: 'table' };
     if (this.#kernels.like === 'older') return { because: 'kernel' };
     const hidden = this.#hidingRule(id);
     if (hidden) return { because: 'hidden', why: hidden.why };
@@ -180,8 +202,8 @@ export class KvmHost {
       return from === null ? { because: 'never' } : { because: 'kernel', from };
     }
     if (onTop) return { because: 'qemu', why: onTop.why };
-    const combinations = this.#plan.combinations(id);
-    if (combinations.some(({ module, kernel }) => this.#givenBy(id, module, kernel) === true))
+    const bit = this.#stated(id);
+    if (this.#plan.cases(group).some((at) => this.#givenBy(id, bit, at) === true))
       return { because: 'kernel', ...this.#from(id) };
     return this.#whyByRule(id, rules.find((rule) => rule?.when !== 'never')!);
   }
@@ -214,41 +236,26 @@ export class KvmHost {
     return from === null ? {} : { from };
   }
 
-  #isNever(id: number, module: KvmModule, kernel: number): boolean {
-    return this.#table.rule(id, module, kernel)?.when === 'never';
-  }
-
-  /** What KVM of this kernel gives, and what QEMU makes of that. */
-  #givenBy(id: number, module: KvmModule, kernel: number): Told {
-    let is = this.#byKvm(id, module, kernel);
-    for (const rule of this.#table.onTop(id)) is = this.#onTop(rule, id, is, module, kernel);
+  /** What KVM gives in a case, and what QEMU makes of that. */
+  #givenBy(id: number, bit: Told, at: Case): Told {
+    let is = this.#byKvm(id, bit, at);
+    for (const rule of this.#table.onTop(id)) is = this.#onTop(rule, id, is, at);
     return is;
   }
 
-  #byKvm(id: number, module: KvmModule, kernel: number): Told {
-    const rule = this.#table.rule(id, module, kernel)!;
-    const is = this.#byRule(rule, id, this.#bit(id, kernel), kernel);
-    if (!rule.needs && rule.barredBy === undefined) return is;
-    const needs = (rule.needs ?? []).map((name) => this.given(this.#table.id(name)));
-    const barred = rule.barredBy === undefined ? false : this.#term(rule.barredBy, kernel);
+  #byKvm(id: number, bit: Told, { row, kernel }: Case): Told {
+    const is = this.#byRow(row, id, this.#left(id, bit, kernel), kernel);
+    if (is === false || (!row.needs && row.barredBy === undefined)) return is;
+    const needs = (row.needs ?? []).map((name) => this.given(this.#table.id(name)));
+    const barred = row.barredBy === undefined ? false : this.#term(row.barredBy, kernel);
     return every([is, ...needs, barred === undefined ? undefined : !barred]);
   }
 
-  #byRule(rule: KvmRow, id: number, bit: Told, kernel: number): Told {
-    switch (rule.when) {
-      case 'always':
-        return true;
-      case 'never':
-        return false;
-      case 'hardware':
-        return rule.raw ? this.#raw(id, true) : bit;
-      case 'made-up':
-        return this.#madeOf(rule, kernel);
-      case 'conditional':
-        if (rule.of && this.#madeOf(rule, kernel) === true) return true;
-        if (rule.hardware === 'needed' && bit === false) return false;
-        return rule.hardware === 'enough' && bit === true ? true : undefined;
-    }
+  #byRow(row: KvmRow, id: number, bit: Told, kernel: number): Told {
+    if (row.raw) return this.#raw(id, bit, true);
+    const isMade = row.of ? this.#madeOf(row, kernel) : undefined;
+    if (row.when === 'made-up' || isMade === true) return isMade;
+    return byBit(row, bit);
   }
 
   #madeOf({ of = [] }: KvmRow, kernel: number): Told {
@@ -261,10 +268,9 @@ export class KvmHost {
     if (!place)
       return term.includes(':')
         ? undefined
-        : (this.#bit(this.#table.id(term), kernel) ?? this.#byModel(term));
+        : (this.#bitOf(this.#table.id(term), kernel) ?? this.#byModel(term));
     if (place.kind === 'msr') return undefined;
-    const stated = this.#shown.words?.leaf(place.leaf, place.subleaf);
-    return stated ? ((stated[place.register] >>> place.bit) & 1) === 1 : this.#byModel(term);
+    return bitAt(this.#shown, term, place) ?? this.#byModel(term);
   }
 
   /** What is known of a bit by the model of the processor alone; a guest's may be made up. */
@@ -283,24 +289,25 @@ export class KvmHost {
     return hasBit(this.#shown.known, id) ? hasBit(this.#shown.has, id) : undefined;
   }
 
-  /** What Linux of this version leaves of it: flags that it printed are what it left, and another may leave more. */
-  #bit(id: number, kernel: number): Told {
-    const stated = this.#stated(id);
+  #bitOf(id: number, kernel: number): Told {
+    return this.#left(id, this.#stated(id), kernel);
+  }
+
+  /** What Linux of this version leaves of a bit: flags that it printed are what it left, and another may leave more. */
+  #left(id: number, bit: Told, kernel: number): Told {
     const { view, asIf } = this.#shown;
-    if (view === 'kernel' && asIf === undefined) return stated;
-    if (stated !== true) return view === 'kernel' && this.#mayBeHidden(id) ? undefined : stated;
-    let left: Told = true;
-    for (const hide of this.#table.hides(id))
-      if (left !== false && hide.kernels.has(kernel)) left = every([left, this.#leftBy(hide)]);
-    return left;
+    if (view === 'kernel' && asIf === undefined) return bit;
+    if (bit !== true) return view === 'kernel' && this.#mayBeHidden(id) ? undefined : bit;
+    const hides = this.#table.hides(id).filter(({ kernels }) => isIn(kernels, kernel));
+    return every(hides.map((hide) => this.#leftBy(hide)));
   }
 
   /** Whether the kernel that printed the flags may have kept this one back; what a switch took stays off. */
   #mayBeHidden(id: number): boolean {
-    const { rows } = kernelsLike(this.#table.file, this.#shown.kernel);
+    const { rows } = this.#table.kernelsLike(this.#shown.kernel);
     return this.#table
       .hides(id)
-      .some((h) => h.models && rows.some((k) => h.kernels.has(k)) && this.#leftBy(h) !== true);
+      .some((h) => h.models && rows.some((k) => isIn(h.kernels, k)) && this.#leftBy(h) !== true);
   }
 
   #leftBy(hide: Hidden): Told {
@@ -317,33 +324,36 @@ export class KvmHost {
   }
 
   /** What the processor itself says, whatever its kernel switches off. */
-  #raw(id: number, always: boolean): Told {
-    const stated = this.#stated(id);
+  #raw(id: number, bit: Told, always: boolean): Told {
     const mayHide = always || this.#table.hides(id).length > 0;
-    return stated === false && this.#shown.view === 'kernel' && mayHide ? undefined : stated;
+    return bit === false && this.#shown.view === 'kernel' && mayHide ? undefined : bit;
   }
 
-  #onTop(rule: KvmOnTop, id: number, is: Told, module: KvmModule, kernel: number): Told {
+  #onTop(rule: OnTop, id: number, is: Told, { module, kernel }: Case): Told {
     if (rule.vendor !== undefined && rule.vendor !== module) return is;
-    if (rule.kernels && !this.#table.includes(rule.kernels, kernel)) return is;
-    let applies = this.#applies(rule);
-    if (rule.where && applies !== false)
-      applies = every([
-        applies,
-        ...rule.where.map((name) => this.#byKvm(this.#table.id(name), module, kernel)),
-      ]);
+    if (!isIn(rule.kernels, kernel)) return is;
+    const applies = every([
+      this.#applies(rule),
+      ...rule.where.map((other) =>
+        this.#byKvm(other, this.#stated(other), {
+          module,
+          kernel,
+          row: this.#table.rule(other, module, kernel)!,
+        }),
+      ),
+    ]);
     if (applies === false) return is;
     const made = this.#made(rule, id, is);
     return applies === true || made === is ? made : undefined;
   }
 
   /** What a rule of QEMU's makes of it where it applies. */
-  #made(rule: KvmOnTop, id: number, is: Told): Told {
+  #made(rule: OnTop, id: number, is: Told): Told {
     switch (rule.does) {
       case 'adds':
         return true;
       case 'adds-from-cpuid':
-        return some([is, this.#raw(id, false)]);
+        return some([is, this.#raw(id, this.#stated(id), false)]);
       case 'allows':
         return is === false ? undefined : is;
       case 'removes':
@@ -356,7 +366,7 @@ export class KvmHost {
   }
 
   /** Whether the host is one that a rule of QEMU's is about, as far as that does not depend on module and kernel. */
-  #applies(rule: KvmOnTop): Told {
+  #applies(rule: OnTop): Told {
     if (this.#applied.has(rule)) return this.#applied.get(rule);
     const { from, until, models } = rule;
     const { qemu, signature } = this.#shown;
@@ -366,12 +376,11 @@ export class KvmHost {
     return is;
   }
 
-  #mayApply(rule: KvmOnTop): boolean {
+  #mayApply(rule: OnTop): boolean {
     return (
       this.#applies(rule) !== false &&
       (rule.vendor === undefined || this.#modules.includes(rule.vendor)) &&
-      (rule.kernels === undefined ||
-        this.#kernels.rows.some((k) => this.#table.includes(rule.kernels!, k)))
+      this.#kernels.rows.some((k) => isIn(rule.kernels, k))
     );
   }
 
@@ -380,8 +389,23 @@ export class KvmHost {
     if (this.#stated(id) !== true || (view === 'kernel' && asIf === undefined)) return undefined;
     return this.#table
       .hides(id)
-      .find((h) => this.#kernels.rows.some((k) => h.kernels.has(k)) && this.#leftBy(h) !== true);
+      .find((h) => this.#kernels.rows.some((k) => isIn(h.kernels, k)) && this.#leftBy(h) !== true);
   }
+}
+
+const copy = ({ has, known }: Given): Given => ({ has: has.slice(), known: known.slice() });
+
+/** What is given of each feature as its bit is on or off; where that is not told, both must come to the same. */
+function byBits(has: Row, known: Row, on: Given, off: Given): Given {
+  const given = copy(on);
+  for (let i = 0; i < has.length; i++) {
+    const is = has[i]!;
+    const isNot = known[i]! & ~is;
+    const untold = ~(is | isNot) & ~(on.has[i]! ^ off.has[i]!);
+    given.has[i] = (on.has[i]! & (is | (untold & off.has[i]!))) | (off.has[i]! & isNot);
+    given.known[i] = (on.known[i]! & (is | (untold & off.known[i]!))) | (off.known[i]! & isNot);
+  }
+  return given;
 }
 
 /** Whether a processor is of one of these models: family/model, /A-B, /* or /model/STEPPING up to that stepping. */

@@ -1,7 +1,8 @@
 // What a CPU needs of a host, whatever it was written in: what the one rule (solve/fit.ts) holds against a class.
 import type { Row } from '../core/rows.ts';
+import type { Identity } from './arch/index.ts';
 import type { Product, Vendor } from './catalog.ts';
-import type { XsaveComponent } from './facts.ts';
+import type { Note, XsaveComponent } from './facts.ts';
 import type { ByName } from './guest.ts';
 
 /** The versions of the catalog that start a guest. */
@@ -12,6 +13,16 @@ export interface Software {
   readonly isGiven?: boolean;
   /** The machine type of guests that do not say theirs. */
   readonly machine: string;
+  /** What else of its host decides what a product makes of a definition; absent where no host is looked at. */
+  readonly host?: HostFacts;
+}
+
+/** The host as a product sees it that starts a guest there. */
+export interface HostFacts {
+  readonly arch: string;
+  readonly vendor: Vendor | null;
+  /** The version of its QEMU, as it was told; null where it was not. */
+  readonly qemu: string | null;
 }
 
 /** A model that is asked for by name, so that a host which lists its models must list it. */
@@ -28,8 +39,10 @@ export interface Need {
   readonly arch: string;
   /** null where its CPU takes whatever vendor the host has. */
   readonly vendor: Vendor | null;
-  /** The model, where features of the architecture are known by models alone. */
+  /** The model that its host must be, where features of the architecture are known by models alone; null for any. */
   readonly model: string | null;
+  /** The host whose CPU it is, of another architecture than x86: what tells it from others. null where it has its own. */
+  readonly like: Identity | null;
   /** Features that it asks for of the host: none under plain emulation, which has what it has on every host. */
   readonly features: Row;
   /** Features that it may ask for: its description cannot tell. */
@@ -62,12 +75,15 @@ export interface Need {
   readonly refused: string | null;
   /** Why nobody knows what it asks for; null where that is known. */
   readonly unsettled: string | null;
+  /** What a person should know of the guest, wherever it runs. */
+  readonly notes: readonly Note[];
 }
 
 /** A need of nothing, to be filled in. */
 export const needing = (empty: Row, rest: Partial<Need> & Pick<Need, 'arch'>): Need => ({
   vendor: null,
   model: null,
+  like: null,
   features: empty,
   open: empty,
   unnamed: [],
@@ -83,8 +99,13 @@ export const needing = (empty: Row, rest: Partial<Need> & Pick<Need, 'arch'>): N
   poorer: null,
   refused: null,
   unsettled: null,
+  notes: [],
   ...rest,
 });
+
+/** What tells needs apart: those with equal keys ask the same. */
+export const keyOfNeed = (need: Need): string =>
+  JSON.stringify(need, (_, value) => (value instanceof Uint32Array ? value.join() : value));
 
 /** What becomes of a guest on a host that lacks these features, where it may start all the same. */
 export const startsWithout = (need: Need, features: readonly string[]): string | null =>

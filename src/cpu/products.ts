@@ -5,11 +5,67 @@ import { compareVersions } from './order.ts';
 
 const words = (text: string): string[] => text.split(' ');
 
+/** Compares versions of qemu-server, such as 7.4-7 and 8.0.10, part by part. */
+export function compareServers(a: string, b: string): number {
+  const [x, y] = [a, b].map((version) => version.split(/[.-]/).map(Number));
+  for (let i = 0; i < Math.max(x!.length, y!.length); i++) {
+    const order = (x![i] ?? 0) - (y![i] ?? 0);
+    if (order !== 0) return order;
+  }
+  return 0;
+}
+
+/** The qemu-server of a node with this QEMU; the newest that is known where its QEMU is not. */
+export function proxmoxServer(qemu: string | null, which: 'oldest' | 'newest'): string {
+  const servers = Object.entries(data.proxmox.servers).sort(([a], [b]) => compareVersions(a, b));
+  const found = servers.findLast(([since]) => qemu === null || compareVersions(since, qemu) <= 0)!;
+  const [oldest, newest] = words(found[1]);
+  return which === 'oldest' ? oldest! : newest!;
+}
+
+/** The CPU types of x86 that a qemu-server takes, beside host, max and the x86-64 levels. */
+const modelsOf = (server: string): string[] =>
+  Object.entries(data.proxmox.models)
+    .filter(([since]) => compareServers(since, server) <= 0)
+    .flatMap(([, names]) => words(names));
+
 /** Model names that Proxmox VE takes for reported-model: of any release, or of the oldest that stands on this QEMU. */
 export const proxmoxModels = (qemu?: string): readonly string[] =>
-  Object.entries(data.proxmox.models)
-    .filter(([since]) => qemu === undefined || compareVersions(since, qemu) <= 0)
-    .flatMap(([, names]) => words(names));
+  modelsOf(proxmoxServer(qemu ?? null, qemu === undefined ? 'newest' : 'oldest'));
+
+/** What Proxmox VE knows a CPU type for: its architecture, and the vendor that it writes beside it; null for none. */
+export interface ProxmoxType {
+  readonly arch: 'x86_64' | 'aarch64';
+  readonly vendor: 'GenuineIntel' | 'AuthenticAMD' | null;
+  readonly is32Bit: boolean;
+}
+
+const VENDORLESS: ReadonlySet<string> = new Set(words(data.proxmox.vendorless));
+const BITS_32: ReadonlySet<string> = new Set(words(data.proxmox.bits32));
+const OF_ARM: ReadonlySet<string> = new Set(words(data.proxmox.armModels));
+const OF_AMD = new RegExp(data.proxmox.amd);
+const ARM_SINCE = '9.1.5';
+
+/** A model that this qemu-server takes as a type; undefined for any other name, x86-64 levels among them. */
+export function proxmoxType(name: string, server: string): ProxmoxType | undefined {
+  if (OF_ARM.has(name))
+    return compareServers(ARM_SINCE, server) <= 0
+      ? { arch: 'aarch64', vendor: null, is32Bit: false }
+      : undefined;
+  if (!VENDORLESS.has(name) && !modelsOf(server).includes(name)) return undefined;
+  const vendor = OF_AMD.test(name) ? 'AuthenticAMD' : 'GenuineIntel';
+  return {
+    arch: 'x86_64',
+    vendor: VENDORLESS.has(name) ? null : vendor,
+    is32Bit: BITS_32.has(name),
+  };
+}
+
+/** Flags that the line of a VM may name. */
+export const proxmoxVmFlags: ReadonlySet<string> = new Set(words(data.proxmox.vmFlags));
+
+/** The highest +pveN of a machine type's version. */
+export const proxmoxRevision = (version: string): number => data.proxmox.revisions[version] ?? 0;
 
 /** The features that Proxmox VE itself switches on or off beside a model. */
 export function proxmoxAutomatic(model: string): { readonly on: string[]; readonly off: string[] } {
@@ -34,12 +90,12 @@ const HOST_PHYS_BITS = new RegExp(data.hostPhysBits);
 /** Whether a machine type gives guests the address bits of their host, whatever their definition says of a number. */
 export const hasHostPhysBits = (machine: string): boolean => HOST_PHYS_BITS.test(machine);
 
-/** The -cpu argument of a CPU type that Proxmox VE defines itself, or undefined for any other name. */
-export function proxmoxBuiltin(name: string): string | undefined {
+/** What Proxmox VE switches on over qemu64 for a CPU type that it defines itself; undefined for any other name. */
+export function proxmoxBuiltin(name: string): readonly string[] | undefined {
   const flags = Object.hasOwn(data.proxmox.builtin, name)
     ? (data.proxmox.builtin as Record<string, string>)[name]
     : undefined;
-  return flags && ['qemu64', ...words(flags).map((flag) => `${flag}=on`)].join(',');
+  return flags === undefined ? undefined : words(flags);
 }
 
 /** The x86-64 levels of the psABI, lowest first, each with all of its features. */

@@ -160,8 +160,8 @@ export type KvmModule = 'Intel' | 'AMD';
 export interface KvmRow {
   /** Of this module alone. */
   vendor?: KvmModule;
-  /** Kernels that were read: one, or all of `kernels` from one to another (`A..B`). */
-  kernels: string[];
+  /** Kernels that were read: one, or all of `kernels` from one to another (`A..B`); all where absent. */
+  kernels?: string[];
   /** hardware: as the processor, as Linux keeps it, has it; made-up: where all of a list of `of` are there. */
   when: 'always' | 'never' | 'hardware' | 'made-up' | 'conditional';
   /** Of a conditional one: absent without the processor's bit, offered with it, or neither. */

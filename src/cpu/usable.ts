@@ -11,6 +11,29 @@ export type ModelList = ReadonlyMap<string, readonly string[] | null>;
 export type Lister = Product | 'kubevirt';
 export const LISTERS: readonly Lister[] = ['libvirt', 'qemu', 'kubevirt'];
 
+/** What tells of who made the list of a description. */
+interface Listing {
+  readonly dialect: string;
+  readonly lister?: Lister;
+  readonly qemu: string | null;
+  readonly libvirt?: string | null;
+}
+
+/** Who made it: QEMU itself, KubeVirt's labeller, or libvirt and what else stands on it. */
+export function listerOf({ dialect, lister, ...software }: Listing): Lister {
+  if (lister) return lister;
+  if (dialect === 'kubernetes') return 'kubevirt';
+  if (dialect === 'records') return listerOfRecord(software);
+  return dialect === 'qmp' ? 'qemu' : 'libvirt';
+}
+
+/** Who is taken for it in a record that does not say. */
+export const listerOfRecord = ({
+  qemu,
+  libvirt = null,
+}: Pick<Listing, 'qemu' | 'libvirt'>): Lister =>
+  qemu !== null && libvirt === null ? 'qemu' : 'libvirt';
+
 /** Model lists by who made them. */
 export type ModelLists = { readonly [L in Lister]?: ModelList };
 

@@ -1,9 +1,9 @@
 // What dd reads from /dev/cpu/N/cpuid: sixteen bytes a leaf (eax, ebx, ecx, edx, least byte first), from leaf 0 on.
 // The device cannot say which leaf a record is, so only an unbroken run from 0 (or 0x80000000) can be told.
-import { decodeWords } from '../cpu/cpuid.ts';
+import { brandOf, decodeWords } from '../cpu/cpuid.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { Words } from '../cpu/words.ts';
-import { untold } from './described.ts';
+import { processorKey, untold } from './described.ts';
 import type { Dialect } from './dialect.ts';
 
 const RECORD = 16;
@@ -51,6 +51,7 @@ export const cpudev: Dialect = {
         view: 'hardware',
         limits: { physBits },
         words,
+        keys: processorKey(brandOf(words)),
         notes: [
           {
             code: 'subleaves-missing',

@@ -1,13 +1,13 @@
 // Dumps of CPUID: the raw text of the cpuid program, and the "CPUID leaf: eax-ebx-ecx-edx" text of AIDA64 and
 // InstLatx64. Both state words; cpu/cpuid.ts knows what they mean.
 import type { Catalog } from '../cpu/catalog.ts';
-import { decodeWords } from '../cpu/cpuid.ts';
+import { brandOf, decodeWords } from '../cpu/cpuid.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
 import { kernelIn } from '../cpu/kernel.ts';
 import { together } from '../cpu/processor.ts';
 import { Words } from '../cpu/words.ts';
-import { untold } from './described.ts';
+import { processorKey, untold } from './described.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
 import { linesOf, quote } from './lines.ts';
 
@@ -189,6 +189,7 @@ function describe(input: Input, catalog: Catalog, { line, cpus, msrs, kernel }: 
     microcode: all.microcode,
     xsave: all.xsave,
     words: cpus[0]!.words,
+    keys: processorKey(brandOf(cpus[0]!.words)),
     notes: all.notes,
   };
 }

@@ -12,9 +12,11 @@ import {
 } from '../core/blocks.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
+import type { Description } from '../cpu/host.ts';
 import type { Arrival, Gatherer } from '../fleet/gather.ts';
 import { describe, readHosts } from './cpuinfo.ts';
 import { type Block, readBlocks } from './cpuinfo-blocks.ts';
+import { keepOnly } from './described.ts';
 import type { BlockScan, Input, Skip, Stream } from './dialect.ts';
 
 /** Of these lines the reader takes no notice, and they differ between equal processors. */
@@ -57,6 +59,7 @@ function orUnusual<T>(read: () => T): T {
 export class CpuinfoScan implements BlockListener {
   readonly #catalog: Catalog;
   readonly #gatherer: Gatherer;
+  readonly #keep: readonly string[] | undefined;
   readonly #scanner: BlockScanner;
   readonly #blocks: Block[] = [];
   /** The number of a kind by all that is read of its blocks. */
@@ -75,9 +78,15 @@ export class CpuinfoScan implements BlockListener {
   #at = 0;
   #line = 0;
 
-  constructor(catalog: Catalog, gatherer: Gatherer, arena?: Arena) {
+  /** `keep`: the keys of hosts that are asked for; all, where it is not given. */
+  constructor(
+    catalog: Catalog,
+    gatherer: Gatherer,
+    { keep, arena }: { readonly keep?: readonly string[] | undefined; readonly arena?: Arena } = {},
+  ) {
     this.#catalog = catalog;
     this.#gatherer = gatherer;
+    this.#keep = keep;
     this.#scanner = new BlockScanner(this, CPUINFO_KEYS, arena);
   }
 
@@ -100,7 +109,7 @@ export class CpuinfoScan implements BlockListener {
     const rest = 'bytes' in input ? this.#readBytes(input.bytes) : await this.#readStream(input);
     if (rest)
       for (const d of readHosts({ name: input.name, bytes: rest }, this.#catalog, skip, this.#line))
-        this.#push(this.#gatherer.describe(d));
+        this.#push(this.#enter(d));
     return this.#finish(input.name);
   }
 
@@ -244,8 +253,12 @@ export class CpuinfoScan implements BlockListener {
   #describe(kinds: readonly number[]): number {
     const blocks = kinds.map((kind) => this.#blocks[kind]!);
     const input = { name: '', bytes: new Uint8Array(0) };
-    const description = orUnusual(() => describe(input, this.#catalog, blocks));
-    return this.#gatherer.describe(description);
+    return this.#enter(orUnusual(() => describe(input, this.#catalog, blocks)));
+  }
+
+  #enter(description: Description): number {
+    for (const key of Object.keys(description.keys)) this.#gatherer.key(key);
+    return this.#gatherer.describe(keepOnly(description, this.#keep));
   }
 
   #seal(): void {

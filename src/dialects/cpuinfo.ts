@@ -1,13 +1,15 @@
 // /proc/cpuinfo: what the kernel says of the processors it runs on, on x86, arm64 and POWER. It knows fewer features
 // than the processor has, hides some, and calls a few by names of its own.
 import { emptyRow } from '../core/rows.ts';
+import { midrOf } from '../cpu/arch/arm.ts';
 import type { Catalog, Vendor } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { checkNames, type Description, type Signature } from '../cpu/host.ts';
+import { byBytes } from '../cpu/order.ts';
 import { type Processor, together } from '../cpu/processor.ts';
 import { type Block, hostsOf, readBlocks } from './cpuinfo-blocks.ts';
 import { describePower, pvrOf } from './cpuinfo-power.ts';
-import { untold } from './described.ts';
+import { processorKey, untold } from './described.ts';
 import { type Dialect, type Input, orSkip, type Skip } from './dialect.ts';
 import { readFlags } from './flags.ts';
 import { kernelFlags } from './proves.ts';
@@ -103,10 +105,15 @@ const pick = ({ vendor, has, known, unnamed, signature, microcode }: Processor) 
   microcode,
 });
 
-const blank = (catalog: Catalog, { line }: Block, blocks: readonly Block[] = []): Description => ({
+const blank = (
+  catalog: Catalog,
+  { line, fields }: Block,
+  blocks: readonly Block[] = [],
+): Description => ({
   ...untold(catalog, 'cpuinfo', line),
   view: 'kernel',
   kernel: blocks.find((block) => block.kernel !== null)?.kernel ?? null,
+  keys: processorKey(fields.get('model name')),
 });
 
 function readProcessor(catalog: Catalog, fields: ReadonlyMap<string, string>): Processor {
@@ -143,7 +150,7 @@ function signature(fields: ReadonlyMap<string, string>): Signature | null {
     : null;
 }
 
-/** Names as the kernel writes them: the catalog describes x86 alone, so they are compared as they stand. */
+/** Names as the kernel writes them, and the MIDR of every kind of core. */
 function describeArm(catalog: Catalog, blocks: readonly Block[], where: string): Description {
   const architecture = blocks[0]!.fields.get('CPU architecture');
   if (!blocks[0]!.fields.has('CPU implementer'))
@@ -167,18 +174,14 @@ function describeArm(catalog: Catalog, blocks: readonly Block[], where: string):
   );
   const arch =
     architecture === '8' || architecture === 'AArch64' ? 'aarch64' : `armv${architecture}l`;
+  const midrs = blocks.map(({ fields }) => midrOf(fields));
   return {
-    ...blank(catalog, blocks[0]!),
+    ...blank(catalog, blocks[0]!, blocks),
     ...pick(all),
     arch,
+    ...(midrs.every((midr) => midr !== null) ? { midr: [...new Set(midrs)].sort(byBytes) } : {}),
     limits: { physBits: null },
-    notes: [
-      ...all.notes,
-      {
-        code: 'no-catalog',
-        message: `the catalog describes x86 only, so features of ${arch} are compared by the names that the kernel gives them`,
-      },
-    ],
+    notes: all.notes,
   };
 }
 

@@ -2,10 +2,10 @@
 import { emptyRow } from '../core/rows.ts';
 import type { Catalog, Vendor } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
-import type { Description } from '../cpu/host.ts';
+import type { Description, Note } from '../cpu/host.ts';
 import { asText } from './json.ts';
 
-/** A description of an x86 CPU that tells nothing but where it was read. */
+/** A description that tells nothing but where it was read; of x86, unless it is said otherwise. */
 export const untold = (catalog: Catalog, dialect: string, line: number | null): Description => ({
   dialect,
   line,
@@ -30,6 +30,35 @@ export const untold = (catalog: Catalog, dialect: string, line: number | null): 
   keys: {},
   notes: [],
 });
+
+/** A description with no more of its record's keys than are asked for. */
+export function keepOnly(d: Description, keep: readonly string[] | undefined): Description {
+  if (keep === undefined) return d;
+  const keys = Object.entries(d.keys).filter(([key]) => keep.includes(key));
+  return { ...d, keys: Object.fromEntries(keys) };
+}
+
+/** The name that its maker gives a processor, as a key of its host; none where it is not told. */
+export function processorKey(name: unknown): Description['keys'] {
+  const told = typeof name === 'string' ? name.replace(/[\0\s]+/g, ' ').trim() : '';
+  return told === '' ? {} : { processor: told };
+}
+
+/** What libvirt calls the hypervisors that it speaks for. */
+export const KVM = 'kvm';
+export const EMULATION = 'qemu';
+
+/** What is said of a description that is of another hypervisor than KVM; `subject`: that, with its verb. */
+export const ofOtherHypervisor = (virttype: string, subject: string): Note =>
+  virttype === EMULATION
+    ? {
+        code: 'emulated',
+        message: `${subject} of plain emulation (virttype qemu), not of KVM; virsh domcapabilities --virttype kvm gives those`,
+      }
+    : {
+        code: 'other-hypervisor',
+        message: `${subject} of ${virttype}, not of KVM, so what KVM would give there is not known; virsh domcapabilities --virttype kvm would tell`,
+      };
 
 /** The vendor by any of its names and in any case; null where none is given. */
 export function vendorOf(catalog: Catalog, text: unknown): Vendor | null {

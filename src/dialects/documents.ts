@@ -1,9 +1,10 @@
 // JSON and YAML as one: streams of documents, in either language, from strangers. Repeated keys, bombs of aliases and
 // cut files are refused with the line.
 import { QueryError } from '../cpu/errors.ts';
-import type { Input } from './dialect.ts';
+import { type Input, orSkip, type Skip } from './dialect.ts';
 import { isObject, type JsonObject, kindOf, MAX_JSON, parseJson, repeatedKey } from './json.ts';
 import { quote } from './lines.ts';
+import type { YamlDocument } from './yaml.ts';
 
 export interface Document {
   readonly value: unknown;
@@ -19,12 +20,14 @@ const MAX_YAML_LINE = 1024 * 1024;
 const MAX_DEPTH = 512;
 
 /**
- * All documents of an input: JSON values one after another, or YAML documents.
+ * All documents of an input: JSON values one after another, or YAML documents; with `skip` those that can be read.
  * @throws QueryError with the line of what is neither.
  */
-export async function readDocuments(input: Input): Promise<Document[]> {
+export async function readDocuments(input: Input, skip?: Skip): Promise<Document[]> {
   const text = decodeText(input);
-  return /^\s*[[{]/.test(text) ? readJsonStream(input.name, text) : readYaml(input.name, text);
+  return /^\s*[[{]/.test(text)
+    ? readJsonStream(input.name, text, skip)
+    : readYaml(input.name, text, skip);
 }
 
 /**
@@ -72,7 +75,7 @@ export function inOrder(text: string, ...words: readonly string[]): boolean {
 }
 
 /** JSON values that follow one another, with nothing but space between them. */
-export function readJsonStream(name: string, text: string): Document[] {
+export function readJsonStream(name: string, text: string, skip?: Skip): Document[] {
   const documents: Document[] = [];
   let depth = 0;
   let start = 0;
@@ -99,7 +102,7 @@ export function readJsonStream(name: string, text: string): Document[] {
         throw new QueryError(`${name}:${line}: values are nested more than ${MAX_DEPTH} deep`);
     } else if ((token === '}' || token === ']') && depth > 0 && --depth === 0) {
       end = index + 1;
-      documents.push(parseOne(name, text.slice(start, end), startLine));
+      documents.push(...orSkip(skip, () => parseOne(name, text.slice(start, end), startLine)));
     }
     line += token.split('\n').length - 1;
   }
@@ -118,7 +121,7 @@ function parseOne(name: string, text: string, line: number): Document {
   return { value, line };
 }
 
-async function readYaml(name: string, text: string): Promise<Document[]> {
+async function readYaml(name: string, text: string, skip?: Skip): Promise<Document[]> {
   if (text.length > MAX_YAML)
     throw new QueryError(
       `${name} has ${text.length >> 20} MB of YAML, too many to read; give it as JSON (-o json)`,
@@ -133,20 +136,26 @@ async function readYaml(name: string, text: string): Promise<Document[]> {
     throw new QueryError(`${name}: this is no YAML that can be read: ${firstLine(error)}`);
   }
   if (!Array.isArray(parsed)) return [];
-  return parsed.flatMap((document) => {
-    const [error] = document.errors;
-    if (error)
-      throw new QueryError(
-        `${name}:${lines.linePos(error.pos[0]).line}: this is no YAML: ${firstLine(error)}`,
-      );
-    const line = lines.linePos(document.contents?.range?.[0] ?? 0).line || 1;
-    try {
-      const value: unknown = document.toJS({ maxAliasCount: 100 });
-      return value === null ? [] : [{ value, line }];
-    } catch (error) {
-      throw new QueryError(`${name}:${line}: this YAML is not taken: ${firstLine(error)}`);
-    }
-  });
+  const lineAt = (offset: number | undefined) => lines.linePos(offset ?? 0).line || 1;
+  return parsed.flatMap((document) => orSkip(skip, () => contentOf(name, document, lineAt))).flat();
+}
+
+/** What a document of YAML holds, if anything. */
+function contentOf(
+  name: string,
+  document: YamlDocument,
+  lineAt: (offset: number | undefined) => number,
+): Document[] {
+  const [error] = document.errors;
+  if (error)
+    throw new QueryError(`${name}:${lineAt(error.pos[0])}: this is no YAML: ${firstLine(error)}`);
+  const line = lineAt(document.contents?.range?.[0]);
+  try {
+    const value: unknown = document.toJS({ maxAliasCount: 100 });
+    return value === null ? [] : [{ value, line }];
+  } catch (caught) {
+    throw new QueryError(`${name}:${line}: this YAML is not taken: ${firstLine(caught)}`);
+  }
 }
 
 const firstLine = (error: unknown): string =>

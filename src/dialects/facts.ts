@@ -2,9 +2,10 @@
 import type { Catalog, Vendor } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
+import { kernelOf } from '../cpu/kernel.ts';
 import { type Processor, together } from '../cpu/processor.ts';
-import { untold, vendorOf, wholeNumber } from './described.ts';
-import { type Dialect, type Input, orSkip } from './dialect.ts';
+import { processorKey, untold, vendorOf, wholeNumber } from './described.ts';
+import { type Dialect, type Input, orSkip, type Skip } from './dialect.ts';
 import { at, inOrder, readDocuments, textsOf } from './documents.ts';
 import { readFlags } from './flags.ts';
 import { inferVendor } from './infer.ts';
@@ -23,7 +24,12 @@ export const ohai: Dialect = {
     /^\s*\{/.test(head) && inOrder(head, '"cpu"', '"vendor_id"', '"flags"', '['),
   proves: [kernelFlags('ohai cpu')],
   async read(input, catalog, skip) {
-    const hosts = await hostsOf(input, (value) => isObject(at(value, 'cpu')), ['hostname', 'fqdn']);
+    const hosts = await hostsOf(
+      input,
+      (value) => isObject(at(value, 'cpu')),
+      ['hostname', 'fqdn'],
+      skip,
+    );
     return hosts.flatMap((host) => orSkip(skip, () => ofOhai(catalog, input.name, host)));
   },
 };
@@ -34,7 +40,7 @@ export const salt: Dialect = {
   proves: [kernelFlags('grains.items')],
   async read(input, catalog, skip) {
     const isGrains = (value: unknown) => at(value, 'cpu_flags') !== undefined;
-    const hosts = await hostsOf(input, isGrains, ['id', 'nodename', 'host']);
+    const hosts = await hostsOf(input, isGrains, ['id', 'nodename', 'host'], skip);
     return hosts.flatMap((host) => orSkip(skip, () => ofSalt(catalog, input.name, host)));
   },
 };
@@ -44,6 +50,7 @@ async function hostsOf(
   input: Input,
   isHost: (value: unknown) => boolean,
   names: readonly string[],
+  skip: Skip | undefined,
 ): Promise<Host[]> {
   const out: Host[] = [];
   const take = (value: unknown, name: string | null, line: number, depth: number): void => {
@@ -57,15 +64,14 @@ async function hostsOf(
     else if (depth > 0 && isObject(value))
       for (const [key, inner] of Object.entries(value)) take(inner, key, line, depth - 1);
   };
-  for (const { value, line } of await readDocuments(input)) take(value, null, line, 2);
+  for (const { value, line } of await readDocuments(input, skip)) take(value, null, line, 2);
   return out;
 }
 
 function ofOhai(catalog: Catalog, input: string, { name, line, facts }: Host): Description {
   const where = `${input}:${line}${name === null ? '' : `: ${name}`}`;
   checkArch(at(facts, 'kernel', 'machine'), where);
-  const release = at(facts, 'kernel', 'release');
-  const kernel = typeof release === 'string' ? release : null;
+  const kernel = kernelOf(at(facts, 'kernel', 'release'), at(facts, 'kernel', 'version'));
   const processors = Object.entries(facts.cpu as JsonObject)
     .filter(([key, cpu]) => /^\d+$/.test(key) && isObject(cpu))
     .map(([key, cpu]): Processor => {
@@ -97,6 +103,8 @@ function ofOhai(catalog: Catalog, input: string, { name, line, facts }: Host): D
     ...untold(catalog, 'ohai', line),
     host: name,
     view: 'kernel',
+    kernel,
+    keys: processorKey(at(facts, 'cpu', '0', 'model_name')),
     vendor: all.vendor,
     has: all.has,
     known: all.known,
@@ -111,8 +119,7 @@ function ofSalt(catalog: Catalog, input: string, { name, line, facts }: Host): D
   const where = `${input}:${line}${name === null ? '' : `: ${name}`}`;
   checkArch(facts.cpuarch, where);
   const flags = textsOf(facts.cpu_flags, where, '"cpu_flags"');
-  const release = facts.kernelrelease;
-  const kernel = typeof release === 'string' ? release : null;
+  const kernel = kernelOf(facts.kernelrelease, facts.kernelversion);
   const read = (vendor: Vendor | null) => readFlags(catalog, flags, vendor, undefined, kernel);
   const maker = /Intel|AMD|Hygon/.exec(typeof facts.cpu_model === 'string' ? facts.cpu_model : '');
   const { vendor, notes } = maker
@@ -123,6 +130,8 @@ function ofSalt(catalog: Catalog, input: string, { name, line, facts }: Host): D
     ...read(vendor),
     host: name,
     view: 'kernel',
+    kernel,
+    keys: processorKey(facts.cpu_model),
     vendor,
     notes,
   };

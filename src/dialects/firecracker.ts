@@ -37,7 +37,7 @@ export const firecracker: Dialect = {
     },
   ],
   read(input, catalog, skip) {
-    return readJsonStream(input.name, decodeText(input)).flatMap(({ value, line }) =>
+    return readJsonStream(input.name, decodeText(input), skip).flatMap(({ value, line }) =>
       orSkip(skip, () => describe(catalog, value, `${input.name}:${line}`, line)),
     );
   },

@@ -5,7 +5,7 @@ import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
 import { type Processor, together } from '../cpu/processor.ts';
 import { askedOfQemu } from './asked.ts';
-import { untold, vendorOf, wholeNumber } from './described.ts';
+import { processorKey, untold, vendorOf, wholeNumber } from './described.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
 import { at, decodeText, inOrder, listOf, readDocuments, textOf, textsOf } from './documents.ts';
 import { readFlags } from './flags.ts';
@@ -29,7 +29,7 @@ export const incus: Dialect = {
   async read(input, catalog, skip) {
     if (/^\s*incus /m.test(decodeText(input))) return readCommands(input, catalog);
     const out: Description[] = [];
-    for (const { value, line } of await readDocuments(input)) {
+    for (const { value, line } of await readDocuments(input, skip)) {
       const inner = at(value, 'metadata');
       const body = isObject(inner) || Array.isArray(inner) ? inner : value;
       for (const one of Array.isArray(body) ? body : [body])
@@ -133,7 +133,8 @@ function resources(catalog: Catalog, value: unknown, where: string, line: number
       `${where}: this member is ${asText(arch)}; the catalog describes x86 only, so give its /proc/cpuinfo`,
     );
   const processors: Processor[] = [];
-  for (const socket of listOf(at(cpu, 'sockets'), where, '"cpu.sockets"')) {
+  const sockets = listOf(at(cpu, 'sockets'), where, '"cpu.sockets"');
+  for (const socket of sockets) {
     const vendor = vendorOf(catalog, at(socket, 'vendor'));
     const physBits = wholeNumber(
       at(socket, 'address_sizes', 'physical_bits'),
@@ -158,6 +159,7 @@ function resources(catalog: Catalog, value: unknown, where: string, line: number
   return {
     ...untold(catalog, 'incus', line),
     view: 'kernel',
+    keys: processorKey(at(sockets[0], 'name')),
     host: nameOf(value),
     vendor,
     has,

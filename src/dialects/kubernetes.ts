@@ -14,7 +14,7 @@ import {
 import type { Catalog, Vendor } from '../cpu/catalog.ts';
 import { settleDependents } from '../cpu/cpuid.ts';
 import { QueryError } from '../cpu/errors.ts';
-import type { Description, Note } from '../cpu/host.ts';
+import type { Description, Note, Tsc } from '../cpu/host.ts';
 import { kernelOf } from '../cpu/kernel.ts';
 import { findNfd, nfdHidden, nfdSteady, psabiLevels } from '../cpu/products.ts';
 import { withUsable } from '../cpu/proven.ts';
@@ -33,17 +33,23 @@ type Keys = Record<string, string | number | boolean>;
 const KUBEVIRT = /(?:^|\.)kubevirt\.io\//;
 const NFD = 'feature.node.kubernetes.io/';
 const CPUID = `${NFD}cpu-cpuid.`;
+const FREQUENCY = 'cpu-timer.node.kubevirt.io/tsc-frequency';
+const SCALABLE = 'cpu-timer.node.kubevirt.io/tsc-scalable';
 /** Taints that keep guests away. */
 const REPELS = new Set<unknown>(['NoSchedule', 'NoExecute']);
 const ARCHS: Readonly<Record<string, string>> = { amd64: 'x86_64', arm64: 'aarch64' };
+
+/** Kinds that describe CPUs, and lists of anything. */
+const OURS =
+  /(?:^|[{,\s])"?kind"?\s*:\s*"?(?:Node|NodeList|NodeFeature|NodeFeatureList|List|VirtualMachine\w*|KubeVirt)"?\s*(?:[,}]|$)/m;
 
 export const kubernetes: Dialect = {
   name: 'kubernetes',
   recognises: (head) =>
     /(?:^|[{,\s])"?apiVersion"?\s*:/.test(head) &&
-    /(?:^|[{,\s])"?kind"?\s*:\s*"?(?:Node|NodeList|NodeFeature|NodeFeatureList|List|VirtualMachine\w*|KubeVirt)"?\s*(?:[,}]|$)/m.test(
-      head,
-    ),
+    (OURS.test(head) ||
+      (/^\s*(?:#.*\n|---.*\n)*\s*\{?\s*"?(?:apiVersion|kind)"?\s*:/.test(head) &&
+        /(?:^|[{,\s])"?kind"?\s*:/.test(head))),
   proves: [
     {
       document: "labels of KubeVirt's node-labeller",
@@ -67,20 +73,33 @@ export const kubernetes: Dialect = {
       leavesOut: 'words that not every version has',
     },
   ],
-  async read(input, catalog, skip) {
+  async read(input, catalog, skip, other) {
     const out: Description[] = [];
-    for (const { value, line } of await readDocuments(input))
-      for (const resource of resourcesOf(value, `${input.name}:${line}`))
-        out.push(...orSkip(skip, () => describe(catalog, resource, input.name, line)));
+    for (const { value, line } of await readDocuments(input, skip))
+      for (const resource of resourcesOf(value, `${input.name}:${line}`)) {
+        const kind = otherKind(resource);
+        if (other && kind !== null) other(kind);
+        else out.push(...orSkip(skip, () => describe(catalog, resource, input.name, line)));
+      }
     return out;
   },
 };
 
+/** What is in a list; a list of another kind is one resource, of which nobody looks at the items. */
 function resourcesOf(value: unknown, where: string): readonly unknown[] {
   const kind = at(value, 'kind');
-  return typeof kind === 'string' && /List$/.test(kind)
-    ? listOf(at(value, 'items'), where, '"items"')
-    : [value];
+  const of = typeof kind === 'string' ? /^(.*)List$/.exec(kind)?.[1] : undefined;
+  if (of === undefined || (of !== '' && !isOurs(of))) return [value];
+  return listOf(at(value, 'items') ?? [], where, '"items"');
+}
+
+const isOurs = (kind: unknown): boolean =>
+  kind === 'Node' || kind === 'NodeFeature' || GUEST_KINDS.has(kind);
+
+/** The kind of a resource that is neither a node nor a guest; null for one of these, and where it has none. */
+function otherKind(resource: unknown): string | null {
+  const kind = at(resource, 'kind');
+  return typeof kind === 'string' && !isOurs(kind) ? (wordOf(kind) ?? kind) : null;
 }
 
 function describe(catalog: Catalog, resource: unknown, input: string, line: number): Description {
@@ -116,6 +135,7 @@ function describeNode(catalog: Catalog, node: unknown, where: string, line: numb
     arch,
     kernel: kernelOf(at(node, 'status', 'nodeInfo', 'kernelVersion')),
     keys: keysOf(node, labels, where),
+    tsc: clockOf(labels, where),
   };
   if (arch !== 'x86_64')
     throw new QueryError(
@@ -327,13 +347,16 @@ function keysOf(node: unknown, labels: Labels, where: string): Keys {
     labels.get('kubevirt.io/schedulable') === 'false' ||
     repels;
   if (closed) keys.unschedulable = true;
-  const frequency = wholeNumber(
-    labels.get('cpu-timer.node.kubevirt.io/tsc-frequency'),
-    where,
-    'the TSC frequency',
-  );
-  if (frequency !== null) keys.tscFrequency = frequency;
-  const scalable = labels.get('cpu-timer.node.kubevirt.io/tsc-scalable');
+  const clock = clockOf(labels, where);
+  if (clock !== null) keys.tscFrequency = clock.hz;
+  const scalable = labels.get(SCALABLE);
   if (scalable !== undefined) keys.tscScalable = scalable === 'true';
   return keys;
+}
+
+/** The time stamp counter that KubeVirt's labels tell of. */
+function clockOf(labels: Labels, where: string): Tsc | null {
+  const hz = wholeNumber(labels.get(FREQUENCY), where, 'the TSC frequency');
+  const scalable = labels.get(SCALABLE);
+  return hz ? { hz, scaling: scalable === undefined ? null : scalable === 'true' } : null;
 }

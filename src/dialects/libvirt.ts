@@ -3,17 +3,17 @@
 import { minus, type Row, rowOf, setBit } from '../core/rows.ts';
 import { findFeature } from '../cpu/asked-libvirt.ts';
 import type { Catalog } from '../cpu/catalog.ts';
-import { decodeWords } from '../cpu/cpuid.ts';
+import { brandOf, decodeWords } from '../cpu/cpuid.ts';
 import type { GuestCpu } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
-import type { Description, Note, Tsc } from '../cpu/host.ts';
+import { type Description, isX86, type Note, type Tsc } from '../cpu/host.ts';
 import type { LibvirtCpu, Policy } from '../cpu/libvirt.ts';
 import { byBytes } from '../cpu/order.ts';
 import { hasHostPhysBits } from '../cpu/products.ts';
 import { withUsable } from '../cpu/proven.ts';
 import { Words } from '../cpu/words.ts';
-import { wholeNumber } from './described.ts';
-import type { Dialect, Input } from './dialect.ts';
+import { KVM, ofOtherHypervisor, processorKey, wholeNumber } from './described.ts';
+import { type Dialect, type Input, orSkip, type Skip } from './dialect.ts';
 import {
   child,
   children,
@@ -25,15 +25,12 @@ import {
 } from './libvirt-element.ts';
 import { guestDescription, guestOf } from './libvirt-guest.ts';
 import { customMode, modelList, usableModels } from './libvirt-models.ts';
-import { blank, relative, X86 } from './libvirt-relative.ts';
-import { writeLibvirtCpu } from './libvirt-write.ts';
+import { blank, relative } from './libvirt-relative.ts';
+import { writeLibvirtCpu, writeLibvirtOfArch } from './libvirt-write.ts';
 import { MIGRATABLE } from './proves.ts';
 import { describeQemuCaps } from './qemu-caps.ts';
+import { definitionFor } from './written.ts';
 import { readXml, type XmlElement } from './xml.ts';
-
-/** What libvirt calls the hypervisors that it speaks for. */
-const KVM = 'kvm';
-const EMULATION = 'qemu';
 
 export const libvirt: Dialect = {
   name: 'libvirt',
@@ -61,17 +58,31 @@ export const libvirt: Dialect = {
   read,
   write,
   words: 'libvirt',
+  writesAll: true,
   notes: libvirtNotes,
   use: 'virsh edit DOMAIN, in place of its <cpu>, then start the domain anew',
 };
 
-async function read(input: Input, catalog: Catalog): Promise<Description[]> {
+async function read(input: Input, catalog: Catalog, skip?: Skip): Promise<Description[]> {
   const descriptions: Description[] = [];
-  await readXml(input, (root) => {
-    for (const description of descriptionsIn(root, input.name, catalog))
-      descriptions.push(description);
-  });
-  if (descriptions.length === 0)
+  let skipped = 0;
+  const leave: Skip | undefined =
+    skip &&
+    ((problem) => {
+      skipped++;
+      skip(problem);
+    });
+  try {
+    await readXml(input, (root) => {
+      for (const found of findCpus(root))
+        descriptions.push(...orSkip(leave, () => describe(input.name, catalog, found)));
+    });
+  } catch (error) {
+    // What stands before the mistake is whole.
+    if (!leave || !(error instanceof QueryError) || descriptions.length === 0) throw error;
+    leave(error);
+  }
+  if (descriptions.length + skipped === 0)
     throw new QueryError(
       `${input.name} is XML without a CPU; give virsh domcapabilities, virsh capabilities, a domain's XML or a <cpu> element`,
     );
@@ -110,7 +121,13 @@ function describe(input: string, catalog: Catalog, found: Found): Description {
       const parsed = parseCpu(input, element, 'auto');
       return parsed.type === 'host'
         ? hostDescription(catalog, parsed)
-        : guestDescription(catalog, guestOf(parsed), 'x86_64', element.line, where);
+        : guestDescription(
+            catalog,
+            { ...guestOf(parsed), anyArch: true },
+            'x86_64',
+            element.line,
+            where,
+          );
     }
   }
 }
@@ -135,7 +152,8 @@ function domainCapabilities(
 ): Description {
   const arch = childText(element, 'arch') ?? 'x86_64';
   const custom = customMode(element);
-  const hypervisor = childText(element, 'domain') ?? KVM;
+  const virttype = childText(element, 'domain');
+  const hypervisor = virttype ?? KVM;
   const listed = new Set(children(custom, 'model').map((model) => model.text.trim()));
   const description = cpu
     ? relative(catalog, cpu, arch, { listed, derived: true })
@@ -156,18 +174,7 @@ function domainCapabilities(
   if (hypervisor !== KVM) {
     // Whoever is not KVM hands out nothing of KVM's own.
     for (const { id } of catalog.kvmFeatures) setBit(description.known, id);
-    notes.push(
-      hypervisor === EMULATION
-        ? {
-            code: 'emulated',
-            message:
-              'its domain capabilities are of plain emulation (virttype qemu), not of KVM; virsh domcapabilities --virttype kvm gives those',
-          }
-        : {
-            code: 'other-hypervisor',
-            message: `its domain capabilities are of ${hypervisor}, not of KVM, so what KVM would give there is not known; virsh domcapabilities --virttype kvm would tell`,
-          },
-    );
+    notes.push(ofOtherHypervisor(hypervisor, 'its domain capabilities are'));
   }
   const accelerator = hypervisor === KVM ? 'kvm' : 'tcg';
   const denied = switchedOff(catalog, cpu);
@@ -183,12 +190,13 @@ function domainCapabilities(
       limits: { physBits: maxphysaddr?.limit ?? maxphysaddr?.bits ?? null },
       models: usableModels(custom),
       machine: childText(element, 'machine'),
+      keys: virttype === null ? {} : { virttype },
       notes,
     },
     { accelerator, denied },
   );
   const models = modelList(catalog, custom, told.has, accelerator);
-  if (models === null && listed.size > 0 && X86.includes(arch))
+  if (models === null && listed.size > 0 && isX86(description))
     notes.push({
       code: 'usability-unknown',
       message:
@@ -314,6 +322,7 @@ function cpudata(input: string, catalog: Catalog, element: XmlElement): Descript
     view: 'hardware',
     limits: { physBits },
     words,
+    keys: processorKey(brandOf(words)),
   };
 }
 
@@ -352,6 +361,7 @@ function libvirtNotes(cpu: GuestCpu, catalog: Catalog): Note[] {
 
 /** One <cpu> element that gives the guest exactly the features of the definition. */
 function write(cpu: GuestCpu, catalog: Catalog): string {
+  if (!isX86(cpu)) return writeLibvirtOfArch(cpu.arch, definitionFor(cpu, 'libvirt', 'it'));
   const { definitions, vendor } = cpu;
   const definition = definitions.libvirt;
   if (!definition)

@@ -2,7 +2,7 @@
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
-import { untold, vendorOf, wholeNumber } from './described.ts';
+import { processorKey, untold, vendorOf, wholeNumber } from './described.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
 import { at, decodeText, listOf, readJsonStream, shortLines, textOf } from './documents.ts';
 import { readFlags } from './flags.ts';
@@ -85,6 +85,7 @@ function describe(input: Input, catalog: Catalog, { line, fields }: Fields): Des
     ...untold(catalog, 'lscpu', line),
     ...readFlags(catalog, flags, vendor),
     view: 'kernel',
+    keys: processorKey(fields.get('model name')),
     arch,
     vendor,
     limits: {

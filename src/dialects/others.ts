@@ -20,12 +20,22 @@ const OTHERS: readonly { readonly is: (head: string) => boolean; readonly senten
   },
   {
     is: (head) =>
+      /^(?:rootfs|unprivileged):\s/m.test(head) && /^(?:arch|ostype|hostname):\s/m.test(head),
+    sentence:
+      'configures a container of Proxmox VE (LXC), which has the CPU of its node and none of its own; leave it out (configurations of VMs are in qemu-server/)',
+  },
+  {
+    is: (head) =>
       /^cpuid\s*=\s*["[]/m.test(head) ||
       (/^(?:type|builder)\s*=\s*["'](?:hvm|pvh?)["']/m.test(head) && /^name\s*=/m.test(head)),
     sentence:
       'configures a guest of Xen (xl.cfg): its cpuid masks what the host has and names no CPU; give xl info or xen-cpuid of the host, or the CPU that is wanted',
   },
 ];
+
+/** The file that says which must-gather of OpenShift made the folder around it. */
+export const isGatherVersion = (head: string): boolean =>
+  head.length < 200 && /^\s*(?:openshift\/)?must-gather\b/.test(head);
 
 /** What the beginning of such a file is, as the end of a sentence that begins with its name; null for any other. */
 export const whatElse = (head: string): string | null =>

@@ -9,7 +9,7 @@ import { ovirtType } from '../cpu/products.ts';
 import { withUsable } from '../cpu/proven.ts';
 import { didYouMean } from '../cpu/suggest.ts';
 import { askedOfLibvirt, type Place } from './asked.ts';
-import { untold, vendorOf } from './described.ts';
+import { processorKey, untold, vendorOf } from './described.ts';
 import { type Dialect, type Input, orSkip, type Skip } from './dialect.ts';
 import { at, decodeText, inOrder, readDocuments, shortLines, textOf } from './documents.ts';
 import { readFlags } from './flags.ts';
@@ -24,6 +24,12 @@ const MODEL = 'model_';
 const LEVEL = 90;
 const NAME = 'Plimsoll line of the fleet';
 const ENTRY = /(\d+):([^:;'"\n]+):([^:;'"\n]*):([^:;'"\n]+):(\w+)\s*(?:;|$)/;
+/** Modes in which a machine has the CPU of its host, in libvirt's words. */
+const MODES: Readonly<Record<string, string>> = {
+  __proto__: null as never,
+  host_passthrough: 'host-passthrough',
+  host_model: 'host-model',
+};
 /** Flags of the host that its guests' definition says nothing of. */
 const KVM_OF: Readonly<Record<string, string>> = { Intel: 'vmx', AMD: 'svm', Hygon: 'svm' };
 
@@ -90,7 +96,7 @@ async function readVdsm(
   skip: Skip | undefined,
 ): Promise<Description[]> {
   const out: Description[] = [];
-  for (const { value, line } of await readDocuments(input))
+  for (const { value, line } of await readDocuments(input, skip))
     for (const caps of Array.isArray(value) ? value : [value])
       out.push(...orSkip(skip, () => describe(catalog, caps, `${input.name}:${line}`, line)));
   return out;
@@ -118,6 +124,7 @@ function describe(catalog: Catalog, caps: unknown, where: string, line: number):
     ...untold(catalog, 'ovirt', line),
     host: typeof host === 'string' && host !== '' ? host : null,
     view: 'kernel',
+    keys: processorKey(model),
     vendor,
     has: join(told.has, offered),
     known: join(told.known, offered),
@@ -148,7 +155,14 @@ function typed(input: Input, catalog: Catalog, element: XmlElement): Description
   const place: Place = { dialect: 'ovirt', line: element.line, where };
   const custom = childText(element, 'custom_cpu_model');
   const type = childText(child(element, 'cpu'), 'type');
-  const guest = custom ?? (type === null ? undefined : ovirtType(type));
+  const mode = MODES[childText(child(element, 'cpu'), 'mode') ?? ''];
+  const guest = mode ?? custom ?? (type === null ? undefined : ovirtType(type));
+  // A machine has the type of its cluster unless it has one of its own.
+  if (guest === undefined && element.name === 'vm')
+    return {
+      ...askedOfLibvirt(catalog, { model: null, features: [], unsettled: untoldType(type) }, place),
+      host: name,
+    };
   if (guest === undefined)
     throw new QueryError(
       type === null
@@ -178,6 +192,11 @@ function typed(input: Input, catalog: Catalog, element: XmlElement): Description
     keys: isHost && status !== null && status !== 'up' ? { unschedulable: true, status } : {},
   };
 }
+
+const untoldType = (type: string | null): string =>
+  type === null
+    ? 'it names no CPU model of its own, so the CPU type of its cluster decides; the live domain XML (virsh dumpxml) shows what it got'
+    : `its CPU type ${quote(type)} is not known here, so nobody knows what it gets; give its entry of ServerCPUList`;
 
 /** Model,+feature,-feature. */
 function guestPart(text: string) {

@@ -4,7 +4,7 @@ import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
 import { kernelOf } from '../cpu/kernel.ts';
-import { untold, vendorOf, wholeNumber } from './described.ts';
+import { processorKey, untold, vendorOf, wholeNumber } from './described.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
 import { at, decodeText, listOf, objectOf, readJsonStream, textOf } from './documents.ts';
 import { readFlags, readSomeFlags } from './flags.ts';
@@ -167,6 +167,7 @@ function describe(
     ...(whole ? readFlags : readSomeFlags)(catalog, flags, vendor),
     host: hostOf(samples, instance),
     view: 'kernel',
+    keys: processorKey(info?.get('model_name')),
     kernel: kernelOf(uname?.get('release'), uname?.get('version')),
     vendor,
     signature:

@@ -6,22 +6,15 @@ import type { Definition, GuestCpu } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
-import { proxmoxAutomatic, proxmoxBuiltin, proxmoxModels } from '../cpu/products.ts';
+import { proxmoxAutomatic, proxmoxModels } from '../cpu/products.ts';
 import { askedOfQemu } from './asked.ts';
 import { untold } from './described.ts';
-import { type Dialect, type Input, orSkip } from './dialect.ts';
-import {
-  at,
-  decodeText,
-  listOf,
-  readJsonStream,
-  shortLines,
-  textOf,
-  textsOf,
-} from './documents.ts';
+import { type Dialect, type Input, orSkip, type Skip } from './dialect.ts';
+import { at, decodeText, listOf, readJsonStream, textOf, textsOf } from './documents.ts';
 import { inferVendor } from './infer.ts';
 import { linesOf, quote } from './lines.ts';
 import { MIGRATABLE } from './proves.ts';
+import { customModel, isVmConfig, readConfig, readModels } from './proxmox-config.ts';
 import { argumentsOf } from './shell.ts';
 import { qemuSwitches } from './written.ts';
 
@@ -29,9 +22,6 @@ import { qemuSwitches } from './written.ts';
 const FLEET = 'fleet';
 /** Names of cpu-flags that stand for whichever feature a vendor has. */
 const SHORTHAND = new Set(['nested-virt']);
-/** What a VM configuration has that no other file of key: value lines does. */
-const VM_CONFIG = /^(?:ostype|scsihw|vmgenid|smbios1|net0|cores|sockets|boot):\s/m;
-const SECTION = /^cpu-model:\s*(\S+)\s*$/;
 
 export const proxmox: Dialect = {
   name: 'proxmox',
@@ -42,7 +32,7 @@ export const proxmox: Dialect = {
     ) ||
     /^cpu-model:\s*\S/m.test(head) ||
     /^\s*\/usr\/bin\/kvm\s+-id\s/.test(head) ||
-    (/^cpu:\s*\S/m.test(head) && VM_CONFIG.test(head)),
+    isVmConfig(head),
   proves: [
     {
       document: 'cpu-flags of a cluster',
@@ -65,8 +55,8 @@ export const proxmox: Dialect = {
       return readModels(input, text).flatMap((model) =>
         orSkip(skip, () => customModel(catalog, input, model)),
       );
-    if (/^\s*\/usr\/bin\/kvm\s/.test(text)) return readCommands(input, catalog);
-    if (/^cpu:/m.test(text)) return [readConfig(input, catalog, text)];
+    if (/^\s*\/usr\/bin\/kvm\s/.test(text)) return readCommands(input, catalog, skip);
+    if (/^\s*(?:#.*\n\s*)*[a-z][\w-]*:/.test(text)) return [readConfig(input, catalog, text)];
     return [readWords(input, catalog, text)];
   },
   words: 'qemu',
@@ -81,10 +71,12 @@ export const proxmox: Dialect = {
     const { name, require, disable } = chosen(cpu, catalog);
     const own = proxmoxAutomatic(name);
     const has = (feature: string) => cpu.features.includes(feature);
+    // Every VM is given it, and does not start where it is not there.
+    const unwanted = (cpu.lacked ?? []).filter((feature) => feature === 'kvm-pv-unhalt');
     const flags = qemuSwitches({
       name,
       require: [...new Set([...require, ...own.off.filter(has)])],
-      disable: [...new Set([...disable, ...own.on.filter((feature) => !has(feature))])],
+      disable: [...new Set([...disable, ...[...own.on, ...unwanted].filter((name) => !has(name))])],
     }).map((flag) => `${flag.on ? '+' : '-'}${flag.name}`);
     return [
       `# then: qm set VMID --cpu custom-${called}`,
@@ -216,135 +208,43 @@ function readWords(input: Input, catalog: Catalog, text: string): Description {
   };
 }
 
-interface Model {
-  readonly name: string;
-  readonly line: number;
-  readonly options: ReadonlyMap<string, string>;
-}
-
-function readModels(input: Input, text: string): Model[] {
-  const models: { name: string; line: number; options: Map<string, string> }[] = [];
-  for (const [i, line] of shortLines(input.name, text).entries()) {
-    const where = `${input.name}:${i + 1}`;
-    if (line.trim() === '' || line.startsWith('#')) continue;
-    const section = SECTION.exec(line);
-    const option = /^\s+([\w-]+)\s+(.*\S)\s*$/.exec(line);
-    if (section) models.push({ name: section[1]!, line: i + 1, options: new Map() });
-    else if (option && models.length > 0) {
-      const { options } = models.at(-1)!;
-      if (options.has(option[1]!))
-        throw new QueryError(`${where}: "${option[1]}" is there twice; keep the one that holds`);
-      options.set(option[1]!, option[2]!);
-    } else
-      throw new QueryError(
-        `${where}: ${quote(line.trim())} is no line of cpu-models.conf; a model begins with "cpu-model: NAME", and its options are indented`,
-      );
-  }
-  return models;
-}
-
-function customModel(catalog: Catalog, input: Input, { name, line, options }: Model): Description {
-  const where = `${input.name}:${line}: model ${name}`;
-  const model = options.get('reported-model') ?? 'kvm64';
-  const words = [model, ...flagWords(options.get('flags') ?? '', where)];
-  const bits = options.get('phys-bits');
-  if (bits !== undefined && bits !== 'host') words.push(`phys-bits=${bits}`);
-  const level = options.get('level');
-  if (level !== undefined) words.push(`level=${level}`);
-  return {
-    ...askedOfQemu(catalog, words.join(','), { dialect: 'proxmox', line, where }),
-    host: name,
-  };
-}
-
-/** +a;-b as name=on, name=off: what is said twice must say the same. */
-function flagWords(flags: string, where: string): string[] {
-  return flags
-    .split(';')
-    .filter(Boolean)
-    .map((flag) => {
-      const match = /^([+-])([\w.-]+)$/.exec(flag);
-      if (!match)
-        throw new QueryError(
-          `${where}: ${quote(flag)} is no flag; write +NAME or -NAME, with ; between`,
-        );
-      return `${match[2]}=${match[1] === '+' ? 'on' : 'off'}`;
-    });
-}
-
-/** A VM: TYPE[,flags=+a;-b][,phys-bits=N]. Sections of snapshots are not the VM as it is. */
-function readConfig(input: Input, catalog: Catalog, text: string): Description {
-  const lines = shortLines(input.name, text);
-  const end = lines.findIndex((line) => /^\[.*\]\s*$/.test(line));
-  const current = end < 0 ? lines : lines.slice(0, end);
-  const field = (key: string) => {
-    const found = current.findIndex((line) => line.startsWith(`${key}:`));
-    return found < 0
-      ? undefined
-      : { line: found + 1, text: current[found]!.slice(key.length + 1).trim() };
-  };
-  const cpu = field('cpu')!;
-  const where = `${input.name}:${cpu.line}`;
-  const [first, ...rest] = cpu.text.split(',');
-  const type = first!.replace(/^cputype=/, '');
-  if (type.startsWith('custom-'))
-    throw new QueryError(
-      `${where}: ${type} is a custom model, which this file does not define; give qm showcmd of the VM, or /etc/pve/virtual-guest/cpu-models.conf`,
+/** qm showcmd VMID: the whole command line, one a VM. */
+function readCommands(input: Input, catalog: Catalog, skip: Skip | undefined): Description[] {
+  return [...linesOf(input)]
+    .filter(({ text }) => text.trim() !== '')
+    .flatMap(({ number, text }) =>
+      orSkip(skip, () => readCommand(catalog, text, number, `${input.name}:${number}`)),
     );
-  const words = [proxmoxBuiltin(type) ?? type];
-  for (const option of rest) {
-    const [key, value = ''] = option.split('=');
-    if (key === 'flags')
-      words.push(...flagWords(value, where).filter((w) => !SHORTHAND.has(w.split('=')[0]!)));
-    else if (key === 'phys-bits' && value !== 'host') words.push(`phys-bits=${value}`);
-  }
+}
+
+function readCommand(catalog: Catalog, text: string, line: number, where: string): Description {
+  const words = argumentsOf(text);
+  // The last counts: what a VM's args say comes last.
+  const after = (flag: string) => {
+    const found = words.lastIndexOf(flag);
+    return found < 0 ? undefined : words[found + 1];
+  };
+  const cpu = after('-cpu');
+  if (cpu === undefined)
+    throw new QueryError(
+      `${where}: this command line has no -cpu; give qm showcmd VMID as it prints it`,
+    );
+  const machine = after('-machine')?.split(',');
+  const type = machine?.find((part) => part.startsWith('type='))?.slice(5) ?? machine?.[0];
+  const isEmulated = machine?.includes('accel=tcg') || after('-accel')?.split(',')[0] === 'tcg';
   return {
     ...askedOfQemu(
       catalog,
-      words.join(','),
-      { dialect: 'proxmox', line: cpu.line, where },
-      { machine: machineOf(field('machine')?.text) },
+      cpu,
+      { dialect: 'proxmox', line, where },
+      {
+        machine: type?.replace(/\+pve\d+$/, '') ?? null,
+        accelerator: isEmulated ? 'tcg' : 'kvm',
+      },
     ),
-    host: field('name')?.text ?? null,
+    host:
+      after('-name')
+        ?.split(',')[0]
+        ?.replace(/^guest=/, '') ?? null,
   };
-}
-
-const machineOf = (text: string | undefined): string | null =>
-  text
-    ?.split(',')[0]
-    ?.replace(/^type=/, '')
-    .replace(/\+pve\d+$/, '') ?? null;
-
-/** qm showcmd VMID: the whole command line, one a VM. */
-function readCommands(input: Input, catalog: Catalog): Description[] {
-  const guests: Description[] = [];
-  for (const { number, text } of linesOf(input)) {
-    if (text.trim() === '') continue;
-    const where = `${input.name}:${number}`;
-    const words = argumentsOf(text);
-    const after = (flag: string) => {
-      const found = words.indexOf(flag);
-      return found < 0 ? undefined : words[found + 1];
-    };
-    const cpu = after('-cpu');
-    if (cpu === undefined)
-      throw new QueryError(
-        `${where}: this command line has no -cpu; give qm showcmd VMID as it prints it`,
-      );
-    const machine = after('-machine')?.split(',');
-    const type = machine?.find((part) => part.startsWith('type='))?.slice(5) ?? machine?.[0];
-    guests.push({
-      ...askedOfQemu(
-        catalog,
-        cpu,
-        { dialect: 'proxmox', line: number, where },
-        { machine: machineOf(type) },
-      ),
-      host:
-        after('-name')
-          ?.split(',')[0]
-          ?.replace(/^guest=/, '') ?? null,
-    });
-  }
-  return guests;
 }

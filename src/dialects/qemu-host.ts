@@ -16,6 +16,7 @@ import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note } from '../cpu/host.ts';
 import { findProperty } from '../cpu/properties.ts';
 import { withUsable } from '../cpu/proven.ts';
+import { EMULATION, KVM, processorKey } from './described.ts';
 import type { JsonObject } from './json.ts';
 import { kindOf } from './json.ts';
 
@@ -174,9 +175,14 @@ export function hostOf(
       code: 'emulated',
       message: 'QEMU ran without KVM, so this is what its emulation offers and not the processor',
     });
+  const isKvm = intersects(read.has, kvmWord(catalog));
+  const keys = {
+    ...processorKey(host.offers.find(({ props }) => props['model-id'])?.props['model-id']),
+    ...(isEmulated ? { virttype: EMULATION } : isKvm ? { virttype: KVM } : {}),
+  };
   return withUsable(
     catalog,
-    { ...blank, ...read, view: 'hypervisor', models, model: null, notes },
+    { ...blank, ...read, view: 'hypervisor', models, model: null, keys, notes },
     {
       accelerator: isEmulated ? 'tcg' : 'kvm',
       denied: minus(read.told, read.has),

@@ -4,60 +4,38 @@ import { QueryError } from '../cpu/errors.ts';
 import { checkNames, type Description, withKernel } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import { isArrow, readArrow } from '../fleet/arrow.ts';
-import { Fleet, type Skipped } from '../fleet/fleet.ts';
+import { otherKinds, withoutGuests, withoutHosts } from '../fleet/aside.ts';
+import { Fleet, type LeftAside, type Skipped } from '../fleet/fleet.ts';
 import { type Arrival, Gatherer } from '../fleet/gather.ts';
 import { batchOf } from '../fleet/hosts.ts';
-import { hostIds } from '../fleet/ids.ts';
+
+import { distinctIds, hostIds } from '../fleet/ids.ts';
+
 import { isSummary, readSummaries } from '../fleet/summary.ts';
 import { Alike, type AlikeOptions, firstTag } from './alike.ts';
 import { cpuinfo } from './cpuinfo.ts';
 import { CpuinfoScan } from './cpuinfo-scan.ts';
+import { keepOnly } from './described.ts';
 import type { Dialect, Input, Skip, Stream } from './dialect.ts';
 import { dialectByName, dialectNames, recogniseDialect } from './index.ts';
 import { descriptionsIn, libvirt } from './libvirt.ts';
 import { ELEMENTS } from './libvirt-element.ts';
-import { whatElse } from './others.ts';
+
+import { isGatherVersion, whatElse } from './others.ts';
+import { type Opened, Problems, type ReadOptions } from './problems.ts';
+import { withModels } from './proxmox-config.ts';
+
 import { isOneValue, records } from './records.ts';
-import { keepOnly, RecordScan, recordKeys } from './scan.ts';
+import { RecordScan, recordKeys } from './scan.ts';
 import { Shards } from './summary.ts';
-
-export interface ReadOptions {
-  /** Read every input in this dialect instead of recognising it. */
-  readonly from?: string;
-  /** Go on without inputs that cannot be read, and list them. */
-  readonly skipUnreadable?: boolean;
-  /** Look for no two documents of one host, and list no hosts by id. */
-  readonly noIds?: boolean;
-  /** The keys of host records that questions will be about; all of them where absent, which takes longer. */
-  readonly keep?: readonly string[];
-  /** Of these keys those without which the question has no answer: a summary must have kept them. */
-  readonly asked?: readonly string[];
-  /**
-   * What is asked for: hosts (the default), guests, or any CPU. A guest may be one that its software refuses, which is
-   * an answer; and a saved answer is a guest, but no host.
-   */
-  readonly takes?: 'hosts' | 'guests' | 'cpus';
-  /** What is in no dialect is a line a guest: all that stands after a -cpu. */
-  readonly lines?: boolean;
-  /** The kernel of hosts that do not tell theirs, as uname -r prints it: what KVM gives there depends on it. */
-  readonly kernel?: string;
-  /** Whether what hosts were described by is kept, so that they can be asked as if they ran another kernel. */
-  readonly keepDescribed?: boolean;
-  /** A fleet without hosts is an answer, too. */
-  readonly mayBeEmpty?: boolean;
-}
-
-/** An input that could not even be opened; the place where files are opened throws it in the file's stead. */
-export interface Unreadable {
-  readonly name: string;
-  readonly error: QueryError;
-}
 
 const HEAD = 64 * 1024;
 /** Records of fewer bytes are read one by one: as fast, and the scanner has no tables to set up. */
 const SCANNED = 64 * 1024;
 /** The first letter of /proc/cpuinfo. */
 const SMALL_P = 0x70;
+
+export type { ReadOptions } from './problems.ts';
 
 /** One CPU as a document describes it, with the id that it goes by. */
 export interface Read {
@@ -74,51 +52,6 @@ interface Placed {
   readonly alone: readonly Arrival[];
 }
 
-/** What was typed, opened: whole, piece by piece, or not at all. */
-export type Opened = Input | Stream | Unreadable;
-
-/** Problems of inputs, as they come. */
-class Problems {
-  readonly list: Skipped[] = [];
-  readonly #goesOn: boolean;
-
-  constructor(options: ReadOptions) {
-    this.#goesOn = options.skipUnreadable ?? false;
-  }
-
-  /** Takes a problem of an input whose other hosts are read; undefined where none is to be left out. */
-  skip(input: string): Skip | undefined {
-    return this.#goesOn ? (problem) => this.#add(input, problem) : undefined;
-  }
-
-  has(input: string): boolean {
-    return this.list.some((problem) => problem.input === input);
-  }
-
-  /** Reads an input; what it throws is noted. */
-  async attempt(input: Opened, read: () => Promise<void>): Promise<void> {
-    try {
-      if ('error' in input) throw input.error;
-      await read();
-    } catch (error) {
-      if (!(error instanceof QueryError)) throw error;
-      this.#add(input.name, error);
-    }
-  }
-
-  /** @throws QueryError with one line a problem, unless they may be skipped and some hosts are there. */
-  settle(hosts: boolean): Skipped[] {
-    if (this.list.length > 0 && !(this.#goesOn && hosts))
-      throw new QueryError(this.list.map((p) => p.reason).join('\n'));
-    if (!hosts) throw new QueryError('no hosts: the inputs describe none');
-    return this.list.sort((a, b) => byBytes(a.input, b.input));
-  }
-
-  #add(input: string, error: QueryError): void {
-    this.list.push(skippedFor(input, error));
-  }
-}
-
 /** @throws QueryError for a description of what was not asked for, or with names that nobody can read. */
 function checkTaken(input: string, d: Description, { takes = 'hosts' }: ReadOptions): void {
   checkNames(d.line === null ? input : `${input}:${d.line}`, d);
@@ -127,14 +60,9 @@ function checkTaken(input: string, d: Description, { takes = 'hosts' }: ReadOpti
     throw new QueryError(
       `${input} is a saved ${d.saved.schema === 'plimsoll.pin/1' ? 'pinned CPU' : 'baseline'}, which is a CPU for guests and no host; give it where a baseline or a guest is asked for`,
     );
-  const refused = d.asked?.by === 'qemu' && d.notes.find((note) => note.code === 'refused');
+  const refused =
+    d.asked && d.asked.by !== 'libvirt' && d.notes.find((note) => note.code === 'refused');
   if (refused) throw new QueryError(refused.message);
-}
-
-/** An input that is left out, with the line that its problem names. */
-export function skippedFor(input: string, { message }: QueryError): Skipped {
-  const line = message.match(/:(\d+)(?::\d+)?: /)?.[1];
-  return { input, ...(line ? { line: Number(line) } : {}), reason: message };
 }
 
 function dialectOf(options: ReadOptions): Dialect | undefined {
@@ -169,7 +97,7 @@ export async function readDescriptions(
   catalog: Catalog,
   inputs: Inputs,
   options: ReadOptions = {},
-): Promise<{ read: Read[]; skipped: Skipped[] }> {
+): Promise<{ read: Read[]; skipped: Skipped[]; left: LeftAside[] }> {
   const dialect = dialectOf(options);
   const { kernel = null } = options;
   // Equal elements stay one object.
@@ -179,33 +107,40 @@ export async function readDescriptions(
     settled.set(d, known);
     return known;
   };
-  const placed: { input: string; host: string | null; description: Description }[] = [];
+  const found: { input: string; description: Description }[] = [];
   const problems = new Problems(options);
   const alike = new Alike(alikeDescriptions(catalog));
   await takeEach(inputs, (input) =>
     problems.attempt(input, async () => {
       const whole = await wholeOf(input as Input | Stream);
       const descriptions =
-        (await readAlike(alike, whole, dialect)) ??
-        (await readInput(catalog, whole, dialect, problems.skip(input.name), options));
+        (await readAlike(alike, whole, dialect, options)) ??
+        (await readInput(catalog, whole, dialect, problems, options));
       for (const description of descriptions) checkTaken(input.name, description, options);
       for (const description of descriptions)
-        placed.push({
+        found.push({
           input: input.name,
-          host: description.host,
           description: kernel === null ? description : settle(description),
         });
     }),
   );
   alike.free();
-  const skipped = problems.settle(placed.length > 0);
-  const ids = hostIds(placed);
+  const skipped = problems.settle(found.length > 0);
+  const placed = withModels(catalog, found).map((one) => ({ ...one, host: one.description.host }));
+  const named = hostIds(placed);
+  const all = placed.map(({ input, description }, i) => ({ id: named[i]!, input, description }));
+  const left = otherKinds(problems.others);
+  if (options.takes === 'guests') {
+    const { guests, left: hosts } = withoutHosts(all);
+    const ids = distinctIds(guests);
+    const read = guests.map((guest, i): Read => ({ ...guest, id: ids[i]! }));
+    return { read: read.sort(byId), skipped, left: [...left, ...hosts] };
+  }
   // In the order of their ids, so that the order of the inputs decides nothing.
-  const read = placed
-    .map(({ input, description }, i) => ({ id: ids[i]!, input, description }))
-    .sort((a, b) => byBytes(a.id, b.id) || byBytes(a.input, b.input));
-  return { read, skipped };
+  return { read: all.sort(byId), skipped, left };
 }
+
+const byId = (a: Read, b: Read): number => byBytes(a.id, b.id) || byBytes(a.input, b.input);
 
 /**
  * Reads all inputs into one fleet: documents that name the same host become one host.
@@ -226,6 +161,8 @@ class FleetReader {
   readonly #shards = new Shards();
   readonly #alike: Alike<Description>;
   readonly #placed = new WeakMap<Description, Placed>();
+  /** VMs of Proxmox VE: another input may define the models that they name. */
+  readonly #linked: { input: string; description: Description }[] = [];
   #processors: CpuinfoScan | undefined;
   #hosts = 0;
 
@@ -234,18 +171,28 @@ class FleetReader {
     this.#options = options;
     this.#dialect = dialectOf(options);
     this.#problems = new Problems(options);
-    this.#gatherer = new Gatherer(catalog, !options.noIds, options.kernel, options.keepDescribed);
+    const { kernel, keepDescribed, takes } = options;
+    this.#gatherer = new Gatherer(
+      catalog,
+      !options.noIds,
+      kernel,
+      keepDescribed,
+      takes === 'guests',
+    );
     this.#alike = new Alike(alikeDescriptions(catalog));
   }
 
   async read(inputs: Inputs): Promise<Fleet> {
     await takeEach(inputs, (input) => this.#take(input));
+    this.#enterLinked();
     this.#alike.free();
     this.#processors?.free();
-    const { noIds, mayBeEmpty } = this.#options;
+    const { noIds, mayBeEmpty, asHosts, takes = 'hosts' } = this.#options;
     const skipped = this.#problems.settle(this.#hosts > 0 || mayBeEmpty === true);
     const listed = noIds ? 0 : undefined;
-    return new Fleet(this.#catalog, this.#gatherer.finish(), { skipped, listed });
+    const left = otherKinds(this.#problems.others);
+    const fleet = new Fleet(this.#catalog, this.#gatherer.finish(), { skipped, listed, left });
+    return takes === 'hosts' && !asHosts ? withoutGuests(fleet) : fleet;
   }
 
   /** XML at hand is looked at first, and most often no more is to be done. */
@@ -258,7 +205,9 @@ class FleetReader {
   }
 
   #takeAlike(input: Input): boolean {
-    const found = this.#alike.read(input, () => isLibvirt(input.bytes, this.#dialect));
+    const found = orNull(this.#options, () =>
+      this.#alike.read(input, () => isLibvirt(input.bytes, this.#dialect)),
+    );
     if (found !== null) this.#enter(input.name, found);
     return found !== null;
   }
@@ -293,7 +242,8 @@ class FleetReader {
   }
 
   async #takeProcessors(opened: Input | Stream): Promise<void> {
-    this.#processors ??= new CpuinfoScan(this.#catalog, this.#gatherer);
+    const { keep } = this.#options;
+    this.#processors ??= new CpuinfoScan(this.#catalog, this.#gatherer, { keep });
     const found = await this.#processors.read(opened, this.#problems.skip(opened.name));
     this.#count(opened, found, cpuinfo);
   }
@@ -313,12 +263,18 @@ class FleetReader {
   async #takeOthers(opened: Input | Stream): Promise<void> {
     // What is at hand was tried.
     const left = 'again' in opened && !opened.again ? await wholeOf(opened) : opened;
-    const alike = 'bytes' in opened ? null : await readAlike(this.#alike, left, this.#dialect);
-    const skip = this.#problems.skip(opened.name);
+    const alike =
+      'bytes' in opened ? null : await readAlike(this.#alike, left, this.#dialect, this.#options);
     this.#enter(
       opened.name,
       alike ??
-        (await readInput(this.#catalog, await wholeOf(left), this.#dialect, skip, this.#options)),
+        (await readInput(
+          this.#catalog,
+          await wholeOf(left),
+          this.#dialect,
+          this.#problems,
+          this.#options,
+        )),
     );
   }
 
@@ -333,7 +289,24 @@ class FleetReader {
   }
 
   #enter(input: string, found: readonly Description[]): void {
+    if (found.length === 0) return;
     for (const description of found) checkTaken(input, description, this.#options);
+    if (found[0]!.asked?.by === 'proxmox')
+      this.#linked.push(...found.map((description) => ({ input, description })));
+    else this.#enterAll(input, found);
+  }
+
+  #enterLinked(): void {
+    const byInput = new Map<string, Description[]>();
+    for (const { input, description } of withModels(this.#catalog, this.#linked)) {
+      const found = byInput.get(input) ?? [];
+      byInput.set(input, found);
+      found.push(description);
+    }
+    for (const [input, found] of byInput) this.#enterAll(input, found);
+  }
+
+  #enterAll(input: string, found: readonly Description[]): void {
     this.#hosts += found.length;
     if (found.length === 1) {
       this.#gatherer.add(input, this.#place(found[0]!).alone);
@@ -361,13 +334,19 @@ class FleetReader {
 }
 
 /** An input that stays when the next is asked for. */
-const kept = (input: Input | Stream): Input | Stream =>
-  'bytes' in input && input.passes ? { name: input.name, bytes: input.bytes.slice() } : input;
+function kept(input: Input | Stream): Input | Stream {
+  if (!('bytes' in input && input.passes)) return input;
+  const { passes: _, ...rest } = input;
+  return { ...rest, bytes: input.bytes.slice() };
+}
 
 const headOf = (input: Input | Stream): Uint8Array => ('bytes' in input ? input.bytes : input.head);
 
-const wholeOf = async (input: Input | Stream): Promise<Input> =>
-  'bytes' in input ? input : { name: input.name, bytes: await input.whole() };
+async function wholeOf(input: Input | Stream): Promise<Input> {
+  if ('bytes' in input) return input;
+  const { name, contained } = input;
+  return { name, bytes: await input.whole(), ...(contained ? { contained } : {}) };
+}
 
 /** The language of an input of which the core can sort the text, where that is long enough to be worth it. */
 function scannedAs(input: Input | Stream, dialect: Dialect | undefined): Dialect | undefined {
@@ -391,14 +370,26 @@ async function readAlike(
   alike: Alike<Description>,
   input: Input | Stream,
   dialect: Dialect | undefined,
+  options: ReadOptions,
 ): Promise<readonly Description[] | null> {
   const head = headOf(input);
   if (firstTag(head) < 0) return null;
   if (!alike.isReady) await alike.prepare(head.length);
-  if ('bytes' in input) return alike.read(input, () => isLibvirt(head, dialect));
+  if ('bytes' in input)
+    return orNull(options, () => alike.read(input, () => isLibvirt(head, dialect)));
   return isLibvirt(head, dialect)
     ? alike.stream({ name: input.name, bytes: head }, (into) => input.read(into))
     : null;
+}
+
+/** Null, too, where something of it cannot be read and the rest is wanted, or it may be no description at all. */
+function orNull<T>({ skipUnreadable }: ReadOptions, read: () => T): T | null {
+  try {
+    return read();
+  } catch (error) {
+    if (!skipUnreadable || !(error instanceof QueryError)) throw error;
+    return null;
+  }
 }
 
 const isLibvirt = (head: Uint8Array, dialect: Dialect | undefined): boolean =>
@@ -412,15 +403,19 @@ async function readInput(
   catalog: Catalog,
   input: Input,
   dialect: Dialect | undefined,
-  skip: Skip | undefined,
+  problems: Problems,
   { takes = 'hosts', lines = false }: ReadOptions,
 ): Promise<Description[]> {
+  if (isBeside(input)) {
+    problems.other(input.name.slice(input.name.lastIndexOf('/') + 1));
+    return [];
+  }
   const wanted = takes === 'guests' ? 'guests' : 'a host description';
   if (input.bytes.length === 0)
     throw new QueryError(`${input.name} is empty; give ${wanted} or leave the file out`);
   const known = dialect ?? recognised(input.bytes);
   const reader = known ?? (lines ? dialectByName('qemu') : undefined);
-  const other = reader === undefined || reader === records ? headText(input.bytes) : '';
+  const other = known === undefined || known === records ? headText(input.bytes) : '';
   const what = dialect === undefined ? whatElse(other) : null;
   if (what !== null) throw new QueryError(`${input.name} ${what}`);
   if (!reader && input.bytes.subarray(0, HEAD).includes(0))
@@ -431,14 +426,24 @@ async function readInput(
     throw new QueryError(
       `${input.name} is in no dialect that plimsoll recognises (${dialectNames('read').join(', ')}); if it is one of these, say so with --from`,
     );
-  let skipped = 0;
+  const skip = problems.skip(input.name);
+  let aside = 0;
   const count: Skip = (problem) => {
-    skipped++;
+    aside++;
     skip?.(problem);
   };
-  const descriptions = await reader.read!(input, catalog, skip && count);
-  if (descriptions.length === 0 && skipped === 0) throw noCpu(input.name, reader);
+  const descriptions = await reader.read!(input, catalog, skip && count, (kind) => {
+    aside++;
+    problems.other(kind);
+  });
+  if (descriptions.length === 0 && aside === 0) throw noCpu(input.name, reader);
   return descriptions;
+}
+
+/** Whether a file of a folder of many kinds is none of those that describe a CPU: notes, logs and pages beside them. */
+function isBeside({ name, bytes, contained }: Input): boolean {
+  if (!contained) return isGatherVersion(headText(bytes));
+  return bytes.length === 0 || /\.(?:log|html?)$/i.test(name) || recognised(bytes) === undefined;
 }
 
 const noCpu = (input: string, { name }: Dialect): QueryError =>

@@ -1,12 +1,17 @@
 // The values of a host record by the shapes that they must have, and what is said of one that has another.
 import type { Catalog } from '../cpu/catalog.ts';
-import type { Description, Note, Signature, Tsc, XsaveComponent } from '../cpu/host.ts';
+import type { Bits, Description, Note, Signature, Tsc, XsaveComponent } from '../cpu/host.ts';
+import { byBytes } from '../cpu/order.ts';
 import { isPrintable } from '../cpu/printable.ts';
-import { isObject, kindOf } from './json.ts';
+import { isObject, type JsonObject, kindOf } from './json.ts';
 import { quote } from './lines.ts';
 
 /** No processor addresses more than its page tables can hold (Intel SDM volume 3, 4.1.4: 52). */
 const MAX_PHYS_BITS = 52;
+const BIT = /^cpuid(?:\.[0-9a-f]{1,8}){2}\.e[abcd]x\.\d{1,2}$/;
+
+const isText = (value: unknown): value is string =>
+  typeof value === 'string' && value !== '' && isPrintable(value);
 
 export class RecordValues {
   readonly #catalog: Catalog;
@@ -133,6 +138,32 @@ export class RecordValues {
     );
   }
 
+  isListOfNames(value: unknown): value is string[] {
+    return Array.isArray(value) && value.every((name) => isText(name) && !/\s/.test(name));
+  }
+
+  /** The machine type that the record speaks for: the first of its list. Null for what is no such list. */
+  machine(value: unknown): string | null {
+    return this.isListOfNames(value) ? (value[0] ?? null) : null;
+  }
+
+  /** Bits by their places; null for anything else. */
+  bits(value: unknown): Bits | null {
+    if (!isObject(value)) return null;
+    const are = Object.entries(value).every(([at, on]) => BIT.test(at) && typeof on === 'boolean');
+    return are ? (value as Bits) : null;
+  }
+
+  /** What a person should know of the host by who read it first; null for anything else. */
+  findings(value: unknown): Note[] | null {
+    if (!Array.isArray(value)) return null;
+    const notes = value.map((entry) => (isObject(entry) ? entry : {}));
+    const isSaid = ({ code, message }: JsonObject) =>
+      isText(code) && !/\s/.test(code) && typeof message === 'string';
+    if (!notes.every(isSaid)) return null;
+    return notes.map(({ code, message }) => ({ code, message }) as Note);
+  }
+
   tsc(value: unknown): Tsc {
     const like = '{"hz":2100000000,"scaling":false}';
     if (!isObject(value)) this.fail(`"tsc" is ${kindOf(value)}; write it like ${like}`);
@@ -142,6 +173,69 @@ export class RecordValues {
     if (typeof scaling !== 'boolean' && scaling !== null)
       this.fail(`"tsc.scaling" is ${kindOf(scaling)}; it is true or false: ${like}`);
     return { hz: hz as number, scaling };
+  }
+
+  /** What tells an Arm processor from others. */
+  identity({
+    midr,
+    registers,
+    sve,
+  }: {
+    readonly midr?: unknown;
+    readonly registers?: unknown;
+    readonly sve?: unknown;
+  }): Pick<Description, 'midr' | 'registers' | 'sve'> {
+    return {
+      ...(midr === undefined || midr === null ? {} : { midr: this.#midr(midr) }),
+      ...(registers === undefined || registers === null
+        ? {}
+        : { registers: this.#registers(registers) }),
+      ...(sve === undefined || sve === null ? {} : { sve: this.#sve(sve) }),
+    };
+  }
+
+  /** One number, or a list of those of every kind of core. */
+  #midr(value: unknown): string[] {
+    const list = Array.isArray(value) ? value : [value];
+    const isMidr = (one: unknown) => typeof one === 'string' && /^0x[0-9a-f]{1,8}$/i.test(one);
+    if (list.length === 0 || !list.every(isMidr))
+      this.fail(
+        '"midr" is no MIDR; write it like "0x413fd0c1", or a list of those where a host has several kinds of cores',
+      );
+    const padded = (list as string[]).map(
+      (one) => `0x${one.slice(2).toLowerCase().padStart(8, '0')}`,
+    );
+    return [...new Set(padded)].sort(byBytes);
+  }
+
+  #registers(value: unknown): Record<string, string> {
+    const like = '{"ID_AA64PFR0_EL1":"0x1100000010110012"}';
+    if (!isObject(value)) this.fail(`"registers" is ${kindOf(value)}; write it like ${like}`);
+    return Object.fromEntries(
+      Object.entries(value)
+        .sort(([a], [b]) => byBytes(a, b))
+        .map(([name, of]) => {
+          if (
+            !/^[A-Z0-9_]+$/.test(name) ||
+            typeof of !== 'string' ||
+            !/^0x[0-9a-f]{1,16}$/i.test(of)
+          )
+            this.fail(`"registers.${name}" is no register; write it like ${like}`);
+          return [name, `0x${BigInt(of).toString(16)}`];
+        }),
+    );
+  }
+
+  #sve(value: unknown): number[] {
+    const isLength = (n: unknown) => Number.isInteger(n) && (n as number) % 128 === 0;
+    if (
+      !Array.isArray(value) ||
+      !value.every((n) => isLength(n) && (n as number) > 0 && (n as number) <= 2048)
+    )
+      this.fail(
+        '"sve" is no list of vector lengths; write it like [128,256], in multiples of 128 up to 2048',
+      );
+    return [...new Set(value as number[])].sort((a, b) => a - b);
   }
 
   /** The versions that the host says to run. */

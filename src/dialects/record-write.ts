@@ -1,47 +1,104 @@
-// A description as a host record: the one language that can say most of what is known of a host.
-import { emptyRow, meet, minus } from '../core/rows.ts';
+// A description as a host record: the one language that can say all that is known of a host. What is read of it
+// again answers every question as the description does; test/dialects/record-law.test.ts holds each dialect to that.
+import { join, meet, minus, type Row } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
+import { OS_STATE } from '../cpu/cpuid.ts';
 import { archOf, floorOf } from '../cpu/floor.ts';
-import type { Description } from '../cpu/host.ts';
+import { type Description, isOfKvm, isShown, isX86 } from '../cpu/host.ts';
+import { bitsOfKvm } from '../cpu/kvm.ts';
+import { UNLISTED } from '../cpu/offer.ts';
 import { byBytes } from '../cpu/order.ts';
+import { listerOf, listerOfRecord } from '../cpu/usable.ts';
+import { meaningOf, RECORD_KEYS } from './records.ts';
 
 /** One line of JSON, without its end; `host` is the name that the host goes by. */
 export function writeRecord(catalog: Catalog, d: Description, host: string): string {
-  const all = catalog.rowWhere(() => true);
   const arch = archOf(catalog, d);
-  const features = catalog.names(d.has);
-  // A record that lists none of KVM's own features leaves that word open by itself.
-  const kvm = new Set(catalog.kvmFeatures.map((f) => f.name));
-  const isKvmOpen = !features.some((name) => kvm.has(name));
-  const unknown = catalog
-    .names(minus(minus(all, d.known), d.has))
-    .filter((name) => !(isKvmOpen && kvm.has(name)));
-  const open = [...unknown, ...d.unnamedUnknown].sort(byBytes);
-  // What every 64-bit guest needs counts as there unless it is said that it is not.
-  const needed =
-    arch === 'x86_64' && d.view !== 'guest' ? floorOf(catalog).all : emptyRow(catalog.bits);
-  const absent = catalog.names(minus(meet(d.known, needed), d.has));
+  const { physBits } = d.limits;
+  const all = Object.entries(d.keys);
+  // A label of a node may be called as what a record says itself.
+  const apart = all.filter(([key]) => RECORD_KEYS.has(key));
   return JSON.stringify({
     host,
     ...(arch === 'x86_64' ? {} : { arch }),
-    ...(d.vendor === null ? {} : { vendor: d.vendor }),
+    ...told('vendor', d.vendor),
     view: d.view,
-    features: [...features, ...d.unnamed].sort(byBytes),
-    ...(open.length > 0 ? { unknown: open } : {}),
-    ...(absent.length > 0 ? { absent } : {}),
-    ...(d.limits.physBits === null ? {} : { limits: { physBits: d.limits.physBits } }),
-    ...(d.signature === null ? {} : { signature: d.signature }),
-    ...(d.microcode === null ? {} : { microcode: d.microcode }),
-    ...(d.xsave === null ? {} : { xsave: d.xsave }),
-    ...(d.models === null ? {} : { models: Object.fromEntries(d.models) }),
+    ...told('virttype', d.keys.virttype),
+    ...told('signature', d.signature),
+    ...told('microcode', d.microcode),
+    ...listed('software', softwareOf(d)),
+    ...(d.machine === null ? {} : { machines: [d.machine] }),
+    ...Object.fromEntries(all.filter(([key]) => !RECORD_KEYS.has(key))),
+    ...listed('keys', Object.fromEntries(apart)),
+    ...(physBits === null ? {} : { limits: { physBits } }),
     ...(d.tsc ? { tsc: d.tsc.scaling === null ? { hz: d.tsc.hz } : d.tsc } : {}),
-    ...softwareOf(d),
-    ...d.keys,
+    ...(d.midr ? { midr: d.midr.length === 1 ? d.midr[0] : d.midr } : {}),
+    ...(d.registers ? { registers: d.registers } : {}),
+    ...(d.sve ? { sve: d.sve } : {}),
+    ...told('xsave', d.xsave),
+    ...modelsOf(d),
+    ...listed('bits', isX86(d) && (d.words || d.bits) ? bitsOfKvm(catalog, d) : {}),
+    ...rowsOf(catalog, d, arch),
+    ...listed('findings', d.notes),
   });
 }
 
+/** What there is, under its key. */
+const told = (key: string, value: unknown) =>
+  value === null || value === undefined ? {} : { [key]: value };
+
+/** The same of what may be empty. */
+const listed = (key: string, value: object) =>
+  Object.keys(value).length === 0 ? {} : { [key]: value };
+
 /** The versions that a host tells of. */
-function softwareOf({ qemu, libvirt, kernel }: Description) {
-  const told = Object.entries({ qemu, libvirt, kernel }).filter(([, version]) => version);
-  return told.length === 0 ? {} : { software: Object.fromEntries(told) };
+const softwareOf = ({ qemu, libvirt, kernel }: Description) =>
+  Object.fromEntries(
+    Object.entries({ qemu, libvirt, kernel }).filter(([, version]) => version != null),
+  );
+
+/** The model by whose name other architectures call a host, and those that its software lists. */
+function modelsOf(d: Description) {
+  const lister = listerOf(d);
+  return {
+    ...(d.model === null || isX86(d) ? {} : { cpuModel: d.model.name }),
+    ...(d.models === null
+      ? {}
+      : { models: Object.fromEntries([...d.models].sort(([a], [b]) => byBytes(a, b))) }),
+    ...(d.models === null || lister === listerOfRecord(d) ? {} : { listedBy: lister }),
+  };
+}
+
+/** What it has, leaves open and denies, as far as one does not follow from the others. */
+function rowsOf(catalog: Catalog, d: Description, arch: string) {
+  const ofX86 = isX86(d) ? rowNames(catalog, d, arch) : { features: [], unknown: [], absent: [] };
+  const isItself = (name: string) => meaningOf(catalog, name, isX86(d), d.vendor) === 'itself';
+  return {
+    features: [...ofX86.features, ...d.unnamed.filter(isItself)].sort(byBytes),
+    ...listed('unnamed', [...d.unnamed.filter((name) => !isItself(name))].sort(byBytes)),
+    ...listed('unknown', [...ofX86.unknown, ...d.unnamedUnknown].sort(byBytes)),
+    ...listed('absent', ofX86.absent),
+  };
+}
+
+function rowNames(catalog: Catalog, d: Description, arch: string) {
+  const features = catalog.names(d.has);
+  const kvm = catalog.rowWhere((f) => f.isKvm);
+  // A record of KVM that lists none of its own features leaves these open by itself.
+  const isKvmOpen = isOfKvm(d) && !features.some((name) => catalog.feature(name).isKvm);
+  const none = catalog.row([]);
+  // So it does with what every 64-bit guest needs, what most hypervisors do not list, and what a system switches on.
+  const open = [
+    isKvmOpen ? kvm : none,
+    arch === 'x86_64' && d.view !== 'guest' ? floorOf(catalog).all : none,
+    d.listsUnmigratable ? catalog.row(UNLISTED) : none,
+    isShown(d) ? catalog.row(OS_STATE) : none,
+  ].reduce<Row>(join, none);
+  const all = catalog.rowWhere(() => true);
+  const untold = minus(minus(all, d.known), d.has);
+  return {
+    features,
+    unknown: catalog.names(isKvmOpen ? minus(untold, kvm) : untold),
+    absent: catalog.names(minus(meet(d.known, open), d.has)),
+  };
 }

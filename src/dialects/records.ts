@@ -1,12 +1,16 @@
 // Host records: one JSON object a line, a list of them, or one object. The one language in which plimsoll can
 // say all that it knows of a host; what a record does not list is absent, in the view that it names.
 import { emptyRow, hasBit, minus, type Row, setBit } from '../core/rows.ts';
+import { archRecord } from '../cpu/arch/index.ts';
 import type { Catalog } from '../cpu/catalog.ts';
-import { openKvmFeatures, withoutOsState } from '../cpu/cpuid.ts';
+import { openKvmFeatures, openOsState } from '../cpu/cpuid.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { openFloor } from '../cpu/floor.ts';
-import type { Description, Note, View } from '../cpu/host.ts';
+import { type Description, isOfKvm, isShown, isX86, type Note, type View } from '../cpu/host.ts';
+import { openUnmigratable } from '../cpu/offer.ts';
 import { byBytes } from '../cpu/order.ts';
+import { LISTERS } from '../cpu/usable.ts';
+import { KVM, ofOtherHypervisor } from './described.ts';
 import { type Dialect, type Input, orSkip } from './dialect.ts';
 import { isObject, type JsonObject, kindOf, MAX_JSON, parseJson, repeatedKey } from './json.ts';
 import { type Line, linesOf, quote } from './lines.ts';
@@ -17,6 +21,34 @@ const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 const NEWLINE = 0x0a;
 const OPEN = 0x7b;
 const LIST = 0x5b;
+
+/** The keys by which a record speaks of its host in a way of its own; any other is kept as it is. */
+export const RECORD_KEYS: ReadonlySet<string> = new Set([
+  'host',
+  'arch',
+  'vendor',
+  'view',
+  'signature',
+  'microcode',
+  'software',
+  'machines',
+  'keys',
+  'limits',
+  'tsc',
+  'xsave',
+  'midr',
+  'registers',
+  'sve',
+  'cpuModel',
+  'models',
+  'listedBy',
+  'bits',
+  'features',
+  'unnamed',
+  'unknown',
+  'absent',
+  'findings',
+]);
 
 export const records: Dialect = {
   name: 'records',
@@ -140,7 +172,7 @@ function startLines(text: string, count: number): number[] {
 }
 
 export const isOfX86 = (arch: unknown): boolean =>
-  arch === undefined || arch === null || arch === 'x86_64' || arch === 'i686';
+  typeof arch !== 'string' || archRecord(arch).isX86;
 
 /**
  * What a name in a list of features means: a feature by its id, a name that stands for itself, or nothing, as the flags
@@ -162,13 +194,16 @@ export function meaningOf(
 /** Takes back what the list of features does not settle in a view of a host. */
 export function settleView(
   catalog: Catalog,
-  { view, arch }: Pick<Description, 'view' | 'arch'>,
+  d: Pick<Description, 'view' | 'arch' | 'notes'>,
   has: Row,
   known: Row,
 ): void {
-  openKvmFeatures(catalog, has, known);
+  const { view, arch } = d;
+  if (!isX86(d)) return;
+  if (isOfKvm(d)) openKvmFeatures(catalog, has, known);
+  if (view === 'hypervisor') openUnmigratable(catalog, { has, known });
   if (arch === 'x86_64' && view !== 'guest') openFloor(catalog, has, known);
-  if (view === 'hardware' || view === 'kernel') withoutOsState(catalog, has, known);
+  if (isShown(d)) openOsState(catalog, has, known);
 }
 
 class RecordReader {
@@ -196,31 +231,21 @@ class RecordReader {
 
   read(): Description {
     const catalog = this.#catalog;
-    const {
-      host,
-      arch,
-      vendor,
-      view,
-      features,
-      unknown,
-      absent,
-      limits,
-      signature,
-      microcode,
-      xsave,
-      models,
-      tsc,
-      software,
-      ...rest
-    } = this.#record;
+    const { arch, vendor, features, unknown, absent } = this.#record;
+    const { limits, signature, microcode, xsave, models, tsc, software } = this.#record;
+    const { midr, registers, sve } = this.#record;
     const runs = this.#values.software(software);
-    const isX86 = isOfX86(arch);
+    const isOfCatalog = isOfX86(arch);
+    const young = this.#young(isOfCatalog);
+    const view = this.#view(this.#record.view);
+    this.#notes.push(...(young.findings ?? []));
+    if (view === 'hypervisor') this.#noteHypervisor();
     const has = emptyRow(catalog.bits);
-    const unnamed = new Set<string>();
+    const unnamed = new Set<string>(young.unnamed);
     const names = this.#values.names('features', features);
     for (let i = 0; i < names.length; i++) {
       const name = names[i]!;
-      const meaning = meaningOf(catalog, name, isX86, vendor);
+      const meaning = meaningOf(catalog, name, isOfCatalog, vendor);
       if (typeof meaning === 'number') setBit(has, meaning);
       else if (meaning === 'itself') unnamed.add(name);
     }
@@ -229,7 +254,7 @@ class RecordReader {
     for (const name of unknown === undefined || unknown === null
       ? []
       : this.#values.names('unknown', unknown)) {
-      const f = isX86 ? catalog.find(name) : undefined;
+      const f = isOfCatalog ? catalog.find(name) : undefined;
       if (f ? hasBit(has, f.id) : unnamed.has(name))
         this.#fail(
           `${f?.name ?? name} is both in "features" and in "unknown"; keep it in the one that holds`,
@@ -242,10 +267,11 @@ class RecordReader {
       open,
     );
     const speaksFor = {
-      view: this.#view(view),
+      view,
       arch:
         this.#values.optional(arch, (value) => this.#values.word('arch', value, 'x86_64')) ??
         'x86_64',
+      notes: this.#notes,
     };
     settleView(catalog, speaksFor, has, known);
     for (const name of this.#values.optional(absent, (value) =>
@@ -269,16 +295,42 @@ class RecordReader {
       microcode: this.#values.optional(microcode, (value) => this.#values.microcode(value)),
       xsave: this.#values.optional(xsave, (value) => this.#values.xsave(value)),
       models: this.#values.optional(models, (value) => this.#values.models(value)),
-      machine: null,
+      ...(young.listedBy === null ? {} : { lister: young.listedBy }),
+      ...(young.bits === null ? {} : { bits: young.bits }),
+      ...(view === 'hypervisor' ? { listsUnmigratable: true as const } : {}),
+      machine: young.machines,
       qemu: runs.qemu,
       libvirt: runs.libvirt,
       kernel: runs.kernel,
       tsc: this.#values.optional(tsc, (value) => this.#values.tsc(value)),
-      model: null,
+      ...this.#values.identity({ midr, registers, sve }),
+      model: young.cpuModel === null ? null : { name: young.cpuModel, known: false },
       element: null,
-      keys: this.#keys(rest),
-      notes: this.#notes,
+      keys: this.#keys(young),
     };
+  }
+
+  /** What is said under keys that once were anybody's: null where it is not said in their way. */
+  #young(isOfCatalog: boolean) {
+    const { machines, listedBy, bits, unnamed, cpuModel, findings } = this.#record;
+    const values = this.#values;
+    return {
+      machines: values.machine(machines),
+      listedBy: LISTERS.find((lister) => lister === listedBy) ?? null,
+      bits: values.bits(bits),
+      unnamed: values.isListOfNames(unnamed) ? unnamed : null,
+      // Of x86 the features tell all.
+      cpuModel: !isOfCatalog && typeof cpuModel === 'string' ? cpuModel : null,
+      findings: values.findings(findings),
+    };
+  }
+
+  /** Says that guests are given by another hypervisor than KVM, where no finding does. */
+  #noteHypervisor(): void {
+    const { virttype } = this.#record;
+    if (typeof virttype !== 'string' || virttype === KVM || !isOfKvm({ notes: this.#notes }))
+      return;
+    this.#notes.push(ofOtherHypervisor(virttype, 'its record is'));
   }
 
   #fail(what: string): never {
@@ -321,16 +373,22 @@ class RecordReader {
     );
   }
 
-  #keys(rest: JsonObject): Record<string, string | number | boolean> {
+  /** All keys that are anybody's, and those that would be if they were not called as the record's own. */
+  #keys(young: JsonObject): Record<string, string | number | boolean> {
     const kept: [string, string | number | boolean][] = [];
-    for (const [key, value] of Object.entries(rest)) {
+    const { keys, ...record } = this.#record;
+    const apart = isObject(keys) ? keys : { keys };
+    const rest = Object.entries(record).filter(
+      ([key]) => !RECORD_KEYS.has(key) || (key in young && young[key] === null),
+    );
+    for (const [key, value] of [...rest, ...Object.entries(apart)]) {
       if (
         typeof value === 'string' ||
         typeof value === 'boolean' ||
         (typeof value === 'number' && Number.isFinite(value))
       )
         kept.push([key, value]);
-      else if (value !== null)
+      else if (value !== null && value !== undefined)
         this.#values.ignored(key, 'only strings, numbers and booleans are kept');
     }
     return Object.fromEntries(kept);

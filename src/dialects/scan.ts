@@ -12,43 +12,26 @@ import { QueryError } from '../cpu/errors.ts';
 import type { Description } from '../cpu/host.ts';
 import { type Arrival, Arrivals, type Gatherer } from '../fleet/gather.ts';
 import { batchOf } from '../fleet/hosts.ts';
+import { keepOnly } from './described.ts';
 import type { Skip, ThreadScan } from './dialect.ts';
 import { decodeLine, MAX_LINE, tooLong } from './lines.ts';
 import { Variants } from './record-variants.ts';
-import { readRecord } from './records.ts';
+import { RECORD_KEYS, readRecord } from './records.ts';
 
-/** Every key of a record but its host's name and its features that can make a difference to what is read. */
-const PARTS = [
-  'arch',
-  'vendor',
-  'view',
-  'unknown',
-  'absent',
-  'limits',
-  'signature',
-  'microcode',
-  'xsave',
-  'models',
-  'tsc',
-  'software',
-] as const;
+/** Keys that anybody may use and that make a difference to what is read. */
+const BESIDE = ['virttype'];
 
 /** What the core is told of records; `keep` are further keys that count. */
 export const recordKeys = (catalog: Catalog, keep: readonly string[]): RecordKeys => ({
   host: 'host',
   list: 'features',
-  parts: [...new Set([...PARTS, ...keep])].filter((key) => key !== 'host' && key !== 'features'),
+  parts: [...new Set([...RECORD_KEYS, ...BESIDE, ...keep])].filter(
+    (key) => key !== 'host' && key !== 'features',
+  ),
   apart: catalog.vendors.flatMap(({ id, name }) => [id, name]),
   // A feature must not be in two lists.
-  bound: ['unknown', 'absent'],
+  bound: ['unnamed', 'unknown', 'absent'],
 });
-
-/** A description with no more of its record's keys than are asked for. */
-export function keepOnly(d: Description, keep: readonly string[] | undefined): Description {
-  if (keep === undefined) return d;
-  const keys = Object.entries(d.keys).filter(([key]) => keep.includes(key));
-  return { ...d, keys: Object.fromEntries(keys) };
-}
 
 export interface RecordOptions {
   readonly ids: boolean;

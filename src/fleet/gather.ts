@@ -6,7 +6,7 @@ import { type Description, withKernel } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import type { Gathered } from './fleet.ts';
 import { type Batch, batchOf, GONE, idAt } from './hosts.ts';
-import { hostIds, numberedIds } from './ids.ts';
+import { distinctIds, hostIds, numberedIds } from './ids.ts';
 import { type Document, joinDocuments } from './join.ts';
 import { type Kind, kindOf } from './kind.ts';
 
@@ -84,10 +84,17 @@ function withRoom<T extends Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer>>(
   return grown;
 }
 
+/** Hosts with their names, and the input that they stand in. */
+interface NamedBatch {
+  readonly input: string;
+  readonly batch: Batch;
+}
+
 export class Gatherer {
   readonly #catalog: Catalog;
   readonly #kernel: string | null;
   readonly #keeps: boolean;
+  readonly #apart: boolean;
   readonly #kinds: Kind[] = [];
   readonly #inputs: {
     readonly name: string;
@@ -98,9 +105,19 @@ export class Gatherer {
   /** How many hosts of each kind there are, where nobody asks who they are. */
   readonly #counts: number[] | null;
 
-  /** `kernel`: that of hosts that do not tell theirs. `keeps`: descriptions, for what else may be asked of them. */
-  constructor(catalog: Catalog, ids: boolean, kernel: string | null = null, keeps = false) {
+  /**
+   * `kernel`: that of hosts that do not tell theirs. `keeps`: descriptions, for what else may be asked of them. `apart`:
+   * guests of one name are several.
+   */
+  constructor(
+    catalog: Catalog,
+    ids: boolean,
+    kernel: string | null = null,
+    keeps = false,
+    apart = false,
+  ) {
     this.#catalog = catalog;
+    this.#apart = apart;
     this.#kernel = kernel;
     this.#keeps = keeps;
     this.#counts = ids ? null : [];
@@ -171,14 +188,21 @@ export class Gatherer {
   }
 
   #settle(): readonly Batch[] {
-    const { named, explicit } = this.#named();
+    const { named: read, explicit } = this.#named();
+    const named = this.#apart ? this.#guestsApart(read) : read;
     // Names that are given here are given once.
     if (!explicit) return named.map(({ batch }) => batch);
     const index = new IdIndex(named.map(({ batch }) => batch));
     const twice = index.repeated();
     if (twice.size === 0) return named.map(({ batch }) => batch);
     const batches = named.map(({ batch }) => ({ ...batch, kinds: batch.kinds.slice() }));
-    for (const [id, places] of [...twice].sort(([a], [b]) => byBytes(a, b))) {
+    const isMixed = this.#kinds.some((kind) => kind.view !== 'guest');
+    for (const [id, all] of [...twice].sort(([a], [b]) => byBytes(a, b))) {
+      // A guest is not the host that has the same name.
+      const places = isMixed
+        ? all.filter(([b, i]) => this.#kinds[batches[b]!.kinds[i]!]!.view !== 'guest')
+        : all;
+      if (places.length < 2) continue;
       const documents = places.map(
         ([b, i]): Document => ({
           input: named[b]!.input,
@@ -190,6 +214,23 @@ export class Gatherer {
       for (const [n, [b, i]] of places.entries()) batches[b]!.kinds[i] = n === 0 ? kind : GONE;
     }
     return batches;
+  }
+
+  /** Guests of one name are several, and told apart by where they stand. */
+  #guestsApart(named: readonly NamedBatch[]): readonly NamedBatch[] {
+    const placed = named.flatMap(({ input, batch }) =>
+      Array.from(batch.kinds, (kind, i) => ({
+        id: idAt(batch, i),
+        input,
+        isGuest: this.#kinds[kind]!.view === 'guest',
+      })),
+    );
+    const ids = distinctIds(placed, ({ isGuest }) => isGuest);
+    let next = 0;
+    return named.map(({ input, batch }) => {
+      const own = Array.from(batch.kinds, () => ids[next++]!);
+      return { input, batch: batchOf(own, batch.kinds) };
+    });
   }
 
   /** What was joined once cannot be joined again: which document said what is no longer known. */
@@ -207,7 +248,7 @@ export class Gatherer {
 
   /** All hosts with names: those that their documents name not, by where they were read from. */
   #named(): {
-    readonly named: readonly { readonly input: string; readonly batch: Batch }[];
+    readonly named: readonly NamedBatch[];
     /** Whether some document names its host. */
     readonly explicit: boolean;
   } {

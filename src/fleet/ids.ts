@@ -38,6 +38,29 @@ export function hostIds(
   });
 }
 
+/**
+ * Names of which no two that count are one: a name that several have gets its input behind it, cut as above; and #2, #3
+ * where they stand in one input.
+ */
+export function distinctIds<T extends { readonly id: string; readonly input: string }>(
+  placed: readonly T[],
+  counts: (one: T) => boolean = () => true,
+): string[] {
+  const times = new Map<string, number>();
+  for (const { id } of placed.filter(counts)) times.set(id, (times.get(id) ?? 0) + 1);
+  const isTwice = (one: T) => counts(one) && times.get(one.id)! > 1;
+  const short = shortNames([...new Set(placed.filter(isTwice).map(({ input }) => input))]);
+  const taken = new Set(placed.filter((one) => !isTwice(one)).map(({ id }) => id));
+  return placed.map((one) => {
+    if (!isTwice(one)) return one.id;
+    const name = `${one.id} (${short.get(one.input)!})`;
+    let own = name;
+    for (let n = 2; taken.has(own); n++) own = `${name}#${n}`;
+    taken.add(own);
+    return own;
+  });
+}
+
 /** Ids one after another, as a batch of hosts has them: each is longer than the one before it, or greater. */
 interface Numbered {
   readonly ids: Uint8Array;

@@ -1,13 +1,23 @@
 // What hosts of a fleet are: a kind is a CPU and all that is known beside it, so hosts of one kind differ in
 // nothing but their names. Millions of hosts come down to a few kinds.
 import { hasBit, type Row } from '../core/rows.ts';
+import { archRecord, type Identity } from '../cpu/arch/index.ts';
 import type { Catalog, Vendor } from '../cpu/catalog.ts';
 import { archOf } from '../cpu/floor.ts';
 import type { Asked } from '../cpu/guest.ts';
-import type { Description, Note, Signature, Tsc, View, XsaveComponent } from '../cpu/host.ts';
+import {
+  type Description,
+  isX86,
+  type Note,
+  type Signature,
+  type Tsc,
+  type View,
+  type XsaveComponent,
+} from '../cpu/host.ts';
 import { offer } from '../cpu/offer.ts';
+import { byBytes } from '../cpu/order.ts';
 import type { Saved } from '../cpu/saved.ts';
-import type { Lister, ModelLists } from '../cpu/usable.ts';
+import { LISTERS, listerOf, type ModelList, type ModelLists } from '../cpu/usable.ts';
 
 export type { ModelList } from '../cpu/usable.ts';
 
@@ -22,6 +32,8 @@ export interface ClassFacts {
   readonly xsave: readonly XsaveComponent[] | null;
   /** The model lists at hand, by whose names they hold. */
   readonly models: ModelLists;
+  /** What tells CPUs of other architectures than x86 apart beside features. */
+  readonly identity?: Identity;
 }
 
 /** What is known of hosts beside their CPU. */
@@ -71,29 +83,34 @@ export interface Member extends Beside {
 
 /** What a description says, settled into what its host offers. */
 export function kindOf(catalog: Catalog, d: Description): Kind {
-  const { has, known, assumed, notes } = offer(catalog, d);
+  const told = offer(catalog, d);
+  const { has, known, assumed, notes, unnamed = d.unnamed } = told;
+  const { unnamedUnknown = d.unnamedUnknown } = told;
   return {
     has,
     known,
     assumed,
-    unnamed: d.unnamed,
-    unnamedUnknown: d.unnamedUnknown,
+    unnamed,
+    unnamedUnknown,
     arch: archOf(catalog, d),
     vendor: d.vendor,
     view: d.view,
     physBits: d.limits.physBits,
     ...(d.named ? { named: true as const } : {}),
     xsave: d.xsave,
-    models: d.models === null ? {} : { [listedBy(d)]: d.models },
+    models: d.models === null ? {} : { [listerOf(d)]: d.models },
+    ...(isX86(d) ? {} : { identity: identityOf(d) }),
     keys: d.keys,
     microcode: d.microcode,
     signature: d.signature,
     machine: d.machine,
     qemu: d.qemu,
-    model: d.model,
+    // Models of x86 are their features.
+    model: isX86(d) && d.view !== 'guest' ? null : d.model,
     libvirt: d.libvirt ?? null,
     tsc: d.tsc ?? null,
-    asked: d.asked ?? null,
+    // A host may be described by a type that guests are given there, too.
+    asked: (d.view === 'guest' && d.asked) || null,
     saved: d.saved ?? null,
     selfHosted:
       (d.view === 'hardware' || d.view === 'kernel') &&
@@ -102,16 +119,32 @@ export function kindOf(catalog: Catalog, d: Description): Kind {
   };
 }
 
+/** What is told of a host of another architecture than x86. */
+const identityOf = (d: Description): Identity => ({
+  model: archRecord(d.arch).modelOf(d),
+  midr: d.midr ?? null,
+  registers: d.registers ?? null,
+  sve: d.sve ?? null,
+});
+
+/** What tells classes apart beside their rows, as text. */
+export const factsKey = (c: ClassFacts): string =>
+  JSON.stringify([
+    c.arch,
+    c.vendor,
+    c.view,
+    c.physBits,
+    c.named,
+    c.xsave,
+    LISTERS.map((lister) => listKey(c.models[lister])),
+    ...(c.identity ? [c.identity] : []),
+  ]);
+
+const listKey = (list: ModelList | undefined) =>
+  list ? [...list].sort(([a], [b]) => byBytes(a, b)) : null;
+
 /** A description and its id, settled into what it offers. */
 export const candidate = (catalog: Catalog, id: string, d: Description): Candidate => ({
   id,
   ...kindOf(catalog, d),
 });
-
-/** Who made a list of models: QEMU itself, KubeVirt's labeller, or libvirt and what else stands on it. */
-function listedBy({ dialect, qemu, libvirt = null }: Description): Lister {
-  if (dialect === 'kubernetes') return 'kubevirt';
-  return dialect === 'qmp' || (dialect === 'records' && qemu !== null && libvirt === null)
-    ? 'qemu'
-    : 'libvirt';
-}

@@ -6,11 +6,10 @@ import type { Catalog } from '../cpu/catalog.ts';
 import type { Asked } from '../cpu/guest.ts';
 import { type Need, needing, type Software } from '../cpu/need.ts';
 import { needOfSaved } from '../cpu/saved.ts';
+import { LISTERS } from '../cpu/usable.ts';
 import type { Kind } from '../fleet/fleet.ts';
 import type { Asker } from './fit.ts';
 import { toldBy } from './stack.ts';
-
-const X86: ReadonlySet<string> = new Set(['x86_64', 'i686']);
 
 /** What was said of the software that starts guests; a version that is not said is what a host tells, else the newest. */
 export interface GivenSoftware {
@@ -24,22 +23,41 @@ export interface GivenSoftware {
 export function softwareOf(catalog: Catalog, given: GivenSoftware = {}): (kind: Kind) => Software {
   const newest = newestSoftware(catalog);
   const made = new Map<string, Software>();
+  const plain = new Map<string, Software>();
   return (kind) => {
+    // Most hosts list no models, and there may be as many kinds as hosts.
+    if (LISTERS.some((lister) => kind.models[lister])) return find(kind);
+    const told = `${kind.qemu} ${kind.libvirt} ${kind.arch} ${kind.vendor}`;
+    const known = plain.get(told) ?? find(kind);
+    plain.set(told, known);
+    return known;
+  };
+  function find(kind: Kind): Software {
     const qemu = given.qemu ?? toldBy(catalog, 'qemu', kind) ?? newest.qemu;
     // A release between two that are known is answered as the older, and may have more than that.
     const isGiven = given.qemu !== undefined || isRelease(kind.qemu, qemu);
     const libvirt = given.libvirt ?? toldBy(catalog, 'libvirt', kind) ?? newest.libvirt;
-    const key = `${qemu} ${libvirt} ${isGiven}`;
+    const host = {
+      arch: kind.arch,
+      vendor: kind.vendor,
+      qemu: minorOf(given.qemu ?? kind.qemu),
+    };
+    const key = `${qemu} ${libvirt} ${isGiven} ${host.arch} ${host.vendor} ${host.qemu}`;
     const known = made.get(key) ?? {
       qemu,
       libvirt,
       machine: given.machine ?? newest.machine,
       ...(isGiven ? { isGiven } : {}),
+      host,
     };
     made.set(key, known);
     return known;
-  };
+  }
 }
+
+/** A version without its patch level. */
+const minorOf = (version: string | null): string | null =>
+  version === null ? null : version.split('.').slice(0, 2).join('.');
 
 /** Whether a version as a host tells it is a patch level of one of the catalog. */
 const isRelease = (told: string | null, known: string): boolean =>
@@ -56,7 +74,9 @@ export function asker(catalog: Catalog, asked: Asked): Asker {
   const known = new Map<string, Need>();
   return {
     need: (software) => {
-      const key = `${software.qemu} ${software.libvirt} ${software.machine} ${software.isGiven}`;
+      const { qemu, libvirt, machine, isGiven, host } = software;
+      const more = asked.by === 'proxmox' ? ` ${host?.vendor} ${host?.qemu}` : '';
+      const key = `${qemu} ${libvirt} ${machine} ${isGiven} ${host?.arch}${more}`;
       const need = known.get(key) ?? needOfAsked(catalog, asked, software);
       known.set(key, need);
       return need;
@@ -75,9 +95,9 @@ export function askerOf(catalog: Catalog, kind: Kind): Asker {
 export const keyOfAsker = (kind: Kind): string =>
   kind.view === 'guest' && kind.asked !== null
     ? JSON.stringify(
-        kind.asked.by === 'qemu'
-          ? kind.asked
-          : { ...kind.asked, element: { ...kind.asked.element, line: 0 } },
+        kind.asked.by === 'libvirt'
+          ? { ...kind.asked, element: { ...kind.asked.element, line: 0 } }
+          : kind.asked,
       )
     : JSON.stringify(
         kind.saved ?? [
@@ -91,6 +111,7 @@ export const keyOfAsker = (kind: Kind): string =>
           kind.physBits,
           kind.xsave,
           kind.model,
+          kind.identity,
           kind.notes,
         ],
       );
@@ -107,17 +128,21 @@ function needOfRows(catalog: Catalog, kind: Kind): Need {
   const none = emptyRow(catalog.bits);
   const all = catalog.rowWhere((f) => f.merge !== 'never' && !f.isKvm);
   const own = kind.notes.find((note) => note.code === 'host-cpu');
-  const unknown = kind.notes.find((note) => note.code === 'unknown-model');
+  const unknown = kind.notes.find(
+    (note) => note.code === 'unknown-model' || note.code === 'default-cpu',
+  );
   return needing(none, {
     arch: kind.arch,
     vendor: kind.vendor,
-    model: X86.has(kind.arch) ? null : (kind.model?.name ?? null),
+    model: isGuest && kind.identity ? kind.identity.model : null,
+    like: isGuest ? null : (kind.identity ?? null),
     features: minus(kind.has, left),
-    open: isGuest && !unknown ? minus(minus(all, kind.known), left) : none,
+    open: isGuest && !unknown && !own ? minus(minus(all, kind.known), left) : none,
     unnamed: kind.unnamed,
     physBits: isGuest ? kind.physBits : null,
     xsave: kind.xsave ?? [],
     own: isGuest && own ? own.message : null,
+    refused: isGuest ? (kind.notes.find((n) => n.code === 'refused')?.message ?? null) : null,
     unsettled: isGuest && unknown ? unknown.message : null,
   });
 }

@@ -1,5 +1,6 @@
 // plimsoll compare: can these CPUs run on this host, and if not, why not.
 import { hasBit, join, minus, type Row } from '../core/rows.ts';
+import { isX86 } from '../cpu/host.ts';
 import { type Need, startsWithout } from '../cpu/need.ts';
 import { byBytes } from '../cpu/order.ts';
 import type { Fleet, Kind } from '../fleet/fleet.ts';
@@ -7,6 +8,7 @@ import type { Comparison, Finding, Verdict } from './answer.ts';
 import { askerOf, type GivenSoftware, softwareNames, softwareOf } from './asker.ts';
 import { splitFindings } from './findings.ts';
 import { type Fit, Fits } from './fit.ts';
+import { guestFindings } from './sayer.ts';
 
 const VERDICTS: readonly Verdict[] = [
   'identical',
@@ -30,8 +32,23 @@ export function compare(host: Fleet, cpus: Fleet, software: GivenSoftware = {}):
     const kind = cpus.kindOfMember[i]!;
     return compareOne(host, { id, kind: cpus.kinds[kind]!, fleet: cpus }, fits, kind);
   });
+  // A guest was read as the newest software has it; the host's may know more of it, or less.
+  const own = guestFindings(
+    cpus.members.map(({ id }, i) => ({ id, notes: fits.notes(cpus.kindOfMember[i]!) })),
+  );
   fits.free();
-  const findings: Finding[] = [...splitFindings(host), ...splitFindings(cpus)];
+  // What a definition that names no architecture would mean on x86 is nothing to hosts of another.
+  const told = isX86(host.classes[0]!)
+    ? cpus
+    : cpus.subset(cpus.hostsWhere(({ asked }) => !asked?.anyArch));
+  const read = told.hosts > 0 ? splitFindings(told) : [];
+  const findings: Finding[] = [
+    ...host.left,
+    ...cpus.left,
+    ...splitFindings(host),
+    ...read,
+    ...own.filter((finding) => !read.some(({ message }) => message === finding.message)),
+  ];
   return {
     schema: 'plimsoll.compare/1',
     stack: softwareNames(fits.software),

@@ -2,6 +2,7 @@
 import { emptyRow, join, meet, minus, type Row } from '../core/rows.ts';
 import { tcgRow } from '../cpu/accelerators.ts';
 import type { Expansion } from '../cpu/expand.ts';
+import type { Note } from '../cpu/host.ts';
 import type { Fleet, HostList } from '../fleet/fleet.ts';
 import { type GivenSoftware, softwareOf } from './asker.ts';
 import type { PropertyChange } from './changes.ts';
@@ -22,6 +23,8 @@ export interface Change {
   readonly properties: readonly PropertyChange[];
   readonly refused: string | null;
   readonly own: string | null;
+  /** What is to be known of the guest. */
+  readonly notes: readonly Note[];
 }
 
 /** The software before the change and after it. */

@@ -3,7 +3,6 @@
 
 import { emptyRow, hasBit, isEmpty, isEqual, join, minus, type Row } from '../core/rows.ts';
 import { newestSoftware, startOfAsked } from '../cpu/asked.ts';
-import { isOfHost } from '../cpu/asked-qemu.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { type Expansion, expandItems } from '../cpu/expand.ts';
@@ -13,7 +12,8 @@ import { byBytes } from '../cpu/order.ts';
 import { parseCpuString, withSwitches } from '../cpu/qemu-string.ts';
 import { expandCpu } from '../cpu/start.ts';
 import type { Fleet, HostList, Skipped } from '../fleet/fleet.ts';
-import type { Severity } from './answer.ts';
+import { underKernel } from '../fleet/under.ts';
+import type { Finding, Severity } from './answer.ts';
 import { asker, type GivenSoftware, softwareOf } from './asker.ts';
 import { guestProperties, type PropertyChange, propertyChanges } from './changes.ts';
 import { type Change, Hosts } from './drift-hosts.ts';
@@ -33,8 +33,20 @@ export interface DriftOptions {
   readonly to?: GivenSoftware | undefined;
   /** The kernel of the hosts after it; the fleet must have kept what they were described by. */
   readonly toKernel?: string | undefined;
+  /** What was among the guests and is none. */
+  readonly left?: readonly Finding[] | undefined;
+  /** Guests whose CPU cannot be told are listed, and no error. */
+  readonly lists?: boolean | undefined;
+  /** Guests whose CPU cannot be told by their definition, beside those. */
+  readonly unsettled?: readonly Unsettled[] | undefined;
   /** Go on without guests whose CPU cannot be known. */
   readonly skipUnreadable?: boolean | undefined;
+}
+
+/** A guest of which it cannot be told what the change does to it. */
+export interface Unsettled {
+  readonly guest: string;
+  readonly because: string;
 }
 
 /** What the change means to some guests, as a fact. */
@@ -82,20 +94,24 @@ export interface Drift {
   readonly toMachine: string | null;
   readonly qemu: string;
   readonly toQemu: string;
-  /** The kernel that the hosts have after the change, where that is asked; then `changes`, `line` and `hostFindings`. */
+  /** The kernel that the hosts have after the change, where that is asked; then `changes` and `line`. */
   readonly toKernel?: string;
   readonly changes?: Upgrade['changes'];
   readonly line?: Upgrade['line'];
-  readonly hostFindings?: Upgrade['hostFindings'];
+  /** What is to be known of the hosts, where anything is. */
+  readonly hostFindings?: readonly Finding[];
   readonly hosts?: number;
   readonly guests: readonly GuestDrift[];
+  /** Guests of which nothing can be told, where there are any. */
+  readonly unsettled?: readonly Unsettled[];
   readonly findings: readonly DriftFinding[];
   readonly skipped?: readonly Skipped[];
 }
 
 /**
  * Answers for every guest; the fleet, where there is one, says where each runs.
- * @throws QueryError naming the guest whose CPU is refused before the change, or cannot be known.
+ * @throws QueryError naming the guest whose CPU is refused before the change, or cannot be known, unless those are to
+ * be listed.
  */
 export function drift(
   catalog: Catalog,
@@ -120,10 +136,17 @@ export function drift(
       of.push(change);
     }
   }
-  if (skipped.length > 0 && !(options.skipUnreadable && moves.length > 0))
+  const isSkipping = options.skipUnreadable === true && moves.length > 0;
+  const isListing = options.lists === true && !isSkipping;
+  if (skipped.length > 0 && !isSkipping && !isListing)
     throw new QueryError(skipped.map((s) => `guest ${s.input}: ${s.reason}`).join('\n'));
+  const listed = isListing ? skipped : [];
+  const unsettled = [
+    ...listed.map(({ input, reason }): Unsettled => ({ guest: input, because: reason })),
+    ...(options.unsettled ?? []),
+  ].sort((a, b) => byBytes(a.guest, b.guest));
   const { toKernel } = options;
-  const then = toKernel === undefined || !fleet ? null : fleet.underKernel(toKernel);
+  const then = toKernel === undefined || !fleet ? null : underKernel(fleet, toKernel);
   const hosts = fleet && new Hosts(fleet, then ?? fleet, [...new Set(of)], options);
   const answers = new Map<Change, Omit<GuestDrift, 'guest'>>();
   const guests = moves.map(({ guest }, i): GuestDrift => {
@@ -136,35 +159,53 @@ export function drift(
     return { guest, ...answer };
   });
   hosts?.free();
+  const changed = fleet && then && upgrade(fleet, then);
+  const hostFindings = [
+    ...(fleet?.left ?? []),
+    ...(options.left ?? []),
+    ...(changed?.hostFindings ?? []),
+  ];
   return {
     schema: 'plimsoll.drift/1',
     machine: common(guests.map((g) => g.machine)),
     toMachine: common(guests.map((g) => g.toMachine)),
     qemu: from.qemu,
     toQemu: to.qemu,
-    ...(fleet && then ? { toKernel: toKernel!, ...upgrade(fleet, then) } : {}),
+    ...(fleet && then ? { toKernel: toKernel!, ...changed } : {}),
+    ...(hostFindings.length > 0 ? { hostFindings } : {}),
     ...(fleet ? { hosts: fleet.hosts } : {}),
     guests: guests.sort((a, b) => byBytes(a.guest, b.guest)),
+    ...(unsettled.length > 0 ? { unsettled } : {}),
     findings: findingsOf(catalog, moves, of),
-    ...(skipped.length > 0 ? { skipped } : {}),
+    ...(isSkipping && skipped.length > 0 ? { skipped } : {}),
   };
 }
 
 /** The software that the change is shown by: what was said, else what all hosts tell alike, else the newest. */
 function shown(catalog: Catalog, fleet: Fleet | null, given: GivenSoftware = {}): Software {
-  const told = new Set((fleet?.kinds ?? []).map(softwareOf(catalog, given)));
+  const told = (fleet?.kinds ?? []).map(softwareOf(catalog, given));
   const newest = newestSoftware(catalog);
-  if (told.size === 1) return [...told][0]!;
+  const [first] = told;
+  if (first && told.every((one) => one === first)) return first;
+  if (first && told.every((one) => isAlike(one, first))) {
+    const { host: _, ...software } = first;
+    return software;
+  }
   const machine = given.machine ?? newest.machine;
   const { qemu = newest.qemu, libvirt = newest.libvirt } = given;
   return { qemu, libvirt, machine, ...(given.qemu === undefined ? {} : { isGiven: true }) };
 }
 
+/** Whether it is the same software, whatever the hosts. */
+const isAlike = (a: Software, b: Software): boolean =>
+  a.qemu === b.qemu && a.libvirt === b.libvirt && a.isGiven === b.isGiven;
+
 /** Whether any guest would stop running on a host where it ran, or that cannot be known: no beats what is not known. */
 export const driftVerdict = (answer: Drift): FitVerdict => {
   const any = (is: (g: GuestDrift) => boolean) => answer.guests.some(is);
   if (any((g) => g.refused !== undefined || (g.stranded?.count ?? 0) > 0)) return 'no';
-  return any((g) => (g.unknown?.count ?? 0) > 0) ? 'unknown' : 'runs';
+  const isOpen = any((g) => (g.unknown?.count ?? 0) > 0) || answer.unsettled !== undefined;
+  return isOpen ? 'unknown' : 'runs';
 };
 
 /** Whether any guest would stop running on a host where it ran. */
@@ -189,7 +230,14 @@ function changeOf(
   if (before instanceof QueryError) return before;
   const after = expansionOf(catalog, to, toSoftware);
   const none = emptyRow(catalog.bits);
-  const head = { ...asks, cpu: before.cpu, before: before.expansion, own: now.own };
+  const notes = new Map([...now.notes, ...then.notes].map((note) => [note.message, note]));
+  const head = {
+    ...asks,
+    cpu: before.cpu,
+    before: before.expansion,
+    own: now.own,
+    notes: [...notes.values()],
+  };
   if (after instanceof QueryError)
     return {
       ...head,
@@ -221,8 +269,8 @@ function expansionOf(
   software: Software,
 ): { readonly cpu: string; readonly expansion: Expansion } | QueryError {
   try {
-    const { cpu, ...where } = startOfAsked(catalog, asked, software);
-    if (!isOfHost(asked)) return { cpu, expansion: expandCpu(catalog, cpu, where) };
+    const { cpu, isOfHost, ...where } = startOfAsked(catalog, asked, software);
+    if (!isOfHost) return { cpu, expansion: expandCpu(catalog, cpu, where) };
     const string = parseCpuString(cpu);
     return { cpu, expansion: expandItems(catalog, string, where, [], { hostless: true }) };
   } catch (error) {
@@ -306,12 +354,12 @@ function findingsOf(
 type Fact = Pick<DriftFinding, 'code' | 'severity' | 'message'>;
 const LISTED = 20;
 
-function factsOf(catalog: Catalog, { added, removed }: Change): Fact[] {
+function factsOf(catalog: Catalog, { added, removed, notes }: Change): Fact[] {
   const security = (row: Row) =>
     catalog.features.filter((f) => f.security && hasBit(row, f.id)).map((f) => f.name);
   const has = (row: Row, ...names: string[]) =>
     names.filter((name) => hasBit(row, catalog.feature(name).id));
-  const facts: Fact[] = [];
+  const facts: Fact[] = notes.map((note) => ({ ...note, severity: 'warning' }));
   const mends = security(added);
   const loses = security(removed);
   const tsx = has(removed, 'hle', 'rtm');

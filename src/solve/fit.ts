@@ -2,21 +2,30 @@
 // known, because. Every question asks it. What can be asked of millions at once (features) is set work of the core;
 // the rest is looked at once for all classes that share the facts.
 import {
+  type Classes,
+  clearBit,
   emptyRow,
   hasBit,
   isEmpty,
   join,
-  meet,
   minus,
   type Row,
   Rows,
   setBit,
 } from '../core/rows.ts';
-import type { Tsc } from '../cpu/host.ts';
-import type { Need, Software } from '../cpu/need.ts';
+import type { Note, Tsc } from '../cpu/host.ts';
+import { keyOfNeed, type Need, type Software } from '../cpu/need.ts';
 import { byBytes } from '../cpu/order.ts';
 import type { ClassFacts, Fleet, Kind } from '../fleet/fleet.ts';
-import { type Beside, besideFacts, besideUnit, contested, NOTHING, type Reason } from './beside.ts';
+import {
+  type Beside,
+  besideFacts,
+  besideUnit,
+  contested,
+  isOfUnits,
+  NOTHING,
+  type Reason,
+} from './beside.ts';
 
 export type { Reason } from './beside.ts';
 
@@ -54,11 +63,8 @@ interface Unit {
   readonly class: number;
   readonly software: number;
   readonly tsc: Tsc | null;
-  /** Of architectures whose features the catalog does not know, the model. */
-  readonly model: string | null;
 }
 
-const X86: ReadonlySet<string> = new Set(['x86_64', 'i686']);
 const NO_SOFTWARE: Software = { qemu: '', libvirt: '', machine: '' };
 
 /** Every asker on every host of a fleet; the features of all of them cross the core's border once. */
@@ -77,7 +83,13 @@ export class Fits {
   readonly #rows: readonly Row[];
   /** Unknown names that no host of the fleet has either. */
   readonly #absent: readonly (readonly string[])[];
+  /** By need, whether it may ask for more than it is known to, and whether units of one class may differ to it. */
+  readonly #asksMore: readonly boolean[];
+  readonly #ofUnits: readonly boolean[];
+  /** By need, the classes that have all of its features. */
   readonly #runs: readonly Uint32Array[];
+  /** By need, whether some class may have what it is not known to have of it. */
+  readonly #mayBeOpen: readonly boolean[];
   /** Every class with all that it may have, and where the needs may run: made when something is not certain. */
   #possible: Rows | undefined;
   #mayRun: readonly Uint32Array[] | undefined;
@@ -92,16 +104,9 @@ export class Fits {
     this.fleet = fleet;
     const { software, softwareOfKind } = softwares(fleet, softwareOf);
     this.software = software;
-    const numbers = new Map<Need, number>();
-    this.#needOf = askers.map((asker) =>
-      software.map((s) => {
-        const need = asker.need(s);
-        const number = numbers.get(need) ?? numbers.size;
-        numbers.set(need, number);
-        return number;
-      }),
-    );
-    this.#needs = [...numbers.keys()];
+    const { needs, numberOf } = numbered();
+    this.#needOf = askers.map((asker) => software.map((s) => numberOf(asker.need(s))));
+    this.#needs = needs;
     const asksClock = this.#needs.some((n) => n.tscHz !== null);
     const { units, unitOfKind } = unitsOf(fleet, softwareOfKind, asksClock);
     this.#units = units;
@@ -120,7 +125,13 @@ export class Fits {
       return fleet.needs(row);
     });
     this.#absent = this.#needs.map(({ unnamed }) => unnamed.filter((name) => !position.has(name)));
+    this.#asksMore = this.#needs.map(({ open }) => !isEmpty(open));
+    this.#ofUnits = this.#needs.map(isOfUnits);
     this.#runs = this.#covering(fleet.rows);
+    const known = fleet.rows.meet().subarray(fleet.bits >> 5);
+    this.#mayBeOpen = this.#rows.map(
+      (row) => !isEmpty(minus(row.subarray(0, known.length), known)),
+    );
   }
 
   /** Gives the core's memory back; nothing may be asked afterwards. */
@@ -137,20 +148,39 @@ export class Fits {
     return bitmaps;
   }
 
-  #possibly(): Rows {
+  /** Every class with what it may have of a need. */
+  #possibly(n: number): Rows {
+    if (!this.#mayBeOpen[n]) return this.fleet.rows;
     this.#possible ??= possibleRows(this.fleet);
     return this.#possible;
   }
 
   /** Whether a class may have all that is asked for. */
   #mayHave(n: number, index: number): boolean {
-    this.#mayRun ??= this.#covering(this.#possibly());
+    if (!this.#mayBeOpen[n]) return false;
+    this.#mayRun ??= this.#covering(this.#possibly(n));
     return hasBit(this.#mayRun[n]!, index);
   }
 
   /** What an asker needs on a unit. */
   need(asker: number, unit: number): Need {
     return this.#needs[this.#number(asker, unit)]!;
+  }
+
+  /** What is to be known of an asker on some of the hosts. */
+  notes(asker: number): readonly Note[] {
+    const notes = new Set(this.#needOf[asker]!.flatMap((n) => this.#needs[n]!.notes));
+    return [...new Map([...notes].map((note) => [note.message, note])).values()];
+  }
+
+  /** All that an asker needs anywhere. */
+  needsOf(asker: number): readonly Need[] {
+    return this.#needOf[asker]!.map((n) => this.#needs[n]!);
+  }
+
+  /** What askers have in common that ask the same everywhere. */
+  sameAs(asker: number): string {
+    return this.#needOf[asker]!.join();
   }
 
   /** The class of a unit. */
@@ -163,14 +193,14 @@ export class Fits {
     const need = this.#needs[n]!;
     const beside = this.beside(asker, unit);
     const index = this.#units[unit]!.class;
-    if (beside.no.length > 0) return 'no';
-    const open = !hasBit(this.#runs[n]!, index);
-    const lacks = this.#absent[n]!.length > 0 || (open && !this.#mayHave(n, index));
+    if (beside.no.length > 0 || this.#absent[n]!.length > 0) return 'no';
+    const isOpen = !hasBit(this.#runs[n]!, index);
+    const lacks = isOpen && !this.#mayHave(n, index);
     if (lacks) return 'no';
     if (
       beside.unknown.length > 0 ||
-      (open && this.#isOpen(n, index)) ||
-      this.#asksMore(need, index)
+      (isOpen && (need.own === null || !isEmpty(this.#open(n, index)))) ||
+      (this.#asksMore[n] && !isEmpty(this.#more(need, index)))
     )
       return 'unknown';
     return need.own === null ? 'runs' : 'own-cpu';
@@ -180,12 +210,11 @@ export class Fits {
     const { fleet } = this;
     const n = this.#number(asker, unit);
     const index = this.#units[unit]!.class;
-    const { lacking, open } = this.#lacks(n, index);
     const { no, unknown } = this.beside(asker, unit);
     return {
       verdict: this.verdict(asker, unit),
-      lacking: [...fleet.names(lacking), ...this.#absent[n]!].sort(byBytes),
-      open: [...fleet.names(open), ...this.mayAsk(asker, unit)].sort(byBytes),
+      lacking: this.#lackingNames(n, index),
+      open: [...fleet.names(this.#open(n, index)), ...this.mayAsk(asker, unit)].sort(byBytes),
       no,
       unknown,
     };
@@ -193,45 +222,50 @@ export class Fits {
 
   /** What a need may ask for and a unit does not offer; in byte order. */
   mayAsk(asker: number, unit: number): readonly string[] {
-    const { open } = this.#needs[this.#number(asker, unit)]!;
-    if (isEmpty(open)) return [];
-    const has = this.fleet.narrow(this.fleet.has(this.#units[unit]!.class));
-    return this.fleet.catalog.names(minus(open, has));
+    const n = this.#number(asker, unit);
+    if (!this.#asksMore[n]) return [];
+    return this.fleet.catalog.names(this.#more(this.#needs[n]!, this.#units[unit]!.class));
   }
 
   /**
-   * Units by what they lack of the same need, what they leave open of it, and why beside: rows are as wide as the
-   * fleet's, and equal ones have equal numbers.
+   * Units by what they lack of the same need and what they leave open of it: those with equal numbers are equal in it.
+   * Nothing is open under 0.
    */
   lacksOf(asker: number): {
     readonly lacking: (unit: number) => number;
     readonly open: (unit: number) => number;
     readonly names: (lacking: number) => readonly string[];
     readonly openNames: (open: number) => readonly string[];
-    readonly free: () => void;
   } {
-    // Each software has a need of its own: most fleets have one.
-    const tables = this.software.map((_, s) => this.#lackTable(this.#needOf[asker]![s]!));
-    const at = (unit: number) => {
-      const { software, class: index } = this.#units[unit]!;
-      return { table: tables[software]!, index, software };
-    };
-    const number = (class_: number, software: number) => class_ * tables.length + software;
-    const tableOf = (key: number) => tables[key % tables.length]!;
+    const needs = this.#needOf[asker]!;
+    // Most guests need the same whatever the software.
+    const distinct = [...new Set(needs)];
+    const places = needs.map((n) => distinct.indexOf(n));
+    const tables = distinct.map((n) => this.#lackTable(n));
+    const opens: (readonly string[])[] = [[]];
+    const numbers = new Map([['', 0]]);
     return {
       lacking: (unit) => {
-        const { table, index, software } = at(unit);
-        return number(table.lacking.classOf[index]!, software);
+        const { software, class: index } = this.#units[unit]!;
+        const place = places[software]!;
+        return tables[place]!.classOf[index]! * distinct.length + place;
+      },
+      names: (key) => {
+        const place = key % distinct.length;
+        const first = tables[place]!.first[Math.floor(key / distinct.length)]!;
+        return this.#lackingNames(distinct[place]!, first);
       },
       open: (unit) => {
-        const { table, index, software } = at(unit);
-        return number(table.open(index), software);
+        const { software, class: index } = this.#units[unit]!;
+        const n = needs[software]!;
+        if (!this.#mayBeOpen[n]) return 0;
+        const names = this.fleet.names(this.#open(n, index));
+        const text = names.join(' ');
+        const number = numbers.get(text) ?? opens.push(names) - 1;
+        numbers.set(text, number);
+        return number;
       },
-      names: (key) => tableOf(key).names(Math.floor(key / tables.length)),
-      openNames: (key) => tableOf(key).openNames(Math.floor(key / tables.length)),
-      free: () => {
-        for (const table of tables) table.free();
-      },
+      openNames: (key) => opens[key]!,
     };
   }
 
@@ -239,14 +273,15 @@ export class Fits {
   beside(asker: number, unit: number): Beside {
     const n = this.#number(asker, unit);
     const need = this.#needs[n]!;
-    const { class: index, tsc, model } = this.#units[unit]!;
+    const { class: index, tsc } = this.#units[unit]!;
     const facts = this.fleet.classes[index]!;
     const byFacts = this.#beside[n] ?? new Map<ClassFacts, Beside>();
     this.#beside[n] = byFacts;
     const known =
       byFacts.get(facts) ?? besideFacts(this.fleet.catalog, need, facts, this.#contested);
     byFacts.set(facts, known);
-    const more = besideUnit(this.fleet, need, { index, tsc, model });
+    if (!this.#ofUnits[n]) return known;
+    const more = besideUnit(this.fleet, need, { index, tsc });
     return more === NOTHING
       ? known
       : { no: [...known.no, ...more.no], unknown: [...known.unknown, ...more.unknown] };
@@ -256,79 +291,38 @@ export class Fits {
     return this.#needOf[asker]![this.#units[unit]!.software]!;
   }
 
-  /** Of the features that a class does not offer, whether one that it is not known to lack keeps the answer open. */
-  #isOpen(n: number, index: number): boolean {
-    const { own } = this.#needs[n]!;
-    if (own === null) return true;
-    const { open } = this.#lacks(n, index);
-    return !isEmpty(open);
+  /** What the need may ask for and the class does not offer. */
+  #more({ open }: Need, index: number): Row {
+    return minus(open, this.fleet.narrow(this.fleet.has(index)));
   }
 
-  /** Whether the need may ask for what the class does not offer. */
-  #asksMore(need: Need, index: number): boolean {
-    return (
-      !isEmpty(need.open) && !isEmpty(minus(need.open, this.fleet.narrow(this.fleet.has(index))))
-    );
-  }
-
-  /** What a class lacks of a need, and what it leaves open. */
-  #lacks(n: number, index: number): { lacking: Row; open: Row } {
+  /** What a class is known to lack of a need, by name. */
+  #lackingNames(n: number, index: number): string[] {
     const { fleet } = this;
-    const need = this.#needs[n]!;
-    const missing = minus(this.#rows[n]!.subarray(0, fleet.bits >> 5), fleet.has(index));
-    const known = fleet.known(index);
-    return { lacking: meet(missing, known), open: this.#settled(need, minus(missing, known)) };
+    const absent = this.#absent[n]!;
+    const lacking = minus(this.#rows[n]!, this.#possibly(n).at(index));
+    const names = fleet.names(lacking.subarray(0, fleet.bits >> 5));
+    return absent.length === 0 ? names : [...names, ...absent].sort(byBytes);
   }
 
-  /** Whoever cannot move anyway may well start where a view cannot tell of invtsc, for it tells of what can move. */
-  #settled(need: Need, open: Row): Row {
-    if (need.own === null || isEmpty(open)) return open;
-    const left = open.slice();
-    const { id } = this.fleet.catalog.feature('invtsc');
-    left[id >> 5]! &= ~(1 << (id & 31));
-    return left;
-  }
-
-  /** Every class by what it lacks of a need and by what it leaves open. */
-  #lackTable(n: number) {
+  /**
+   * What a need asks for of which it is not known whether a class offers it. Whoever cannot move anyway may well start
+   * where a view cannot tell of invtsc, for it tells of what can move.
+   */
+  #open(n: number, index: number): Row {
     const { fleet } = this;
-    const row = this.#rows[n]!;
-    const certain = this.#possibly().missing(row);
-    const all = fleet.rows.missing(row);
-    const lacking = certain.intern();
-    const missing = all.intern();
-    const words = fleet.bits >> 5;
-    // Classes that miss the same may lack different parts of it for certain.
-    const openOf = new Map<number, number>();
-    const numbers = new Map<string, number>();
-    const opens: (readonly string[])[] = [];
-    const namesAt = (index: number): readonly string[] => {
-      const open = minus(all.at(index).slice(0, words), certain.at(index).subarray(0, words));
-      return fleet.names(this.#settled(this.#needs[n]!, open));
-    };
-    return {
-      lacking,
-      names: (key: number): string[] => {
-        const lacks = certain.at(lacking.first[key]!).slice(0, words);
-        return [...fleet.names(lacks), ...this.#absent[n]!].sort(byBytes);
-      },
-      open: (index: number): number => {
-        const pair = missing.classOf[index]! * lacking.first.length + lacking.classOf[index]!;
-        const known = openOf.get(pair);
-        if (known !== undefined) return known;
-        const names = namesAt(index);
-        const text = names.join(' ');
-        const number = numbers.get(text) ?? opens.push(names) - 1;
-        numbers.set(text, number);
-        openOf.set(pair, number);
-        return number;
-      },
-      openNames: (key: number): readonly string[] => opens[key]!,
-      free: () => {
-        certain.free();
-        all.free();
-      },
-    };
+    const asked = this.#rows[n]!.subarray(0, fleet.bits >> 5);
+    const open = minus(minus(asked, fleet.has(index)), fleet.known(index));
+    if (this.#needs[n]!.own !== null) clearBit(open, fleet.catalog.feature('invtsc').id);
+    return open;
+  }
+
+  /** Every class by what it lacks of a need for certain. */
+  #lackTable(n: number): Classes {
+    const lacking = this.#possibly(n).missing(this.#rows[n]!);
+    const classes = lacking.intern();
+    lacking.free();
+    return classes;
   }
 }
 
@@ -337,42 +331,58 @@ function possibleRows(fleet: Fleet): Rows {
   const rows = new Rows(2 * fleet.bits);
   rows.reserve(fleet.classes.length);
   for (const index of fleet.classes.keys()) {
-    const unknown = fleet.known(index).map((word) => ~word);
-    rows.push(fleet.needs(join(fleet.has(index), unknown)));
+    rows.push(
+      fleet.needs(
+        join(
+          fleet.has(index),
+          fleet.known(index).map((word) => ~word),
+        ),
+      ),
+    );
   }
   return rows;
 }
 
-/** The software of each kind by number. */
+/** Needs by number: those that ask the same are one. */
+function numbered() {
+  const needs: Need[] = [];
+  const numbers = new Map<Need | string, number>();
+  const numberOf = (need: Need): number => {
+    let number = numbers.get(need);
+    if (number !== undefined) return number;
+    const key = keyOfNeed(need);
+    number = numbers.get(key) ?? needs.push(need) - 1;
+    numbers.set(need, number);
+    numbers.set(key, number);
+    return number;
+  };
+  return { needs, numberOf };
+}
+
+/** The software of each kind by number: whoever tells it makes one object of each. */
 function softwares(fleet: Fleet, softwareOf: (kind: Kind) => Software) {
-  const software: Software[] = [];
-  const numbers = new Map<string, number>();
-  const softwareOfKind = new Uint32Array(fleet.kinds.length);
-  for (const [i, kind] of fleet.kinds.entries()) {
-    const s = softwareOf(kind);
-    const key = `${s.qemu} ${s.libvirt} ${s.machine} ${s.isGiven}`;
-    let number = numbers.get(key);
-    if (number === undefined) {
-      number = software.push(s) - 1;
-      numbers.set(key, number);
-    }
-    softwareOfKind[i] = number;
-  }
-  return { software, softwareOfKind };
+  const numbers = new Map<Software, number>();
+  const softwareOfKind = Uint32Array.from(fleet.kinds, (kind) => {
+    const software = softwareOf(kind);
+    const number = numbers.get(software) ?? numbers.size;
+    numbers.set(software, number);
+    return number;
+  });
+  return { software: [...numbers.keys()], softwareOfKind };
 }
 
 function unitsOf(fleet: Fleet, softwareOfKind: Uint32Array, asksClock: boolean) {
   const units: Unit[] = [];
-  const numbers = new Map<string, number>();
+  const numbers = new Map<string | number, number>();
   const unitOfKind = new Uint32Array(fleet.kinds.length);
   for (const [i, kind] of fleet.kinds.entries()) {
     const index = fleet.classOfKind[i]!;
     const tsc = asksClock ? kind.tsc : null;
-    const model = X86.has(kind.arch) ? null : (kind.model?.name ?? null);
-    const key = `${index} ${softwareOfKind[i]} ${tsc && `${tsc.hz} ${tsc.scaling}`} ${model}`;
+    const plain = softwareOfKind[i]! * fleet.classes.length + index;
+    const key = tsc === null ? plain : `${plain} ${tsc.hz} ${tsc.scaling}`;
     let number = numbers.get(key);
     if (number === undefined) {
-      number = units.push({ class: index, software: softwareOfKind[i]!, tsc, model }) - 1;
+      number = units.push({ class: index, software: softwareOfKind[i]!, tsc }) - 1;
       numbers.set(key, number);
     }
     unitOfKind[i] = number;

@@ -2,6 +2,7 @@
 import { hasBit, meet, minus, type Row } from '../core/rows.ts';
 import type { Catalog, Product } from '../cpu/catalog.ts';
 import type { Definition, GuestCpu } from '../cpu/definition.ts';
+import { isX86 } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import { closeDependencies } from '../cpu/qemu.ts';
 import { parseStack } from '../cpu/stack.ts';
@@ -25,6 +26,9 @@ export function guestCpu(
   fleet?: Fleet,
   { models, called }: GuestCpuOptions = {},
 ): GuestCpu {
+  const { arch, vendor, definitions: own } = answer;
+  if (arch !== null && !isX86({ arch }))
+    return { arch, vendor, definitions: own, features: answer.features, physBits: null };
   const features = catalog.row(answer.features.filter((name) => catalog.findQemu(name)));
   const namer = namerOf(catalog, parseStack(catalog, answer.stack.join(',')));
   const choice = { vendor: answer.vendor, ...(models ? { models } : {}) };
@@ -49,6 +53,7 @@ export function guestCpu(
     ...(fleet
       ? {
           beyond: beyond(fleet, answer.features),
+          lacked: lacked(fleet),
           machines: [...new Set(fleet.kinds.flatMap((kind) => kind.machine ?? []))].sort(byBytes),
           concluded: fleet.list(fleet.membersOf((i) => fleet.classes[i]!.view !== 'hypervisor'))
             .count,
@@ -99,6 +104,15 @@ function beyond(fleet: Fleet, features: readonly string[]): string[] {
         !line.has(f.name) &&
         classes.some(([has, known]) => hasBit(has, f.id) || !hasBit(known, f.id)),
     )
+    .map((f) => f.name)
+    .sort(byBytes);
+}
+
+/** Features that some host is known to lack. */
+function lacked(fleet: Fleet): string[] {
+  const rows = [...fleet.classes.keys()].map((i) => minus(fleet.known(i), fleet.has(i)));
+  return fleet.catalog.features
+    .filter((f) => rows.some((row) => hasBit(row, f.id)))
     .map((f) => f.name)
     .sort(byBytes);
 }

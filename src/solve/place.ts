@@ -13,7 +13,9 @@ import type { Finding } from './answer.ts';
 import type { Missing, PlacedGuest, Placement, PowerCycle } from './answer-plan.ts';
 import { askerOf, type GivenSoftware, keyOfAsker, softwareNames, softwareOf } from './asker.ts';
 import { sideFindings, sidesOf } from './board.ts';
-import { type Asker, Fits, type FitVerdict } from './fit.ts';
+import { type Asker, Fits, type FitVerdict, type Reason } from './fit.ts';
+import { movingFindings } from './moving.ts';
+import { guestFindings } from './sayer.ts';
 
 /** A guest by its name, and what it needs. */
 export interface Guest {
@@ -30,6 +32,8 @@ export interface PlaceOptions {
   readonly baseline?: { readonly document: unknown; readonly name: string } | undefined;
   /** The software that starts the guests; what the hosts tell, else the newest, where it is not said. */
   readonly software?: GivenSoftware | undefined;
+  /** What was among the guests and is none. */
+  readonly left?: readonly Finding[] | undefined;
   /** Guests that could not be read. */
   readonly skipped?: readonly Skipped[] | undefined;
 }
@@ -74,7 +78,15 @@ export function place(
   const drained = drainedHosts(fleet, drain);
   const askers = [...new Set(guests.map((g) => g.asks))];
   const ground = new Ground(fleet, askers, drained, options);
-  const answers = new Map(askers.map((asks, i) => [asks, ground.place(i)]));
+  const known = new Map<string, Answer>();
+  const answers = new Map(
+    askers.map((asks, i) => {
+      const key = ground.fits.sameAs(i);
+      const answer = known.get(key) ?? ground.place(i);
+      known.set(key, answer);
+      return [asks, answer];
+    }),
+  );
   const placed = guests
     .map(({ id, asks }): PlacedGuest => ({ guest: id, ...answers.get(asks)! }))
     .sort((a, b) => byBytes(a.guest, b.guest));
@@ -101,7 +113,13 @@ export function place(
     ...(options.baseline
       ? { powerCycle: powerCycles(fleet, guests, ground.fits, options.baseline) }
       : {}),
-    findings: [...ground.findings(guests), ...sideFindings(sidesOf(fleet))],
+    findings: [
+      ...distinct([...fleet.left, ...(options.left ?? [])]),
+      ...ground.findings(guests),
+      ...ground.notes(guests),
+      ...ground.moves(guests),
+      ...sideFindings(sidesOf(fleet)),
+    ],
     ...(skipped.length > 0 ? { skipped } : {}),
   };
   ground.free();
@@ -161,8 +179,10 @@ class Ground {
   readonly #drained: Float64Array;
   readonly #isDrained: boolean;
   readonly #lister: Lister;
-  /** By asker the units of which it is not known whether it runs there. */
-  readonly #open = new Map<number, readonly number[]>();
+  /** By what askers ask, the units of which it is not known whether they run there. */
+  readonly #open = new Map<string, readonly number[]>();
+  /** The same of those on which they run. */
+  readonly #homes = new Map<string, readonly number[]>();
 
   constructor(
     fleet: Fleet,
@@ -191,8 +211,11 @@ class Ground {
       no: [],
     };
     for (let unit = 0; unit < fits.units; unit++) byVerdict[fits.verdict(asker, unit)].push(unit);
-    this.#open.set(asker, byVerdict.unknown);
+    // Of a guest whose CPU nobody knows it is no description of a host that would settle it.
+    const open = byVerdict.unknown.filter((unit) => fits.need(asker, unit).unsettled === null);
+    this.#open.set(this.fits.sameAs(asker), open);
     const homes = [...byVerdict.runs, ...byVerdict['own-cpu']];
+    this.#homes.set(this.fits.sameAs(asker), homes);
     const { count, hosts } = this.#lister.list(homes);
     const gone = homes.reduce((sum, unit) => sum + this.#drained[unit]!, 0);
     const lacks = fits.lacksOf(asker);
@@ -201,7 +224,6 @@ class Ground {
       ...this.#unknown(asker, byVerdict.unknown, lacks, false),
       ...this.#unknown(asker, byVerdict.no, lacks, true),
     ];
-    lacks.free();
     return {
       verdict: verdictOf(byVerdict),
       runsOn: count,
@@ -217,13 +239,25 @@ class Ground {
     };
   }
 
+  /** What keeps guests from moving between hosts. */
+  moves(guests: readonly Guest[]): Finding[] {
+    const numbers = numbersOf(guests);
+    return movingFindings(
+      this.fits,
+      guests.map(({ id, asks }) => ({ id, asker: numbers.get(asks)! })),
+      (asker) => this.#homes.get(this.fits.sameAs(asker))!,
+    );
+  }
+
   /** Guests that may run on more hosts than is certain. */
   findings(guests: readonly Guest[]): Finding[] {
     const numbers = numbersOf(guests);
     const open = new Set([...this.#open.values()].flat());
     if (open.size === 0) return [];
     const { count, hosts } = this.#lister.list([...open]);
-    const who = guests.filter((g) => this.#open.get(numbers.get(g.asks)!)!.length > 0).length;
+    const who = guests.filter(
+      (g) => this.#open.get(this.fits.sameAs(numbers.get(g.asks)!))!.length > 0,
+    ).length;
     return [
       {
         code: 'unknown',
@@ -235,17 +269,23 @@ class Ground {
     ];
   }
 
+  /** What is to be known of guests themselves. */
+  notes(guests: readonly Guest[]): Finding[] {
+    const numbers = numbersOf(guests);
+    return guestFindings(
+      guests.map(({ id, asks }) => ({ id, notes: this.fits.notes(numbers.get(asks)!) })),
+    );
+  }
+
   /** Hosts on which it does not run, by what they lack and why beside. */
   #missing(asker: number, units: readonly number[], lacks: Lacks): Missing[] {
-    const groups = grouped(units, (unit) => [
-      lacks.lacking(unit),
-      ...this.#reasons(asker, unit, 'no'),
-    ]);
-    return groups
-      .map(({ units: of, key: [lacking, ...reasons] }): Missing => {
-        const features = lacks.names(lacking as number);
+    const reasons = this.#reasons(asker, 'no');
+    return grouped(units, lacks.lacking, reasons.number)
+      .map((of): Missing => {
+        const features = lacks.names(lacks.lacking(of[0]!));
         const poorer = startsWithout(this.fits.need(asker, of[0]!), features);
-        const all = [...new Set([...(reasons as string[]), ...(poorer === null ? [] : [poorer])])];
+        const messages = reasons.of(of[0]!);
+        const all = poorer === null ? messages : [...new Set([...messages, poorer])];
         return {
           features,
           ...(all.length > 0 ? { reasons: all } : {}),
@@ -262,32 +302,52 @@ class Ground {
     lacks: Lacks,
     certainlyNot: boolean,
   ): PlacedGuest['unknown'][number][] {
-    const groups = grouped(units, (unit) => [
-      lacks.open(unit),
-      ...this.#reasons(asker, unit, 'unknown'),
-    ]);
-    return groups
-      .map(({ units: of, key: [open, ...reasons] }) => ({
-        features: [...lacks.openNames(open as number), ...this.#mayAsk(asker, of[0]!)].sort(
+    const reasons = this.#reasons(asker, 'unknown');
+    return grouped(units, lacks.open, reasons.number)
+      .map((of) => ({
+        features: [...lacks.openNames(lacks.open(of[0]!)), ...this.fits.mayAsk(asker, of[0]!)].sort(
           byBytes,
         ),
-        ...(reasons.length > 0 ? { reasons: reasons as string[] } : {}),
+        messages: reasons.of(of[0]!),
+        of,
+      }))
+      .filter(({ features, messages }) => features.length + messages.length > 0)
+      .map(({ features, messages, of }) => ({
+        features,
+        ...(messages.length > 0 ? { reasons: messages } : {}),
         ...(certainlyNot ? { certainlyNot: true as const } : {}),
         ...this.#lister.list(of),
       }))
-      .filter(({ features, reasons }) => features.length > 0 || reasons)
       .sort(byCount);
   }
 
-  #reasons(asker: number, unit: number, what: 'no' | 'unknown'): string[] {
-    return this.fits.beside(asker, unit)[what].map((reason) => reason.message);
-  }
-
-  /** What the guest may ask for, as far as its description tells, and the host does not offer. */
-  #mayAsk(asker: number, unit: number): readonly string[] {
-    return this.fits.mayAsk(asker, unit);
+  /** What stands in the way beside features, or is not known, by unit; equal lists have equal numbers. */
+  #reasons(asker: number, what: 'no' | 'unknown') {
+    const { fits } = this;
+    const of = (unit: number): string[] => [
+      ...new Set(fits.beside(asker, unit)[what].map((reason) => reason.message)),
+    ];
+    const byText = new Map([['', 0]]);
+    const byList = new Map<readonly Reason[], number>();
+    const number = (unit: number): number => {
+      const list = fits.beside(asker, unit)[what];
+      let found = list.length === 0 ? 0 : byList.get(list);
+      if (found === undefined) {
+        const text = of(unit).join('\n');
+        found = byText.get(text) ?? byText.size;
+        byText.set(text, found);
+        byList.set(list, found);
+      }
+      return found;
+    };
+    return { of, number };
   }
 }
+
+/** Hosts and guests may be read from the same files: what is said of both is said once. */
+const distinct = (findings: readonly Finding[]): Finding[] => [
+  ...new Map(findings.map((f) => [`${f.code} ${f.message}`, f])).values(),
+];
 
 /** Askers by number, as Fits counts them. */
 const numbersOf = (guests: readonly Guest[]): ReadonlyMap<Asker, number> =>
@@ -306,20 +366,27 @@ function verdictOf(units: Readonly<Record<FitVerdict, readonly number[]>>): Plac
   return units.unknown.length > 0 ? 'unknown' : 'none';
 }
 
-/** Units by equal keys, in the order of their first. */
+/** Units by two numbers that are equal, in the order of their first. */
 function grouped(
   units: readonly number[],
-  keyOf: (unit: number) => readonly (number | string)[],
-): { readonly units: number[]; readonly key: readonly (number | string)[] }[] {
-  const groups = new Map<string, { units: number[]; key: readonly (number | string)[] }>();
+  one: (unit: number) => number,
+  other: (unit: number) => number,
+): number[][] {
+  const groups = new Map<number, Map<number, number[]>>();
+  const all: number[][] = [];
   for (const unit of units) {
-    const key = keyOf(unit);
-    const text = key.join('\n');
-    const group = groups.get(text);
-    if (group) group.units.push(unit);
-    else groups.set(text, { units: [unit], key });
+    const [a, b] = [one(unit), other(unit)];
+    const ofOne = groups.get(a) ?? new Map<number, number[]>();
+    groups.set(a, ofOne);
+    const group = ofOne.get(b);
+    if (group) group.push(unit);
+    else {
+      const made = [unit];
+      ofOne.set(b, made);
+      all.push(made);
+    }
   }
-  return [...groups.values()];
+  return all;
 }
 
 /** The feature that the most of these hosts lack. */

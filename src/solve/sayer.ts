@@ -1,4 +1,5 @@
 // Findings while they are collected: who says what of which hosts, and in which order it is read.
+import type { Note } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import type { Fleet, HostList, HostSet } from '../fleet/fleet.ts';
 import type { Finding, Severity } from './answer.ts';
@@ -41,6 +42,30 @@ export class Sayer {
   sorted(): Finding[] {
     return this.#findings.sort(byWeight);
   }
+}
+
+const LISTED = 20;
+
+/** What is to be known of guests, those of which the same is said together. */
+export function guestFindings(
+  guests: readonly { readonly id: string; readonly notes: readonly Note[] }[],
+): Finding[] {
+  const said = new Map<string, { note: Note; ids: string[] }>();
+  for (const { id, notes } of guests)
+    for (const note of notes) {
+      const key = `${note.code} ${note.message}`;
+      const same = said.get(key) ?? { note, ids: [] };
+      same.ids.push(id);
+      said.set(key, same);
+    }
+  return [...said.values()]
+    .map(({ note: { code, message }, ids }): Finding => {
+      const first = ids.sort(byBytes).slice(0, LISTED);
+      const count = ids.length;
+      const whose = `${who({ count, hosts: first })}: ${message}`;
+      return { code, severity: 'warning', count, hosts: [], guests: first, message: whose };
+    })
+    .sort(byWeight);
 }
 
 /** The first few hosts by id, and how many more. */

@@ -30,6 +30,7 @@ import {
 } from '../../src/cpu/products.ts';
 import { closeDependencies } from '../../src/cpu/qemu.ts';
 import { dialectByName, dialectNames, recogniseDialect } from '../../src/dialects/index.ts';
+import { lostAsRecord } from '../support/as-record.ts';
 import { SHARED, sayMissing } from '../support/places.ts';
 import { assertProperty } from '../support/property.ts';
 import {
@@ -42,7 +43,6 @@ import {
   type Kernel,
 } from '../support/sources.ts';
 
-fc.configureGlobal({ includeErrorInReport: true });
 const test = suite('what descriptions prove');
 const catalog = await loadCatalog();
 const RUNS = 150;
@@ -693,6 +693,23 @@ for (const [name, documents] of Object.entries(WRITERS))
       );
       assert.ok(there > 0, 'it tells something');
       if (unlisted === 'absent') assert.ok(absent > 0, 'silence tells something');
+    });
+
+for (const [name, documents] of Object.entries(WRITERS))
+  for (const [document, write] of Object.entries(documents))
+    test(`${name}, ${document}: its host record answers as it does`, async () => {
+      const { words } = dialectByName(name)!.proves!.find((p) => p.document === document)!;
+      if (words === 'linux' && linux === null)
+        return sayMissing(document, 'facts/linux-cpuinfo.json');
+      await assertProperty(
+        fc.asyncProperty(hosts, async (host) => {
+          const text = write(host);
+          if (text === null) return;
+          const [d] = await read(name, text);
+          assert.equal((await lostAsRecord(catalog, d!, KERNELS)).join('\n'), '');
+        }),
+        { numRuns: 15 },
+      );
     });
 
 test.run();

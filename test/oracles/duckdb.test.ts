@@ -10,9 +10,9 @@ import { tableFromIPC } from 'apache-arrow';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ROOT, sayMissing } from '../support/places.ts';
+import { seed } from '../support/property.ts';
 
 const BIN = join(ROOT, 'dist/bin.js');
-const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
 console.log(`duckdb: seeds ${seed} to ${seed + 3}`);
 
 const test = suite('live DuckDB');

@@ -1,7 +1,6 @@
 // Random -cpu strings on random machine types: what QEMU makes of them, shows and refuses is what we say. All are
 // expanded, in one process a machine type, and some are started for real, those that are refused among them.
-// PLIMSOLL_QEMU names further binaries (a command line each, separated by ;), PLIMSOLL_SAMPLE the number of pairs,
-// PLIMSOLL_FULL=1 starts them all.
+// PLIMSOLL_QEMU names further binaries (a command line each, separated by ;).
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadCatalog } from '../../src/cpu/catalog.ts';
@@ -11,6 +10,7 @@ import { machinesOf } from '../../src/cpu/machine.ts';
 import { findProperty, type PropertyValue, propertiesOf } from '../../src/cpu/properties.ts';
 import { parseBoolean, parseCpuString, parseValue } from '../../src/cpu/qemu-string.ts';
 import { expandCpu, realizeTcg } from '../../src/cpu/start.ts';
+import { draws, seed } from '../support/property.ts';
 import { askExpansions, each, qemuVersion, readCpu } from '../support/qemu.ts';
 import { pick, type Random, random } from '../support/random.ts';
 
@@ -18,11 +18,10 @@ const catalog = await loadCatalog();
 const commands = ['qemu-system-x86_64', ...(process.env.PLIMSOLL_QEMU?.split(';') ?? [])].map((c) =>
   c.trim().split(/\s+/),
 );
-const sample = Number(process.env.PLIMSOLL_SAMPLE ?? 1000);
-const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
+const sample = draws(1000);
 /** Of the pairs how many are started, and how many of those at most because we say that QEMU refuses them. */
-const STARTS = process.env.PLIMSOLL_FULL === '1' ? sample : 160;
-const REFUSALS = process.env.PLIMSOLL_FULL === '1' ? sample : 60;
+const STARTS = draws(160);
+const REFUSALS = draws(60);
 const VALUES: Record<string, readonly string[]> = {
   bool: ['on', 'off', 'yes', 'no'],
   auto: ['on', 'off', 'auto'],

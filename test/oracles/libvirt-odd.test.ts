@@ -1,7 +1,6 @@
 // Files of odd host CPUs given to the virsh that is installed and to the command under --rules libvirt with the map that
 // was learnt from it: every architecture, policies on hosts, words twice, attributes that do not belong there,
 // capabilities and domains around them. The same bytes, and a refusal where virsh refuses.
-// PLIMSOLL_SAMPLE is the number of files, PLIMSOLL_SEED the seed.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,11 +9,11 @@ import * as assert from 'uvu/assert';
 import { loadCatalog } from '../../src/cpu/catalog.ts';
 import { run } from '../support/command.ts';
 import { sayMissing } from '../support/places.ts';
+import { draws, seed } from '../support/property.ts';
 import { pick, random } from '../support/random.ts';
 import { hasVirsh, installedMap, virsh } from '../support/virsh.ts';
 
-const sample = Number(process.env.PLIMSOLL_SAMPLE ?? 400);
-const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
+const sample = draws(400);
 const ARCHS = ['i686', 'ppc64', 'ppc64le', 'aarch64', 'armv7l', 's390x', 'riscv64', 'mips'];
 const POLICIES = ['force', 'require', 'optional', 'disable', 'forbid'];
 const MODELS: Readonly<Record<string, readonly string[]>> = {

@@ -1,6 +1,5 @@
 // What plimsoll emits for libvirt, given to the real one: its names are understood as we mean them, and the domain
 // that starts with it asks QEMU for exactly the features of the answer.
-// PLIMSOLL_SAMPLE is the number of random fleets, PLIMSOLL_STARTS that of domains, PLIMSOLL_SEED the seed.
 import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -11,13 +10,13 @@ import { machinesOf } from '../../src/cpu/machine.ts';
 import { emitted } from '../support/definitions.ts';
 import { Libvirt, virshVersion } from '../support/libvirtd.ts';
 import { sayMissing } from '../support/places.ts';
+import { draws, seed } from '../support/property.ts';
 import { qemuVersion } from '../support/qemu.ts';
 import { pick, random } from '../support/random.ts';
 import { featuresOfWords, type Word } from '../support/words.ts';
 
-const fleets = Number(process.env.PLIMSOLL_SAMPLE ?? 300);
-const starts = Number(process.env.PLIMSOLL_STARTS ?? 40);
-const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
+const fleets = draws(300);
+const starts = draws(40);
 const LIBVIRT = virshVersion();
 const QEMU = qemuVersion(['qemu-system-x86_64']);
 

@@ -1,6 +1,5 @@
 // What virsh, libvirt and QEMU say of CPUs, held against what is read of their documents. No daemon is needed:
 // libvirt's test driver knows its CPU map, and its embedded driver asks the QEMU that is installed.
-// PLIMSOLL_SEED is the seed of the random features.
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,10 +12,10 @@ import type { Description } from '../../src/cpu/host.ts';
 import { nearest } from '../../src/cpu/stack.ts';
 import { libvirt } from '../../src/dialects/libvirt.ts';
 import { readLibvirtCpus } from '../../src/dialects/libvirt-element.ts';
+import { seed } from '../support/property.ts';
 import { pick, random } from '../support/random.ts';
 
 const catalog = await loadCatalog();
-const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
 const folder = mkdtempSync(join(tmpdir(), 'plimsoll-'));
 
 const run = (command: string, args: string[], stdin = ''): SpawnSyncReturns<string> =>

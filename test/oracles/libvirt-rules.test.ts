@@ -1,6 +1,5 @@
 // Random fleets given to the virsh that is installed and to --rules libvirt with the map that this virsh uses:
 // the same answer, byte for byte, and a refusal where it refuses.
-// PLIMSOLL_SAMPLE is the number of fleets, PLIMSOLL_SEED the seed.
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,6 +21,7 @@ import { libvirtCompare, partialCheck, reportedHost } from '../../src/solve/libv
 import { expandFeatures } from '../../src/solve/libvirt/data.ts';
 import { type Hypervisor, hypervisorOf } from '../../src/solve/libvirt/hypervisor.ts';
 import { sayMissing } from '../support/places.ts';
+import { draws, seed } from '../support/property.ts';
 import { pick, random } from '../support/random.ts';
 import {
   dumpedHosts,
@@ -33,8 +33,7 @@ import {
 } from '../support/virsh.ts';
 
 const BATCH = 100;
-const sample = Number(process.env.PLIMSOLL_SAMPLE ?? 600);
-const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
+const sample = draws(600);
 
 if (hasVirsh()) {
   const catalog = await loadCatalog();

@@ -1,6 +1,6 @@
 // Pinned CPUs, started for real on every pc machine type: the first CPU object read back is the same on all of them.
 // What each definition means is asked on every machine type, in one process; the starts are a seeded sample of the
-// machine types, PLIMSOLL_FULL=1 takes them all. PLIMSOLL_QEMU names further binaries (a command line each, by ;).
+// machine types. PLIMSOLL_QEMU names further binaries (a command line each, by ;).
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +12,7 @@ import { propertiesOf } from '../../src/cpu/properties.ts';
 import { parseCpuString } from '../../src/cpu/qemu-string.ts';
 import { cpuArgument, writeReadconfig } from '../../src/dialects/pinned.ts';
 import { pin } from '../../src/solve/pin.ts';
+import { draws, seed } from '../support/property.ts';
 import { askExpansions, each, qemuVersion, readCpu } from '../support/qemu.ts';
 import { pick, type Random, random } from '../support/random.ts';
 
@@ -35,11 +36,9 @@ const GUESTS = [
   ['EPYC-Genoa', 'new'],
   ['qemu64,model-id=My CPU', 'old'],
 ] as const;
-const isFull = process.env.PLIMSOLL_FULL === '1';
-const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
 /** On how many machine types each guest starts with its -readconfig, and with its -cpu. */
-const BESIDE = 24;
-const ALONE = 8;
+const BESIDE = draws(24);
+const ALONE = draws(8);
 const test = suite('pin, live');
 const folder = mkdtempSync(join(tmpdir(), 'plimsoll-pin-'));
 test.after(() => rmSync(folder, { recursive: true }));
@@ -128,11 +127,9 @@ for (const command of commands) {
           }),
         );
       };
-      const some = isFull ? machines : [...new Set([...ends, ...shuffled(next, machines)])];
-      const beside = await distinct(some.slice(0, isFull ? undefined : BESIDE), [
-        ...['-cpu', cpu, '-readconfig', seen],
-      ]);
-      const alone = await distinct(some.slice(0, isFull ? undefined : ALONE), [
+      const some = [...new Set([...ends, ...shuffled(next, machines)])];
+      const beside = await distinct(some.slice(0, BESIDE), [...['-cpu', cpu, '-readconfig', seen]]);
+      const alone = await distinct(some.slice(0, ALONE), [
         ...['-cpu', cpuArgument(pinned.resolved, pinned.alone)],
       ]);
       const meaning = (how: 'free' | 'beside' | 'alone') =>

@@ -9,13 +9,13 @@ import { expandCpu } from '../../src/cpu/start.ts';
 import { asking } from '../../src/solve/fit.ts';
 import { place } from '../../src/solve/place.ts';
 import { fleetOf } from '../support/hosts.ts';
+import { draws, seed } from '../support/property.ts';
 import { qemuVersion, readCpu } from '../support/qemu.ts';
 import { pick, random } from '../support/random.ts';
 
 const command = ['qemu-system-x86_64'];
-const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
 const HOSTS = 10;
-const GUESTS = Number(process.env.PLIMSOLL_SAMPLE ?? 30);
+const GUESTS = draws(30);
 const MACHINE = 'pc-q35-7.2';
 
 const catalog = await loadCatalog();

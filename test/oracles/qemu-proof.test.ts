@@ -1,5 +1,4 @@
 // What plimsoll emits for QEMU, started by the real one: a guest is asked for exactly the features of the answer.
-// PLIMSOLL_SAMPLE is the number of random fleets, PLIMSOLL_SEED the seed.
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { bitsOf, join, minus, type Row, rowOf } from '../../src/core/rows.ts';
@@ -8,13 +7,13 @@ import { machinesOf } from '../../src/cpu/machine.ts';
 import { expandCpu } from '../../src/cpu/start.ts';
 import { emitted } from '../support/definitions.ts';
 import { sayMissing } from '../support/places.ts';
+import { draws, seed } from '../support/property.ts';
 import { qemuVersion, readCpu } from '../support/qemu.ts';
 import { pick, random } from '../support/random.ts';
 import { featuresOfWords, type Word } from '../support/words.ts';
 
 const COMMAND = ['qemu-system-x86_64'];
-const fleets = Number(process.env.PLIMSOLL_SAMPLE ?? 300);
-const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
+const fleets = draws(300);
 
 const test = suite('live QEMU proves');
 const catalog = await loadCatalog();

@@ -1,6 +1,5 @@
 // Random guests started by the libvirt that is installed, under plain emulation: whether it starts them, and what it
 // then writes down of their CPUs, is what libvirt's rules say from the definition and from what QEMU gave and withheld.
-// PLIMSOLL_SAMPLE is the number of guests, PLIMSOLL_SEED the seed.
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { emptyRow } from '../../src/core/rows.ts';
@@ -17,11 +16,11 @@ import { startCheck, startedCpu } from '../../src/solve/libvirt/start.ts';
 import { type Live, updateLiveCpu } from '../../src/solve/libvirt/update.ts';
 import { Libvirt } from '../support/libvirtd.ts';
 import { sayMissing } from '../support/places.ts';
+import { draws, seed } from '../support/property.ts';
 import { pick, type Random, random } from '../support/random.ts';
 import { hasVirsh, installedMap } from '../support/virsh.ts';
 
-const sample = Number(process.env.PLIMSOLL_SAMPLE ?? 30);
-const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
+const sample = draws(30);
 const POLICIES: readonly Policy[] = [
   'require',
   'force',

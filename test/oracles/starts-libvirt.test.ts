@@ -1,6 +1,5 @@
 // Does it run here, asked of libvirt: domains that are drawn near the truth, created paused by a libvirtd of our own for
 // KVM and for plain emulation, and what place says of each with that libvirt's own description of the host.
-// PLIMSOLL_SAMPLE is the number of domains of each kind, PLIMSOLL_SEED the seed.
 import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -14,14 +13,14 @@ import {
 } from '../support/drawn-domains.ts';
 import { Libvirt, virshVersion } from '../support/libvirtd.ts';
 import { sayMissing } from '../support/places.ts';
+import { draws, seed } from '../support/property.ts';
 import { each, qemuVersion, recordSession } from '../support/qemu.ts';
 import { random } from '../support/random.ts';
 import { startsKvm, whatHostNeeds } from '../support/started.ts';
 import { type Drawn, type Outcome, prove } from '../support/verdicts.ts';
 
 const COMMAND = ['qemu-system-x86_64'];
-const count = Number(process.env.PLIMSOLL_SAMPLE ?? 100);
-const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
+const count = draws(100);
 const LIBVIRT = virshVersion();
 const QEMU = qemuVersion(COMMAND);
 

@@ -1,20 +1,19 @@
 // Does it run here: guests that are drawn near the truth, started by the real QEMU under KVM and under plain emulation,
 // and what place says of each. A guest starts whole where place says that it runs, and nowhere else.
-// PLIMSOLL_SAMPLE is the number of guests of each kind, PLIMSOLL_SEED the seed; PLIMSOLL_QEMU names further binaries (a
-// command line each, by ;).
+// PLIMSOLL_QEMU names further binaries (a command line each, by ;).
 import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import { loadCatalog } from '../../src/cpu/catalog.ts';
 import { machinesOf } from '../../src/cpu/machine.ts';
 import { type DrawnCpu, drawCpus, type Ground, namesOfQemu } from '../support/drawn-cpus.ts';
 import { sayMissing } from '../support/places.ts';
+import { draws, seed } from '../support/property.ts';
 import { each, qemuVersion, recordSession } from '../support/qemu.ts';
 import { random } from '../support/random.ts';
 import { started, startsKvm, whatHostNeeds } from '../support/started.ts';
 import { type Drawn, prove } from '../support/verdicts.ts';
 
-const count = Number(process.env.PLIMSOLL_SAMPLE ?? 300);
-const seed = Number(process.env.PLIMSOLL_SEED ?? 20261124);
+const count = draws(300);
 
 const test = suite('what starts');
 const catalog = await loadCatalog();

@@ -10,6 +10,7 @@ export function columnOf(
   const all = [...file.kernels, ...file.distributions];
   const at = all.indexOf(kernel);
   const covers = (row: KvmRow) =>
+    !row.kernels ||
     row.kernels.some((range) => {
       const [from, until = from] = range.split('..').map((text) => all.indexOf(text));
       return from! <= at && at <= until!;

@@ -7,14 +7,19 @@ import { fetchJson } from './http.ts';
 import { type Asking, ask } from './program.ts';
 import { askBinary, askSocket } from './qmp.ts';
 
-/** What a source answered with. */
-export interface Answered {
+export interface Document {
   readonly dialect: string;
   readonly text: string;
+}
+
+/** What a source answered with. */
+export interface Answered extends Document {
   /** The host that it is about, where the document does not say. */
   readonly host: string | null;
   /** The kernel of its host, where the document does not say. */
   readonly kernel?: string | null;
+  /** Other documents of that host, which may tell what the first does not of its processor. */
+  readonly beside?: readonly Document[];
   /** Hosts that the source knows of and has no answer from. */
   readonly silent?: readonly string[];
 }
@@ -64,24 +69,32 @@ function parse(name: string): URL {
   return url;
 }
 
-const local: Collect = async (around) => {
-  const kernel = type() === 'Linux' ? kernelOf(release(), version()) : null;
-  const domcapabilities = await ask(
-    'virsh',
-    ['-c', 'qemu:///system', 'domcapabilities'],
-    around,
-  ).catch((error: unknown) => {
+/** The kernel of this machine. */
+const ownKernel = (): string | null => (type() === 'Linux' ? kernelOf(release(), version()) : null);
+
+/** What a program prints, or null where it is not there or fails. */
+const askIfThere = (...question: Parameters<typeof ask>): Promise<string | null> =>
+  ask(...question).catch((error: unknown) => {
     if (error instanceof QueryError) return null;
     throw error;
   });
-  if (domcapabilities !== null)
-    return { dialect: 'libvirt', text: domcapabilities, host: hostname(), kernel };
-  try {
-    const text = await readFile('/proc/cpuinfo', 'utf8');
-    return { dialect: 'cpuinfo', text, host: hostname(), kernel };
-  } catch {
-    throw new QueryError('this machine has neither a libvirt that answers nor /proc/cpuinfo');
+
+/** A document where there is text. */
+const documentOf = (dialect: string, text: string | null): Document[] =>
+  text === null || text.trim() === '' ? [] : [{ dialect, text }];
+
+const local: Collect = async (around) => {
+  const here = { host: hostname(), kernel: ownKernel() };
+  const virsh = (question: string) =>
+    askIfThere('virsh', ['-c', 'qemu:///system', question], around);
+  const domcapabilities = await virsh('domcapabilities');
+  const cpuinfo = documentOf('cpuinfo', await readFile('/proc/cpuinfo', 'utf8').catch(() => null));
+  if (domcapabilities !== null) {
+    const beside = [...documentOf('libvirt', await virsh('capabilities')), ...cpuinfo];
+    return { dialect: 'libvirt', text: domcapabilities, ...here, beside };
   }
+  if (cpuinfo[0]) return { ...cpuinfo[0], ...here };
+  throw new QueryError('this machine has neither a libvirt that answers nor /proc/cpuinfo');
 };
 
 const libvirt =
@@ -89,7 +102,9 @@ const libvirt =
   async (around) => {
     const virsh = (...args: string[]) => ask('virsh', ['-c', uri, ...args], around);
     const text = await virsh('domcapabilities');
-    return { dialect: 'libvirt', text, host: (await virsh('hostname')).trim() || null };
+    const host = (await virsh('hostname')).trim() || null;
+    const capabilities = await askIfThere('virsh', ['-c', uri, 'capabilities'], around);
+    return { dialect: 'libvirt', text, host, beside: documentOf('libvirt', capabilities) };
   };
 
 const qmp =
@@ -101,7 +116,7 @@ const qmp =
       );
     const isProgram = !where.includes('/') || /\/qemu-[\w.-]+$|\/kvm$/.test(where);
     const text = await (isProgram ? askBinary : askSocket)(where, around);
-    return { dialect: 'qmp', text, host: hostname() };
+    return { dialect: 'qmp', text, host: hostname(), kernel: ownKernel() };
   };
 
 const kubectl =
@@ -114,15 +129,20 @@ const kubectl =
   };
 
 const MARK = '--plimsoll--';
+/** A host whose libvirt does not answer has a kernel that does. */
+const virshThere = (question: string) =>
+  `if command -v virsh >/dev/null 2>&1; then LC_ALL=C virsh -q -c qemu:///system ${question} 2>/dev/null || :; fi`;
 /** One visit: what the hypervisor offers where there is one, and what the kernel shows. */
 const VISIT = [
   'uname -n',
   `echo ${MARK}`,
-  'if command -v virsh >/dev/null 2>&1; then LC_ALL=C virsh -q -c qemu:///system domcapabilities 2>/dev/null; fi',
+  virshThere('domcapabilities'),
   `echo ${MARK}`,
   'cat /proc/cpuinfo',
   `echo ${MARK}`,
   'uname -a',
+  `echo ${MARK}`,
+  virshThere('capabilities'),
 ].join('\n');
 
 const ssh =
@@ -136,11 +156,13 @@ const ssh =
       ...['-o', 'BatchMode=yes', '-o', `ConnectTimeout=${seconds}`, '--', target, 'sh', '-s'],
     ];
     const text = await ask('ssh', args, { ...around, input: `${VISIT}\n` });
-    const [name, domcapabilities = '', cpuinfo = '', uname = ''] = text.split(`${MARK}\n`);
+    const parts = text.split(`${MARK}\n`);
+    const [name, domcapabilities = '', cpuinfo = '', uname = '', capabilities = ''] = parts;
     const kernel = kernelIn(uname);
     const host = name!.trim() || url.hostname;
+    const beside = [...documentOf('libvirt', capabilities), ...documentOf('cpuinfo', cpuinfo)];
     if (domcapabilities.trim() !== '')
-      return { dialect: 'libvirt', text: domcapabilities, host, kernel };
+      return { dialect: 'libvirt', text: domcapabilities, host, kernel, beside };
     if (cpuinfo.trim() !== '') return { dialect: 'cpuinfo', text: cpuinfo, host, kernel };
     throw new QueryError('it shows neither a libvirt nor /proc/cpuinfo; is it a Linux host?');
   };

@@ -1,23 +1,53 @@
 // What products on top of QEMU and libvirt call CPUs, and which names they take. Sources: Proxmox VE 7.4 to 9.2
-// (qemu-server, CPUConfig.pm); KubeVirt (virt-handler/node-labeller/util, DefaultObsoleteCPUModels); machine types of CentOS
+// (qemu-server, CPUConfig.pm and CPUFlags.pm); KubeVirt (virt-handler/node-labeller/util, DefaultObsoleteCPUModels); machine types of CentOS
 // Stream 10's and Ubuntu's QEMU; Node Feature Discovery (source/cpu/cpu.go) with klauspost/cpuid 2.2; the x86-64 psABI,
 // table 3.1; VMware's and Microsoft's documents on EVC and processor compatibility (by name alone); Xen's
 // public/arch-x86/cpufeatureset.h.
 export default {
   proxmox: {
-    /**
-     * Model names that it takes, by the QEMU of the first release that takes them from its first patch level on (7.4 has
-     * QEMU 7.2, 8.0 has 8.0, 8.1 has 8.1, 9.2 has 11.0; those between take no more): of a model with an alias the alias alone.
-     */
-    models: {
-      '7.2':
-        '486 Broadwell Broadwell-IBRS Broadwell-noTSX Broadwell-noTSX-IBRS Cascadelake-Server Cascadelake-Server-noTSX Conroe EPYC EPYC-IBPB EPYC-Milan EPYC-Rome Haswell Haswell-IBRS Haswell-noTSX Haswell-noTSX-IBRS Icelake-Client Icelake-Client-noTSX Icelake-Server Icelake-Server-noTSX IvyBridge IvyBridge-IBRS KnightsMill Nehalem Nehalem-IBRS Opteron_G1 Opteron_G2 Opteron_G3 Opteron_G4 Opteron_G5 Penryn SandyBridge SandyBridge-IBRS Skylake-Client Skylake-Client-IBRS Skylake-Client-noTSX-IBRS Skylake-Server Skylake-Server-IBRS Skylake-Server-noTSX-IBRS Westmere Westmere-IBRS athlon core2duo coreduo kvm32 kvm64 pentium pentium2 pentium3 phenom qemu32 qemu64',
-      '8.0':
-        'Cascadelake-Server-v2 Cascadelake-Server-v4 Cascadelake-Server-v5 Cooperlake Cooperlake-v2 EPYC-Rome-v2 EPYC-v3 Icelake-Server-v3 Icelake-Server-v4 Icelake-Server-v5 Icelake-Server-v6 SapphireRapids Skylake-Client-v4 Skylake-Server-v4 Skylake-Server-v5',
-      '8.1': 'EPYC-Genoa EPYC-Milan-v2 EPYC-Rome-v3 EPYC-Rome-v4 EPYC-v4 GraniteRapids SapphireRapids-v2',
-      '11.0':
-        'ClearwaterForest ClearwaterForest-v2 ClearwaterForest-v3 DiamondRapids EPYC-Genoa-v2 EPYC-Milan-v3 EPYC-Rome-v5 EPYC-Turin EPYC-v5 GraniteRapids-v2 GraniteRapids-v3 GraniteRapids-v4 GraniteRapids-v5 Icelake-Server-v7 SapphireRapids-v3 SapphireRapids-v4 SapphireRapids-v5 SapphireRapids-v6 SierraForest SierraForest-v2 SierraForest-v3 SierraForest-v4 SierraForest-v5',
+    /** The qemu-server of a node by its QEMU: the oldest and the newest that stand on it. */
+    servers: {
+      '0': '6.1-5 7.2-4',
+      '7.2': '7.4-2 7.4-7',
+      '8.0': '8.0.6 8.0.9',
+      '8.1': '8.0.10 8.2.7',
+      '9.0': '8.2.8 8.3.11',
+      '9.2': '8.3.12 8.4.10',
+      '10.0': '9.0.16 9.0.30',
+      '10.1': '9.1.0 9.1.14',
+      '11.0': '9.1.15 9.2.6',
     } as Record<string, string>,
+    /** CPU types by the first qemu-server that takes them: of a model with an alias the alias alone. */
+    models: {
+      '6.1-5':
+        '486 Broadwell Broadwell-IBRS Broadwell-noTSX Broadwell-noTSX-IBRS Cascadelake-Server Conroe EPYC EPYC-IBPB Haswell Haswell-IBRS Haswell-noTSX Haswell-noTSX-IBRS IvyBridge IvyBridge-IBRS KnightsMill Nehalem Nehalem-IBRS Opteron_G1 Opteron_G2 Opteron_G3 Opteron_G4 Opteron_G5 Penryn SandyBridge SandyBridge-IBRS Skylake-Client Skylake-Client-IBRS Skylake-Server Skylake-Server-IBRS Westmere Westmere-IBRS athlon core2duo coreduo kvm32 kvm64 pentium pentium2 pentium3 phenom qemu32 qemu64',
+      '6.1-7':
+        'Cascadelake-Server-noTSX Icelake-Client Icelake-Client-noTSX Icelake-Server Icelake-Server-noTSX Skylake-Client-noTSX-IBRS Skylake-Server-noTSX-IBRS',
+      '6.1-13': 'EPYC-Rome',
+      '7.2-4': 'EPYC-Milan',
+      '8.0.5':
+        'Cascadelake-Server-v2 Cascadelake-Server-v4 Cascadelake-Server-v5 Cooperlake Cooperlake-v2 EPYC-Rome-v2 EPYC-v3 Icelake-Server-v3 Icelake-Server-v4 Icelake-Server-v5 Icelake-Server-v6 SapphireRapids Skylake-Client-v4 Skylake-Server-v4 Skylake-Server-v5',
+      '8.1.0':
+        'EPYC-Genoa EPYC-Milan-v2 EPYC-Rome-v3 EPYC-Rome-v4 EPYC-v4 GraniteRapids SapphireRapids-v2',
+      '9.1.4':
+        'ClearwaterForest EPYC-Genoa-v2 EPYC-Milan-v3 EPYC-Rome-v5 EPYC-Turin EPYC-v5 GraniteRapids-v2 GraniteRapids-v3 Icelake-Server-v7 SapphireRapids-v3 SapphireRapids-v4 SierraForest SierraForest-v2 SierraForest-v3',
+      '9.1.15':
+        'ClearwaterForest-v2 ClearwaterForest-v3 DiamondRapids GraniteRapids-v4 GraniteRapids-v5 SapphireRapids-v5 SapphireRapids-v6 SierraForest-v4 SierraForest-v5',
+    } as Record<string, string>,
+    /** CPU types for VMs of aarch64, all since 9.1.5. */
+    armModels:
+      'a64fx cortex-a35 cortex-a53 cortex-a55 cortex-a57 cortex-a710 cortex-a72 cortex-a76 cortex-a78ae neoverse-n1 neoverse-n2 neoverse-v1',
+    /** Types of no vendor, whose guests see their host's. */
+    vendorless: 'host kvm32 kvm64 max qemu32 qemu64',
+    /** Types beside those named for it that are AMD's; all others are Intel's. */
+    amd: '^(?:athlon|phenom|Opteron|EPYC)',
+    /** Types that no firmware of UEFI starts. */
+    bits32: '486 athlon coreduo kvm32 pentium pentium2 pentium3 qemu32',
+    /** Flags that the configuration of a VM may name, beside nested-virt since 9.0.27. */
+    vmFlags:
+      'aes amd-no-ssb amd-ssbd hv-evmcs hv-tlbflush ibpb md-clear pcid pdpe1gb spec-ctrl ssbd virt-ssbd',
+    /** The highest +pveN of machine types; 0 where not named. */
+    revisions: { '4.1': 2, '9.2': 1, '10.0': 1, '11.0': 2 } as Record<string, number>,
     /** What it switches by itself beside models of these names. */
     automatic: {
       '^kvm(?:32|64)$': '+sep',

@@ -1,10 +1,11 @@
 // What KVM gives to guests, by module and kernel: the facts' rows, with equal ones once for all features that have them.
-import type { KvmFile, KvmModule, KvmOnTop, KvmRow, LearntKvm } from '../schema.ts';
+import type { KvmFile, KvmModule, KvmOnTop, KvmRow, LearntKvm, LearntKvmRow } from '../schema.ts';
 import { type Facts, given, type Json } from './facts.ts';
 
 type Learnt = Omit<KvmFile, 'schema' | 'source'>;
 type Rule = KvmFile['rules'][number];
 
+const BOTH: readonly KvmModule[] = ['Intel', 'AMD'];
 const MODULES: Readonly<Record<string, KvmModule>> = { GenuineIntel: 'Intel', AuthenticAMD: 'AMD' };
 
 export function learnKvm({ kvm, curated }: Facts): Learnt {
@@ -33,18 +34,14 @@ export function learnKvm({ kvm, curated }: Facts): Learnt {
       // Of what another feature decides, that one says who.
       why: r.when === 'conditional' && !r.needs ? r.why : undefined,
     });
-  const rules = new Map<string, { features: string[]; rows: KvmRow[] }>();
-  for (const [name, { offered }] of Object.entries<Json>(kvm.features)) {
-    const rows = offered.map(rowOf);
-    const key = JSON.stringify(rows);
-    const same = rules.get(key);
-    if (same) same.features.push(name);
-    else rules.set(key, { features: [name], rows });
-  }
+  const read = { kernels, distributions };
+  const columns = Object.entries<Json>(kvm.features).map(([name, { offered }]): Columns => {
+    const rows: KvmRow[] = offered.map(rowOf);
+    return { name, byModule: BOTH.map((module) => expanded(rows, module, read)) };
+  });
   checkOnTop(kvm, qemu);
   return {
-    kernels,
-    distributions,
+    ...read,
     modules,
     outOfOrder: kvm.nonMonotone,
     unshown,
@@ -61,11 +58,9 @@ export function learnKvm({ kvm, curated }: Facts): Learnt {
       }),
     ),
     qemu,
-    rules: [...rules.values()],
+    rules: rulesOf(columns, read),
   };
 }
-
-const BOTH: readonly KvmModule[] = ['Intel', 'AMD'];
 
 /**
  * The table with the column of a further kernel of the mainline. What could not be read there is as on the kernel before
@@ -83,28 +78,20 @@ export function withKernel(file: Learnt, learnt: LearntKvm): { file: Learnt; car
     ),
   );
   const carried: string[] = [];
-  const rules = new Map<string, Rule>();
-  for (const { features, rows } of file.rules)
-    for (const name of features) {
-      const [intel, amd] = BOTH.map((vendor): KvmRow[] => {
+  const columns = file.rules.flatMap(({ features, rows }) =>
+    features.map((name): Columns => {
+      const byModule = BOTH.map((vendor) => {
         const own = expanded(rows, vendor, file);
         const last = own.get(before)!;
         const now = rowOf.get(`${vendor} ${name}`);
         if (!now) carried.push(`${vendor} ${name}`);
         // A row that says the same says more beside: who decides.
         const same = now && [last, ...own.values()].find((row) => isSame(now, row));
-        own.set(kernel, same ?? now ?? last);
-        return collected(own, [...kernels, ...file.distributions], kernels.length);
+        return own.set(kernel, same ?? now ?? last);
       });
-      const isOne = JSON.stringify(intel) === JSON.stringify(amd);
-      const all = isOne
-        ? intel!
-        : [intel!, amd!].flatMap((own, i) => own.map((row) => ({ vendor: BOTH[i]!, ...row })));
-      const key = JSON.stringify(all);
-      const same = rules.get(key);
-      if (same) same.features.push(name);
-      else rules.set(key, { features: [name], rows: all });
-    }
+      return { name, byModule };
+    }),
+  );
   const wider = <T extends { kernels?: string[] }>(rule: T): T =>
     rule.kernels
       ? { ...rule, kernels: rule.kernels.flatMap((r) => ranged(r, kernels, file)) }
@@ -113,7 +100,7 @@ export function withKernel(file: Learnt, learnt: LearntKvm): { file: Learnt; car
     file: {
       ...file,
       kernels,
-      rules: [...rules.values()],
+      rules: rulesOf(columns, { kernels, distributions: file.distributions }),
       hides: file.hides.map(wider),
       qemu: file.qemu,
     },
@@ -127,16 +114,26 @@ function order(a: string, b: string): number {
   return x![0]! - y![0]! || (x![1] ?? 0) - (y![1] ?? 0) || (x![2] ?? 0) - (y![2] ?? 0);
 }
 
-type Bare = Omit<KvmRow, 'vendor' | 'kernels'>;
+type Read = Pick<KvmFile, 'kernels' | 'distributions'>;
+
+/** Of a feature the row on each kernel, by module. */
+interface Columns {
+  readonly name: string;
+  readonly byModule: readonly ReadonlyMap<string, LearntKvmRow>[];
+}
 
 /** Of a module the row of each kernel. */
 function expanded(
   rows: readonly KvmRow[],
   vendor: KvmModule,
-  { kernels }: Learnt,
-): Map<string, Bare> {
-  const out = new Map<string, Bare>();
-  for (const { vendor: of = vendor, kernels: ranges, ...row } of rows)
+  { kernels, distributions }: Read,
+): Map<string, LearntKvmRow> {
+  const out = new Map<string, LearntKvmRow>();
+  for (const {
+    vendor: of = vendor,
+    kernels: ranges = [...kernels, ...distributions],
+    ...row
+  } of rows)
     if (of === vendor)
       for (const range of ranges) {
         const [from, until = from] = range.split('..');
@@ -147,22 +144,43 @@ function expanded(
   return out;
 }
 
+/** The table's rules: what is the same for both modules once, and features with the same rows together. */
+function rulesOf(columns: readonly Columns[], read: Read): Rule[] {
+  const rules = new Map<string, Rule>();
+  for (const { name, byModule } of columns) {
+    const [intel, amd] = byModule.map((own) => collected(own, read));
+    const isOne = JSON.stringify(intel) === JSON.stringify(amd);
+    const rows = isOne
+      ? intel!
+      : [intel!, amd!].flatMap((own, i) => own.map((row) => ({ vendor: BOTH[i]!, ...row })));
+    const key = JSON.stringify(rows);
+    const same = rules.get(key);
+    if (same) same.features.push(name);
+    else rules.set(key, { features: [name], rows });
+  }
+  return [...rules.values()];
+}
+
 /** The rows of a module again: what is equal on kernels that follow each other is a range. */
 function collected(
-  own: ReadonlyMap<string, Bare>,
-  all: readonly string[],
-  mainline: number,
+  own: ReadonlyMap<string, LearntKvmRow>,
+  { kernels, distributions }: Read,
 ): KvmRow[] {
-  const byRow = new Map<Bare, string[]>();
-  for (const [i, kernel] of all.entries()) {
+  const byRow = new Map<string, { row: LearntKvmRow; ranges: string[] }>();
+  let before: unknown;
+  for (const kernel of [...kernels, ...distributions]) {
     const row = own.get(kernel)!;
-    const ranges = byRow.get(row) ?? [];
-    byRow.set(row, ranges);
-    const follows = i > 0 && i < mainline && own.get(all[i - 1]!) === row;
-    if (!follows) ranges.push(kernel);
-    else ranges.push(`${ranges.pop()!.split('..')[0]}..${kernel}`);
+    const key = JSON.stringify(row);
+    const same = byRow.get(key) ?? { row, ranges: [] };
+    byRow.set(key, same);
+    if (same === before && kernels.includes(kernel))
+      same.ranges.push(`${same.ranges.pop()!.split('..')[0]}..${kernel}`);
+    else same.ranges.push(kernel);
+    before = same;
   }
-  return [...byRow].map(([row, kernels]) => ({ kernels, ...row }));
+  const [only, ...others] = byRow.values();
+  if (others.length === 0) return [only!.row];
+  return [...byRow.values()].map(({ row, ranges }) => ({ kernels: ranges, ...row }));
 }
 
 /** A range as it is among more kernels: it goes on up to the next that has another. */
@@ -175,7 +193,7 @@ function ranged(range: string, kernels: readonly string[], { kernels: before }: 
   return [last === kernels.indexOf(from!) ? from! : `${from}..${kernels[last]}`];
 }
 
-const isSame = (a: Bare, b: Bare): boolean =>
+const isSame = (a: LearntKvmRow, b: LearntKvmRow): boolean =>
   a.when === b.when &&
   a.hardware === b.hardware &&
   (a.raw ?? false) === (b.raw ?? false) &&
