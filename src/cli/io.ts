@@ -1,5 +1,6 @@
 // The process as commands see it: streams and environment, handed in, so that tests can be the process.
 import { QueryError } from '../cpu/errors.ts';
+import { printableLines } from '../cpu/printable.ts';
 
 export interface Output {
   write(text: string | Uint8Array, done: (error?: Error | null) => void): unknown;
@@ -38,11 +39,23 @@ const MIN_COLUMNS = 40;
 export const columnsOf = (output: Output): number =>
   output.isTTY ? Math.max(MIN_COLUMNS, output.columns ?? COLUMNS) : COLUMNS;
 
+/** Outputs that an answer is painted for: the colours in their text are ours. */
+const painted = new WeakSet<Output>();
+
+/** From here on, colours may stand in what is written there. */
+export const paintOn = (output: Output): void => {
+  painted.add(output);
+};
+
+/** Text as it may be written there, or to a file in its stead. */
+export const shown = (output: Output, text: string | Uint8Array): string | Uint8Array =>
+  typeof text === 'string' ? printableLines(text, painted.has(output)) : text;
+
 /** Writes all of a text; false where the reader has seen enough and closed the pipe, which is no failure. */
 export function write(output: Output, text: string | Uint8Array): Promise<boolean> {
   if (text.length === 0) return Promise.resolve(true);
   return new Promise((resolve, reject) => {
-    output.write(text, (error) => {
+    output.write(shown(output, text), (error) => {
       if (!error) resolve(true);
       else if ((error as NodeJS.ErrnoException).code === 'EPIPE') resolve(false);
       else reject(new QueryError(`cannot write the answer: ${reasonOf(error)}`));

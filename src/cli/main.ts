@@ -1,8 +1,8 @@
 // The plimsoll command: which commands there are, and how success, failure and bugs leave the process.
 import { Command, CommanderError } from 'commander';
 import { QueryError } from '../cpu/errors.ts';
+import { isPrintable, printable } from '../cpu/printable.ts';
 import { type Answering, type Call, columnsOf, type Io, write } from './io.ts';
-import { printable } from './screen/text.ts';
 import { ioOf, type Process } from './stdio.ts';
 import { VERSION } from './version.ts';
 
@@ -190,8 +190,12 @@ async function run(call: Call, printed: { out: string; err: string }): Promise<O
     return { code, complaint: '' };
   } catch (error) {
     // What commander complains of, it has printed.
-    if (error instanceof CommanderError)
+    if (error instanceof CommanderError) {
+      // It quotes words as they were typed.
+      for (const word of call.argv)
+        if (!isPrintable(word)) printed.err = printed.err.replaceAll(word, printable(word));
       return { code: error.exitCode === 0 ? 0 : 2, complaint: '' };
+    }
     return failure(error);
   }
 }

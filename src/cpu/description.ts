@@ -4,8 +4,10 @@ import type { Identity } from './arch/arch.ts';
 import { archRecord } from './arch/index.ts';
 import type { Vendor } from './catalog/catalog.ts';
 import type { LibvirtCpu } from './cpu-element.ts';
+import { QueryError } from './errors.ts';
 import type { Asked } from './guest.ts';
 import type { Lister } from './model-lists.ts';
+import { isPrintable } from './printable.ts';
 import type { Note, Signature, Tsc, XsaveComponent } from './processor-facts.ts';
 import type { ProxmoxModel } from './proxmox-line.ts';
 import type { Words } from './register-words.ts';
@@ -86,6 +88,20 @@ export interface Description {
   /** Other keys of a host record. */
   readonly keys: Readonly<Record<string, string | number | boolean>>;
   readonly notes: readonly Note[];
+}
+
+/**
+ * @throws QueryError for a name of a feature or model with characters that cannot be seen: two names that look alike would
+ * be two features, and no definition could hold one.
+ */
+export function checkNames(where: string, d: Description): void {
+  const names = [...d.unnamed, ...d.unnamedUnknown, ...(d.models?.keys() ?? [])];
+  if (d.model) names.push(d.model.name);
+  for (const name of names)
+    if (!isPrintable(name))
+      throw new QueryError(
+        `${where}: the name ${JSON.stringify(name)} holds characters that cannot be seen; write it without them`,
+      );
 }
 
 /** Whether it shows what a host is, and not what its guests are given. */

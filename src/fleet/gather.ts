@@ -292,6 +292,7 @@ export class Gatherer {
 export function batchesOf(text: Uint8Array, kinds: Uint32Array): Arrival[] {
   const ids = new Uint8Array(text.length);
   const ends = new Uint32Array(kinds.length);
+  const encoder = new TextEncoder();
   let size = 0;
   let host = -1;
   for (let i = 0; i < text.length; i++) {
@@ -300,8 +301,10 @@ export function batchesOf(text: Uint8Array, kinds: Uint32Array): Arrival[] {
       if (host >= 0) ends[host] = size;
       host++;
     } else if (byte === BACKSLASH) {
-      // Always \u and four digits, and never beyond ASCII.
-      ids[size++] = Number.parseInt(String.fromCharCode(text[i + 4]!, text[i + 5]!), 16);
+      // Always \u and four digits, of which no letter takes more bytes than these six.
+      const digits = String.fromCharCode(...text.subarray(i + 2, i + 6));
+      const letter = String.fromCharCode(Number.parseInt(digits, 16));
+      size += encoder.encodeInto(letter, ids.subarray(size)).written;
       i += 5;
     } else ids[size++] = byte;
   }

@@ -9,6 +9,7 @@ import type { Catalog } from '../cpu/catalog/catalog.ts';
 import { isX86 } from '../cpu/description.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { byBytes } from '../cpu/order.ts';
+import { printable } from '../cpu/printable.ts';
 import type { Fleet } from './fleet.ts';
 import { batchesOf, type Gatherer } from './gather.ts';
 import type { Kind, ModelList } from './kind.ts';
@@ -100,7 +101,7 @@ export async function writeSummary(
   if (options.ids) for (const { id, kind } of fleet.ids()) ids[order.get(kind)!]!.push(id);
   const encoder = new TextEncoder();
   const content = [
-    encoder.encode(`\t${JSON.stringify(body)}`),
+    encoder.encode(`\t${printable(JSON.stringify(body))}`),
     ...ids.map((list) =>
       encoder.encode(
         list
@@ -112,7 +113,7 @@ export async function writeSummary(
   ];
   const own = fleet.hosts === 0 ? [] : [`sha256:${(await sha256(content)).slice(0, 16)}`];
   const shards = [...(options.shards ?? own)].sort(byBytes);
-  content.unshift(encoder.encode(JSON.stringify(shards)));
+  content.unshift(encoder.encode(printable(JSON.stringify(shards))));
   const bytes = content.reduce((n, piece) => n + piece.length, 0);
   return [
     encoder.encode(`${MAGIC}${bytes} ${await sha256(content)} `),
@@ -339,9 +340,4 @@ async function sha256(pieces: readonly Uint8Array[]): Promise<string> {
 }
 
 /** An id as it can stand between tabs on a line. */
-const escapeId = (id: string): string =>
-  id.replace(
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: file names, and so ids, may hold them
-    /[\\\u0000-\u001f]/g,
-    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+const escapeId = (id: string): string => printable(id.replaceAll('\\', '\\u005c'));

@@ -1,6 +1,6 @@
 // From inputs to a fleet: recognise, read, name, and join what several documents say about one host.
 import type { Catalog } from '../cpu/catalog/catalog.ts';
-import { type Description, withKernel } from '../cpu/description.ts';
+import { checkNames, type Description, withKernel } from '../cpu/description.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { byBytes } from '../cpu/order.ts';
 import type { Dialect, Input, Skip, Stream } from '../dialects/dialect.ts';
@@ -48,8 +48,9 @@ interface Placed {
   readonly alone: readonly Arrival[];
 }
 
-/** @throws QueryError for a description of what was not asked for. */
+/** @throws QueryError for a description of what was not asked for, or with names that nobody can read. */
 function checkTaken(input: string, d: Description, { takes = 'hosts' }: ReadOptions): void {
+  checkNames(d.line === null ? input : `${input}:${d.line}`, d);
   if (takes === 'guests') return;
   if (takes === 'hosts' && d.saved)
     throw new QueryError(

@@ -13,11 +13,11 @@ import {
   clipMiddle,
   hostsText,
   listed,
-  printable,
   table,
   width,
   wrap,
 } from '../../src/cli/screen/text.ts';
+import { printable } from '../../src/cpu/printable.ts';
 import { ROOT } from '../support/places.ts';
 import { assertProperty } from '../support/property.ts';
 

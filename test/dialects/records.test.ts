@@ -300,7 +300,7 @@ test('says file, line and host, and what would work', () => {
     ],
     ['{"features":[],"vendor":7}', /"vendor" is the number 7; write it like "GenuineIntel"/],
     ['{"features":[],"host":""}', /"host" is empty; write it like "db-07"/],
-    ['{"features":[],"host":"a\\nb"}', /"host" is not printable/],
+    ['{"features":[],"arch":"a\\nb"}', /"arch" is not printable/],
     ['{"features":[],"limits":46}', /"limits" is the number 46; write it like \{"physBits":46\}/],
     [
       '{"features":[],"limits":{"physBits":"46"}}',

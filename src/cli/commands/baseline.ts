@@ -4,6 +4,7 @@ import { type Catalog, loadCatalog } from '../../cpu/catalog/catalog.ts';
 import { edgeStack, stackNames } from '../../cpu/catalog/software.ts';
 import { isX86 } from '../../cpu/description.ts';
 import { QueryError } from '../../cpu/errors.ts';
+import { printable } from '../../cpu/printable.ts';
 import { dialectByName, dialectNames } from '../../dialects/index.ts';
 import type { Fleet } from '../../fleet/fleet.ts';
 import type { Baseline } from '../../solve/answer.ts';
@@ -35,7 +36,7 @@ import {
   renderBaselines,
   renderCheck,
 } from '../screen/render-baseline.ts';
-import { printable, printableAll } from '../screen/text.ts';
+import { printableAll } from '../screen/text.ts';
 import { checkTarget, writeEach, writeOne } from '../screen/write-cpu.ts';
 
 interface Options

@@ -5,6 +5,7 @@ import { loadCatalog } from '../../cpu/catalog/catalog.ts';
 import { type Description, isShown, unsettled } from '../../cpu/description.ts';
 import { QueryError } from '../../cpu/errors.ts';
 import { byBytes } from '../../cpu/order.ts';
+import { printable } from '../../cpu/printable.ts';
 import { candidate, Fleet, type Skipped } from '../../fleet/fleet.ts';
 import { readDescriptions } from '../../reading/read.ts';
 import { baseline } from '../../solve/baseline.ts';
@@ -37,7 +38,7 @@ import {
   type Page,
   pageOf,
 } from '../screen/render.ts';
-import { count, printable, printableAll, wrapSentence } from '../screen/text.ts';
+import { count, printableAll, wrapSentence } from '../screen/text.ts';
 
 type Options = HostOptions &
   LibvirtOptions & { readonly to?: string; readonly as?: 'host' | 'guest' };

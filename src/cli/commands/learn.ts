@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { loadCatalog } from '../../cpu/catalog/catalog.ts';
 import { QueryError } from '../../cpu/errors.ts';
+import { printable } from '../../cpu/printable.ts';
 import { writeLearnt, writeLearntQemu } from '../../dialects/learnt/learnt-catalog.ts';
 import { readLibvirtMap } from '../../dialects/learnt/libvirt-map-folder.ts';
 import { learnQemu } from '../collect/ask-qemu.ts';
@@ -11,7 +12,7 @@ import { cannotRead, readOne } from '../input/inputs.ts';
 import { type Answer, type Answering, type Call, type Io, write } from '../io.ts';
 import { type OutputOptions, outputOptions, wholeNumber } from '../options.ts';
 import { deliver, json } from '../screen/output.ts';
-import { count, printable } from '../screen/text.ts';
+import { count } from '../screen/text.ts';
 
 interface Options extends OutputOptions {
   readonly libvirt?: string;

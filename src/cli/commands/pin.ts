@@ -2,6 +2,7 @@
 import { type Command, Option } from 'commander';
 import type { Catalog } from '../../cpu/catalog/catalog.ts';
 import { edgeStack, type Stack } from '../../cpu/catalog/software.ts';
+import { printable } from '../../cpu/printable.ts';
 import {
   cpuArgument,
   cpuOption,
@@ -22,7 +23,7 @@ import { type Answer, type Answering, type Call, type Io, write } from '../io.ts
 import { type OutputOptions, outputOptions, type StackOptions, stackOption } from '../options.ts';
 import { deliver, json } from '../screen/output.ts';
 import { heading, type Page, pageOf } from '../screen/render.ts';
-import { count, printable, wrapSentence } from '../screen/text.ts';
+import { count, wrapSentence } from '../screen/text.ts';
 
 const HELP = `
 The pinned definition gives the same guest CPU on every machine type of that

@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import type { Catalog } from '../../cpu/catalog/catalog.ts';
 import { UNSAID } from '../../cpu/cpu-element.ts';
 import { QueryError } from '../../cpu/errors.ts';
+import { printable } from '../../cpu/printable.ts';
 import { dialectByName } from '../../dialects/index.ts';
 import { writeLibvirtCpu } from '../../dialects/libvirt/libvirt-write.ts';
 import { cpuArgument, cpuOption, writeFullCpu } from '../../dialects/pinned.ts';
@@ -29,7 +30,7 @@ import {
   stackOption,
 } from '../options.ts';
 import { deliver, json, warnSkipped } from '../screen/output.ts';
-import { listed, printable } from '../screen/text.ts';
+import { listed } from '../screen/text.ts';
 
 type To = 'libvirt' | 'qemu';
 type Options = LibvirtResolveOptions &

@@ -5,6 +5,7 @@ import { parseStack, type Stack } from '../../cpu/catalog/software.ts';
 import { didYouMean } from '../../cpu/catalog/suggest.ts';
 import type { GuestCpu } from '../../cpu/definition.ts';
 import { QueryError } from '../../cpu/errors.ts';
+import { printable } from '../../cpu/printable.ts';
 import type { Input } from '../../dialects/dialect.ts';
 import { dialectByName, dialectNames } from '../../dialects/index.ts';
 import { namedProcessor } from '../../dialects/records/processor-by-name.ts';
@@ -16,7 +17,7 @@ import { type Inputs, type ReadOptions, readFleet } from '../../reading/read.ts'
 import { type Call, type Io, write } from '../io.ts';
 import type { OutputOptions, ReadingOptions, StackOptions, WhatIfOptions } from '../options.ts';
 import { threadsOf } from '../options.ts';
-import { hostsText, printable } from '../screen/text.ts';
+import { hostsText } from '../screen/text.ts';
 import { readInputs } from './inputs.ts';
 import { progressOn } from './progress.ts';
 import { openStreams } from './streams.ts';

@@ -2,6 +2,7 @@
 import { minus } from '../../core/rows.ts';
 import type { LibvirtCpu } from '../../cpu/cpu-element.ts';
 import { QueryError } from '../../cpu/errors.ts';
+import { printable } from '../../cpu/printable.ts';
 import { writeLibvirtCpu } from '../../dialects/libvirt/libvirt-write.ts';
 import type { Skipped } from '../../fleet/fleet.ts';
 import { findDriver } from '../../solve/libvirt/driver.ts';
@@ -13,7 +14,7 @@ import type { HostOptions } from '../input/read-fleet.ts';
 import type { Answer, Call } from '../io.ts';
 import { blocksOf, deliver, jsonOf, warnSkipped } from '../screen/output.ts';
 import { definitionLines, factLines, findingLines, type Page, pageOf } from '../screen/render.ts';
-import { printable, printableAll, wrapSentence } from '../screen/text.ts';
+import { printableAll, wrapSentence } from '../screen/text.ts';
 import {
   type LibvirtOptions,
   type LibvirtRules,

@@ -2,6 +2,7 @@
 import { emptyRow } from '../../core/rows.ts';
 import type { LibvirtCpu } from '../../cpu/cpu-element.ts';
 import { QueryError } from '../../cpu/errors.ts';
+import { printable } from '../../cpu/printable.ts';
 import { writeLibvirtCpu } from '../../dialects/libvirt/libvirt-write.ts';
 import { startCheck, startedCpu } from '../../solve/libvirt/guest-start.ts';
 import {
@@ -20,7 +21,7 @@ import { withoutUnmigratable } from '../../solve/libvirt/spelt-out.ts';
 import type { HostOptions } from '../input/read-fleet.ts';
 import { type Answer, type Call, write } from '../io.ts';
 import { deliver, json, warnSkipped } from '../screen/output.ts';
-import { listed, printable } from '../screen/text.ts';
+import { listed } from '../screen/text.ts';
 import { oneCpu, oneHost } from './compare-by-libvirt.ts';
 import {
   type LibvirtOptions,

@@ -2,17 +2,21 @@
 import { promises as fs } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { QueryError } from '../../cpu/errors.ts';
-import { type Io, reasonOf, write } from '../io.ts';
-import { printable } from './text.ts';
+import { printable, printableLines } from '../../cpu/printable.ts';
+import { type Io, type Output, reasonOf, shown, write } from '../io.ts';
 
 /** An answer as text, or a long one in pieces. */
 export type Answer = string | Iterable<string | Uint8Array>;
+
+function* shownOn(output: Output, answer: Answer): Generator<string | Uint8Array> {
+  for (const piece of piecesOf(answer)) yield shown(output, piece);
+}
 
 const piecesOf = (answer: Answer) => (typeof answer === 'string' ? [answer] : answer);
 
 /** Gives the answer to standard output or, where one is named, to a file. */
 export async function deliver(io: Io, answer: Answer, file?: string): Promise<void> {
-  if (file !== undefined && file !== '-') return writeFile(file, answer);
+  if (file !== undefined && file !== '-') return writeFile(file, shownOn(io.stdout, answer));
   for (const piece of piecesOf(answer)) if (!(await write(io.stdout, piece))) return;
 }
 
@@ -39,7 +43,7 @@ export async function deliverAll(
   } catch (error) {
     throw cannotWrite(directory, error);
   }
-  for (const [name, text] of files) await writeFile(join(directory, name), text);
+  for (const [name, text] of files) await writeFile(join(directory, name), printableLines(text));
 }
 
 /** Writes beside the file, on disk before it takes the name: a reader sees the old answer or the new, never half. */

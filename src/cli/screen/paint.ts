@@ -1,5 +1,5 @@
 // Colours, where they are wanted: text is laid out plain first and painted after, so that widths hold.
-import { type ColorChoice, type Io, wantsColor } from '../io.ts';
+import { type ColorChoice, type Io, paintOn, wantsColor } from '../io.ts';
 
 type Dye = (text: string) => string;
 export type Paint = Readonly<Record<'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan', Dye>>;
@@ -21,6 +21,7 @@ export async function painter(
 ): Promise<Paint> {
   const isForFile = options.output !== undefined && options.color === 'auto';
   if (!wantsColor(io, isForFile ? 'never' : options.color)) return PLAIN;
+  paintOn(io.stdout);
   // It looks at the process's streams, and those take milliseconds to load.
   const { default: picocolors } = await import('picocolors');
   return picocolors.createColors(true);

@@ -1,12 +1,5 @@
 // Laying out text: nothing here is wider than it was told to be, and nothing printed can drive a terminal.
-
-/** Characters that would move a cursor, ring a bell or turn the direction of writing. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for.
-const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
-
-/** A name from an input, safe to print: what could drive a terminal is written as an escape. */
-export const printable = (text: string): string =>
-  text.replace(UNPRINTABLE, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+import { printable } from '../../cpu/printable.ts';
 
 /** A copy of plain data with every string safe to print. */
 export function printableAll<T>(data: T): T {

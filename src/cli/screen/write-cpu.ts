@@ -6,6 +6,7 @@ import type { GuestCpu } from '../../cpu/definition.ts';
 import type { Note } from '../../cpu/description.ts';
 import { isX86 } from '../../cpu/description.ts';
 import { QueryError } from '../../cpu/errors.ts';
+import { printable } from '../../cpu/printable.ts';
 import type { Dialect } from '../../dialects/dialect.ts';
 import { dialectByName, dialectNames } from '../../dialects/index.ts';
 import { writeCpu } from '../../dialects/words/product-definitions.ts';
@@ -15,7 +16,6 @@ import { guestCpu } from '../../solve/line/guest-cpu.ts';
 import { type Answer, type Call, write } from '../io.ts';
 import { deliver, deliverAll, fileName } from './output.ts';
 import { exitOfBaseline, isAnswered } from './render-baseline.ts';
-import { printable } from './text.ts';
 
 /** Every language at once, as a value of --to. */
 const ALL = 'all';

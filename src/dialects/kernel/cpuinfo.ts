@@ -3,7 +3,7 @@
 import { emptyRow } from '../../core/rows.ts';
 import { midrOf } from '../../cpu/arch/arm.ts';
 import type { Catalog, Vendor } from '../../cpu/catalog/catalog.ts';
-import type { Description, Signature } from '../../cpu/description.ts';
+import { checkNames, type Description, type Signature } from '../../cpu/description.ts';
 import { QueryError } from '../../cpu/errors.ts';
 import { byBytes } from '../../cpu/order.ts';
 import { type Processor, together } from '../../cpu/proven/processor.ts';
@@ -39,6 +39,12 @@ export function readHosts(input: Input, catalog: Catalog, skip?: Skip, before = 
 }
 
 export function describe(input: Input, catalog: Catalog, blocks: readonly Block[]): Description {
+  const description = readBlocksOf(input, catalog, blocks);
+  checkNames(`${input.name}:${blocks[0]!.line}`, description);
+  return description;
+}
+
+function readBlocksOf(input: Input, catalog: Catalog, blocks: readonly Block[]): Description {
   const first = blocks[0]!;
   const where = (block: Block) =>
     `${input.name}:${block.line}: processor ${block.fields.get('processor')}`;

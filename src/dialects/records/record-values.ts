@@ -9,17 +9,16 @@ import type {
   XsaveComponent,
 } from '../../cpu/description.ts';
 import { byBytes } from '../../cpu/order.ts';
+import { isPrintable } from '../../cpu/printable.ts';
 import { isObject, type JsonObject, kindOf } from '../text/json.ts';
 import { quote } from '../text/lines.ts';
 
 /** No processor addresses more than its page tables can hold (Intel SDM volume 3, 4.1.4: 52). */
 const MAX_PHYS_BITS = 52;
-const CONTROL = /\p{Cc}/u;
-const NO_NAME = /[\s\p{Cc}]/u;
 const BIT = /^cpuid(?:\.[0-9a-f]{1,8}){2}\.e[abcd]x\.\d{1,2}$/;
 
 const isText = (value: unknown): value is string =>
-  typeof value === 'string' && value !== '' && !CONTROL.test(value);
+  typeof value === 'string' && value !== '' && isPrintable(value);
 
 export class RecordValues {
   readonly #catalog: Catalog;
@@ -47,13 +46,23 @@ export class RecordValues {
     return value === undefined || value === null ? null : read(value);
   }
 
-  /** A word that can be printed. */
-  word(key: string, value: unknown, like: string): string {
-    if (typeof value !== 'string' || value === '' || CONTROL.test(value))
-      this.fail(
-        `"${key}" is ${value === '' ? 'empty' : typeof value === 'string' ? 'not printable' : kindOf(value)}; write it like ${JSON.stringify(like)}`,
-      );
+  /** What something is called; any character may be in it. */
+  name(key: string, value: unknown, like: string): string {
+    if (typeof value !== 'string' || value === '') this.#unlike(key, value, like);
     return value;
+  }
+
+  /** A word whose characters can all be seen. */
+  word(key: string, value: unknown, like: string): string {
+    const word = this.name(key, value, like);
+    if (!isPrintable(word)) this.#unlike(key, value, like);
+    return word;
+  }
+
+  #unlike(key: string, value: unknown, like: string): never {
+    const what =
+      value === '' ? 'empty' : typeof value === 'string' ? 'not printable' : kindOf(value);
+    this.fail(`"${key}" is ${what}; write it like ${JSON.stringify(like)}`);
   }
 
   /** A list of names of features. */
@@ -66,7 +75,7 @@ export class RecordValues {
       const name: unknown = value[i];
       if (typeof name !== 'string')
         this.fail(`"${key}" lists ${kindOf(name)}; every entry is the name of a feature`);
-      if (name === '' || NO_NAME.test(name))
+      if (name === '' || /\s/.test(name) || !isPrintable(name))
         this.fail(
           `"${key}" lists ${quote(name)}, which is no name; write every feature as a string of its own`,
         );
@@ -137,7 +146,7 @@ export class RecordValues {
   }
 
   isListOfNames(value: unknown): value is string[] {
-    return Array.isArray(value) && value.every((name) => isText(name) && !NO_NAME.test(name));
+    return Array.isArray(value) && value.every((name) => isText(name) && !/\s/.test(name));
   }
 
   /** The machine type that the record speaks for: the first of its list. Null for what is no such list. */
@@ -157,7 +166,7 @@ export class RecordValues {
     if (!Array.isArray(value)) return null;
     const notes = value.map((entry) => (isObject(entry) ? entry : {}));
     const isSaid = ({ code, message }: JsonObject) =>
-      isText(code) && !NO_NAME.test(code) && typeof message === 'string';
+      isText(code) && !/\s/.test(code) && typeof message === 'string';
     if (!notes.every(isSaid)) return null;
     return notes.map(({ code, message }) => ({ code, message }) as Note);
   }

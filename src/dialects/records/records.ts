@@ -366,7 +366,7 @@ class RecordReader {
   #host(): string | null {
     const { host } = this.#record;
     if (host === undefined || host === null) return null;
-    const name = this.#values.word('host', host, 'db-07');
+    const name = this.#values.name('host', host, 'db-07');
     const isVendor = this.#catalog.vendors.some((v) => v.id === name || v.name === name);
     if (!isVendor && !UUID.test(name)) return name;
     this.#notes.push({
