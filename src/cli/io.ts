@@ -65,6 +65,7 @@ export function write(output: Output, text: string | Uint8Array): Promise<boolea
 
 const REASONS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
+  EAGAIN: 'it has no end, and waits for what comes next',
   EBUSY: 'it is in use',
   EIO: 'the device reports an error',
   EISDIR: 'it is a directory',
@@ -74,6 +75,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file or directory',
   ENOSPC: 'no space is left there',
   ENOTDIR: 'a part of its path is no directory',
+  ENXIO: 'nothing reads or writes at its other end',
   EPERM: 'permission denied',
   EROFS: 'the file system is read-only',
 };

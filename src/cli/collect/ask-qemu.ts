@@ -1,6 +1,6 @@
 // A QEMU asked for all that it makes of CPU names: one paused process a machine type, and none outlives its answers.
 import { createHash } from 'node:crypto';
-import { createReadStream, promises as fs } from 'node:fs';
+import { createReadStream, promises as fs, openSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { type Catalog, loadCatalog } from '../../cpu/catalog/catalog.ts';
 import type { LearntQemu } from '../../cpu/catalog/learnt-qemu.ts';
@@ -18,6 +18,7 @@ import {
   readTcg,
   TCG,
 } from '../../dialects/learnt/qemu-questions.ts';
+import { AT_ONCE, readWhole } from '../input/inputs.ts';
 import { progressOn } from '../input/progress.ts';
 import { type Io, reasonOf } from '../io.ts';
 import { ask } from './program.ts';
@@ -113,7 +114,8 @@ async function digestOf(path: string): Promise<string> {
   try {
     const is = await fs.stat(path);
     if (!is.isFile()) throw new QueryError(`${path} is no program; give the path of a QEMU`);
-    for await (const chunk of createReadStream(path)) hash.update(chunk);
+    for await (const chunk of createReadStream(path, { fd: openSync(path, AT_ONCE) }))
+      hash.update(chunk);
   } catch (error) {
     if (error instanceof QueryError) throw error;
     throw new QueryError(`cannot read ${path}: ${reasonOf(error)}`);
@@ -125,7 +127,9 @@ async function digestOf(path: string): Promise<string> {
 async function cached(output: string | undefined, sha256: string): Promise<LearntQemu | null> {
   if (output === undefined || output === '-') return null;
   try {
-    const learnt = readLearntQemu({ name: output, bytes: await fs.readFile(output) });
+    // A pipe is written to alone.
+    if (!(await fs.stat(output)).isFile()) return null;
+    const learnt = readLearntQemu({ name: output, bytes: readWhole(output) });
     return learnt.sha256 === sha256 ? learnt : null;
   } catch {
     // No such file, or another that is to be written over: then QEMU is asked.

@@ -1,6 +1,7 @@
 // Other programs, asked without a terminal, so that none can wait for a password, and never for longer than was said.
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { QueryError } from '../../cpu/errors.ts';
+import { atEnd } from '../at-end.ts';
 
 /** More than any of them prints about the CPUs of a site. */
 const MAX_BYTES = 256 * 1024 * 1024;
@@ -19,6 +20,9 @@ export interface Asking {
 /** Enough of the output to find in it what is waited for, wherever it is cut. */
 const TAIL = 200;
 
+/** Milliseconds without a word after which a program that has ended has said all, whoever else holds its output. */
+const QUIET = 300;
+
 /**
  * What a program prints.
  * @throws QueryError where it is not installed, fails, or takes too long.
@@ -35,27 +39,58 @@ export function ask(
       env: { ...env, LC_ALL: 'C' },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
+    const endAll = () => endGroup(child);
+    const ended = atEnd(endAll);
     const chunks: Buffer[] = [];
     let size = 0;
     let complaint = '';
     let tail = '';
-    let failure: string | null = null;
+    let quiet: NodeJS.Timeout | undefined;
+    let isSettled = false;
+    const settle = (outcome: () => void) => {
+      if (isSettled) return;
+      isSettled = true;
+      clearTimeout(timer);
+      clearTimeout(quiet);
+      ended();
+      // What it started may hold the other ends for ever.
+      for (const stream of child.stdio) stream?.destroy();
+      outcome();
+    };
+    const fail = (why: string) => settle(() => reject(new QueryError(why)));
     const end = (why: string) => {
-      failure ??= why;
-      try {
-        process.kill(-child.pid!, 'SIGKILL');
-      } catch {
-        child.kill('SIGKILL');
-      }
+      endAll();
+      fail(why);
     };
     const timer = setTimeout(
       () => end(`${command} did not answer within ${timeout / 1000} seconds`),
       timeout,
     );
+    const conclude = () => {
+      const { exitCode, signalCode } = child;
+      if (exitCode === 0) return settle(() => resolve(Buffer.concat(chunks).toString('utf8')));
+      const said = complaint.trim().split('\n').at(-1)?.trim() || `code ${exitCode ?? signalCode}`;
+      fail(`${command} failed: ${said.replace(/^error:\s*/i, '')}`);
+    };
+    /** Waits for what is still on its way from a program that has ended, and for no more. */
+    const listen = () => {
+      if (isSettled) return;
+      clearTimeout(quiet);
+      const before = size;
+      quiet = setTimeout(() => {
+        // What came while this process was at work is read before an immediate.
+        setImmediate(() => {
+          if (isSettled || size !== before) return;
+          endAll();
+          conclude();
+        });
+      }, QUIET);
+    };
     child.stdout.on('data', (chunk: Buffer) => {
       size += chunk.length;
-      if (size > MAX_BYTES) end(`${command} prints more than ${MAX_BYTES >> 20} MB`);
-      else chunks.push(chunk);
+      if (size > MAX_BYTES) return end(`${command} prints more than ${MAX_BYTES >> 20} MB`);
+      chunks.push(chunk);
+      if (hasEnded(child)) listen();
       if (!later || child.stdin.writableEnded) return;
       const text = tail + chunk.toString('latin1');
       if (later.after.test(text)) child.stdin.end(later.input);
@@ -65,24 +100,29 @@ export function ask(
       complaint = (complaint + chunk.toString()).slice(-MAX_COMPLAINT);
     });
     child.stdin.on('error', () => {});
-    child.on('error', (error: NodeJS.ErrnoException) => {
-      clearTimeout(timer);
-      reject(
-        new QueryError(
-          error.code === 'ENOENT'
-            ? `${command} is not installed here; install it, or collect where it is`
-            : `${command} cannot be started: ${error.message}`,
-        ),
-      );
-    });
-    child.on('close', (code, signal) => {
-      clearTimeout(timer);
-      if (failure !== null) return reject(new QueryError(failure));
-      if (code === 0) return resolve(Buffer.concat(chunks).toString('utf8'));
-      const said = complaint.trim().split('\n').at(-1)?.trim() || `code ${code ?? signal}`;
-      reject(new QueryError(`${command} failed: ${said.replace(/^error:\s*/i, '')}`));
-    });
+    child.on('error', (error: NodeJS.ErrnoException) =>
+      fail(
+        error.code === 'ENOENT'
+          ? `${command} is not installed here; install it, or collect where it is`
+          : `${command} cannot be started: ${error.message}`,
+      ),
+    );
+    child.on('exit', listen);
+    child.on('close', conclude);
     if (later) child.stdin.write(input ?? '');
     else child.stdin.end(input ?? '');
   });
+}
+
+const hasEnded = ({ exitCode, signalCode }: ChildProcess): boolean =>
+  exitCode !== null || signalCode !== null;
+
+/** Ends a program and what it has started, but for what made itself a session of its own. */
+function endGroup(child: ChildProcess): void {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, 'SIGKILL');
+  } catch {
+    child.kill('SIGKILL');
+  }
 }

@@ -1,5 +1,5 @@
 // plimsoll learn: a catalog from the libvirt or QEMU at hand, or what KVM gives from a kernel's source.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { loadCatalog } from '../../cpu/catalog/catalog.ts';
@@ -8,7 +8,7 @@ import { printable } from '../../cpu/printable.ts';
 import { writeLearnt, writeLearntQemu } from '../../dialects/learnt/learnt-catalog.ts';
 import { readLibvirtMap } from '../../dialects/learnt/libvirt-map-folder.ts';
 import { learnQemu } from '../collect/ask-qemu.ts';
-import { cannotRead, readOne } from '../input/inputs.ts';
+import { readOne, readWhole } from '../input/inputs.ts';
 import { type Answer, type Answering, type Call, type Io, write } from '../io.ts';
 import { type OutputOptions, outputOptions, wholeNumber } from '../options.ts';
 import { deliver, json } from '../screen/output.ts';
@@ -93,11 +93,7 @@ async function learnFromQemu(io: Io, binary: string, options: Options): Promise<
 async function learnFromKernel(io: Io, folder: string, options: Options): Promise<Answer> {
   const read = (path: string): string | null => {
     const file = join(folder, path);
-    try {
-      return existsSync(file) ? readFileSync(file, 'utf8') : null;
-    } catch (error) {
-      throw cannotRead(file, error);
-    }
+    return existsSync(file) ? new TextDecoder().decode(readWhole(file)) : null;
   };
   if (!existsSync(folder)) throw new QueryError(`cannot read ${folder}: there is no such folder`);
   const { learnKvm } = await import('../../dialects/kvm-source/kvm-source.ts');

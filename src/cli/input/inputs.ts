@@ -2,12 +2,12 @@
 // alone, and each path is read once however often it is given.
 import {
   closeSync,
+  constants,
   type Dirent,
   promises as fs,
   fstatSync,
   openSync,
   readdirSync,
-  readFileSync,
   readSync,
   realpathSync,
   type Stats,
@@ -32,6 +32,8 @@ export interface Progress {
 
 /** Larger files are read piece by piece where that is possible. */
 const LARGE = 1024 * 1024;
+/** More than the system makes up of all processors of a host. */
+const MADE_UP = 64 * LARGE;
 /** Bytes that are read of a file before anybody asks how many there are. */
 const SMALL = 64 * 1024;
 
@@ -106,7 +108,12 @@ export async function read(file: Found, io: Io): Promise<Input | Unreadable> {
   const name = file.name === '-' ? 'stdin' : file.name;
   try {
     if (file.error) throw file.error;
-    const bytes = file.name === '-' ? await readStream(io.stdin) : await readFile(file);
+    const bytes =
+      file.name === '-'
+        ? await readStream(io.stdin)
+        : file.isFile
+          ? readWhole(file.name)
+          : await readPipe(file.name);
     return { name, bytes: await decompress(name, bytes, MAX_BYTES) };
   } catch (error) {
     if (error instanceof QueryError) return { name, error };
@@ -114,17 +121,55 @@ export async function read(file: Found, io: Io): Promise<Input | Unreadable> {
   }
 }
 
-async function readFile({ name, isFile }: Found): Promise<Uint8Array> {
-  const small = isFile ? readSmall(name) : null;
+/**
+ * A file on a disk, whole.
+ * @throws QueryError where it cannot be read, or is more than an input may be.
+ */
+export function readWhole(name: string): Uint8Array {
+  const small = readSmall(name);
   if (small !== null) return small.slice();
   try {
-    if (isFile && statSync(name).size > MAX_BYTES) throw tooBig(name);
-    // In one go: the file system's own pace is not reached with a wait for each piece.
-    return isFile ? readFileSync(name) : await fs.readFile(name);
+    const fd = openSync(name, AT_ONCE);
+    try {
+      return readFrom(fd, name, 0);
+    } finally {
+      closeSync(fd);
+    }
   } catch (error) {
     throw error instanceof QueryError ? error : cannotRead(name, error);
   }
 }
+
+async function readPipe(name: string): Promise<Uint8Array> {
+  try {
+    return await fs.readFile(name);
+  } catch (error) {
+    throw cannotRead(name, error);
+  }
+}
+
+/**
+ * All of a large file from this place on, in one go: the file system's own pace is not reached with a wait for each piece.
+ * @throws QueryError where that is more than an input may have; and what the system says.
+ */
+export function readFrom(fd: number, name: string, from: number): Uint8Array {
+  const { size } = fstatSync(fd);
+  if (size - from > MAX_BYTES) throw tooBig(name);
+  // What the system makes up says no size, and may have no end.
+  const isMadeUp = size === 0;
+  const bytes = new Uint8Array(isMadeUp ? MADE_UP : size - from);
+  let end = 0;
+  for (let more = 1; more > 0; end += more)
+    more = readSync(fd, bytes, end, bytes.length - end, from + end);
+  if (isMadeUp && end === MADE_UP)
+    throw new QueryError(
+      `${name} is made up by the system and larger than ${MADE_UP / LARGE} MB; give a file of host descriptions`,
+    );
+  return bytes.subarray(0, end);
+}
+
+/** To read what is there, and never to wait for more: some files that the system makes up have no end. */
+export const AT_ONCE = constants.O_RDONLY | constants.O_NONBLOCK;
 
 /** Where small files are read to: ten thousand arrays would cost as much as reading into them. */
 const scratch = new Uint8Array(LARGE);
@@ -136,7 +181,7 @@ const scratch = new Uint8Array(LARGE);
  */
 export function readSmall(name: string): Uint8Array | null {
   try {
-    const fd = openSync(name, 'r');
+    const fd = openSync(name, AT_ONCE);
     try {
       // Most end at once; to ask for the size first takes longer, and what the system makes up has none.
       let read = readSync(fd, scratch, 0, SMALL, null);

@@ -7,6 +7,7 @@ import type { Opened, Unreadable } from '../../reading/problems.ts';
 import { type Io, reasonOf } from '../io.ts';
 import { concat, decompress, formatOf, growsPast, unpack } from './decompress.ts';
 import {
+  AT_ONCE,
   cannotRead,
   type Found,
   findInputs,
@@ -14,6 +15,7 @@ import {
   marked,
   type Progress,
   read,
+  readFrom,
   readSmall,
   tooBig,
 } from './inputs.ts';
@@ -104,7 +106,7 @@ function* openOne(
   const unread = (error: unknown) => ({ name: file.name, error: cannotRead(file.name, error) });
   let fd: number;
   try {
-    fd = openSync(file.name, 'r');
+    fd = openSync(file.name, AT_ONCE);
   } catch (error) {
     yield unread(error);
     return;
@@ -151,14 +153,7 @@ function plain(
       progress(at);
       return bytes;
     },
-    whole: async (from = 0) => {
-      if (size - from > MAX_BYTES) throw tooBig(name);
-      const bytes = new Uint8Array(size - from);
-      let end = 0;
-      for (let more = 1; more > 0; end += more)
-        more = attempt(() => readSync(fd, bytes, end, bytes.length - end, from + end));
-      return bytes.subarray(0, end);
-    },
+    whole: async (from = 0) => attempt(() => readFrom(fd, name, from)),
     ...(threads > 1 && size >= PARALLEL
       ? {
           scan: async (keys, ids) => {

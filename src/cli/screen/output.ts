@@ -1,8 +1,9 @@
 // Where an answer goes: standard output, or a file that is complete or untouched.
-import { promises as fs } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { closeSync, promises as fs, openSync, rmSync, type Stats } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { QueryError } from '../../cpu/errors.ts';
 import { printable, printableLines } from '../../cpu/printable.ts';
+import { atEnd } from '../at-end.ts';
 import { type Io, type Output, reasonOf, shown, write } from '../io.ts';
 
 /** An answer as text, or a long one in pieces. */
@@ -49,16 +50,20 @@ export async function deliverAll(
 /** Writes beside the file, on disk before it takes the name: a reader sees the old answer or the new, never half. */
 async function writeFile(path: string, answer: Answer): Promise<void> {
   try {
-    // A link stays a link; what it points to is replaced.
-    const target = await fs.realpath(path).catch(() => path);
-    const old = await fs.stat(target).catch(() => null);
+    const old = await fs.stat(path).catch(() => null);
     if (old?.isDirectory())
       throw new QueryError(`cannot write ${path}: it is a directory; name a file in it`);
-    if (old && !old.isFile()) return await fs.writeFile(target, piecesOf(answer));
+    // A device or a pipe takes the answer as it is.
+    if (old && !old.isFile()) return await fs.writeFile(path, piecesOf(answer));
+    const target = await targetOf(path);
     const beside = join(dirname(target), `.${basename(target)}.${crypto.randomUUID().slice(0, 8)}`);
+    const written = atEnd(() => rmSync(beside, { force: true }));
     try {
-      const handle = await fs.open(beside, 'wx', old ? old.mode & 0o777 : 0o666);
+      // Made at once, so that whatever ends the command on its way finds it.
+      closeSync(openSync(beside, 'wx', old ? 0o600 : 0o666));
+      const handle = await fs.open(beside, 'r+');
       try {
+        if (old) await likeBefore(handle, old);
         for (const piece of piecesOf(answer)) await handle.writeFile(piece);
         await handle.sync();
       } finally {
@@ -68,10 +73,32 @@ async function writeFile(path: string, answer: Answer): Promise<void> {
     } catch (error) {
       await fs.rm(beside, { force: true });
       throw error;
+    } finally {
+      written();
     }
   } catch (error) {
     throw error instanceof QueryError ? error : cannotWrite(path, error);
   }
+}
+
+/** The file that is written: a link stays a link, and one that leads to no file yet says where to make it. */
+async function targetOf(path: string): Promise<string> {
+  try {
+    return await fs.realpath(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  const leads = await fs.readlink(path).catch(() => null);
+  return leads === null ? path : targetOf(resolve(await fs.realpath(dirname(path)), leads));
+}
+
+/** Who may read and write the file stays as it was; its owner too, where we may say so. */
+async function likeBefore(handle: fs.FileHandle, old: Stats): Promise<void> {
+  const { uid, gid } = await handle.stat();
+  // Owner and group apart: one who is no root may still give it to a group of his own.
+  if (gid !== old.gid) await handle.chown(uid, old.gid).catch(() => {});
+  if (uid !== old.uid) await handle.chown(old.uid, old.gid).catch(() => {});
+  await handle.chmod(old.mode & 0o7777);
 }
 
 const cannotWrite = (path: string, error: unknown): QueryError =>
