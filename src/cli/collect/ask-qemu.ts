@@ -18,7 +18,7 @@ import {
   readTcg,
   TCG,
 } from '../../dialects/learnt/qemu-questions.ts';
-import { AT_ONCE, readWhole } from '../input/inputs.ts';
+import { readWhole, WITHOUT_WAITING } from '../input/inputs.ts';
 import { progressOn } from '../input/progress.ts';
 import { type Io, reasonOf } from '../io.ts';
 import { ask } from './program.ts';
@@ -114,7 +114,7 @@ async function digestOf(path: string): Promise<string> {
   try {
     const is = await fs.stat(path);
     if (!is.isFile()) throw new QueryError(`${path} is no program; give the path of a QEMU`);
-    for await (const chunk of createReadStream(path, { fd: openSync(path, AT_ONCE) }))
+    for await (const chunk of createReadStream(path, { fd: openSync(path, WITHOUT_WAITING) }))
       hash.update(chunk);
   } catch (error) {
     if (error instanceof QueryError) throw error;

@@ -129,7 +129,7 @@ export function readWhole(name: string): Uint8Array {
   const small = readSmall(name);
   if (small !== null) return small.slice();
   try {
-    const fd = openSync(name, AT_ONCE);
+    const fd = openSync(name, WITHOUT_WAITING);
     try {
       return readFrom(fd, name, 0);
     } finally {
@@ -169,7 +169,7 @@ export function readFrom(fd: number, name: string, from: number): Uint8Array {
 }
 
 /** To read what is there, and never to wait for more: some files that the system makes up have no end. */
-export const AT_ONCE = constants.O_RDONLY | constants.O_NONBLOCK;
+export const WITHOUT_WAITING = constants.O_RDONLY | constants.O_NONBLOCK;
 
 /** Where small files are read to: ten thousand arrays would cost as much as reading into them. */
 const scratch = new Uint8Array(LARGE);
@@ -181,7 +181,7 @@ const scratch = new Uint8Array(LARGE);
  */
 export function readSmall(name: string): Uint8Array | null {
   try {
-    const fd = openSync(name, AT_ONCE);
+    const fd = openSync(name, WITHOUT_WAITING);
     try {
       // Most end at once; to ask for the size first takes longer, and what the system makes up has none.
       let read = readSync(fd, scratch, 0, SMALL, null);

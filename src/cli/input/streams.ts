@@ -7,7 +7,6 @@ import type { Opened, Unreadable } from '../../reading/problems.ts';
 import { type Io, reasonOf } from '../io.ts';
 import { concat, decompress, formatOf, growsPast, unpack } from './decompress.ts';
 import {
-  AT_ONCE,
   cannotRead,
   type Found,
   findInputs,
@@ -18,6 +17,7 @@ import {
   readFrom,
   readSmall,
   tooBig,
+  WITHOUT_WAITING,
 } from './inputs.ts';
 import { SEGMENT } from './segments.ts';
 
@@ -106,7 +106,7 @@ function* openOne(
   const unread = (error: unknown) => ({ name: file.name, error: cannotRead(file.name, error) });
   let fd: number;
   try {
-    fd = openSync(file.name, AT_ONCE);
+    fd = openSync(file.name, WITHOUT_WAITING);
   } catch (error) {
     yield unread(error);
     return;
