@@ -1,4 +1,5 @@
 // plimsoll baseline: the most capable CPU that every guest can have on all hosts of a fleet, and what holds it down.
+
 import {
   bitsOf,
   distinct,
@@ -16,6 +17,7 @@ import type { Definition } from '../cpu/definition.ts';
 import type { XsaveComponent } from '../cpu/description.ts';
 import { type Need, needing } from '../cpu/need.ts';
 import { byBytes } from '../cpu/order.ts';
+import { own } from '../cpu/own.ts';
 import type { ClassFacts, Fleet, Kind } from '../fleet/fleet.ts';
 import { inOwnWords } from '../fleet/words.ts';
 import type { Baseline, Baselines, Hold } from './answer.ts';
@@ -87,7 +89,7 @@ export function fleetsBy(
   by: string,
 ): { readonly value: string | number | boolean | null; readonly fleet: Fleet }[] {
   const keyOf = (kind: Kind) =>
-    by === 'vendor' ? kind.vendor : by === 'arch' ? kind.arch : (kind.keys[by] ?? null);
+    by === 'vendor' ? kind.vendor : by === 'arch' ? kind.arch : (own(kind.keys, by) ?? null);
   const groups = new Map(
     [...new Set(fleet.kinds.map(keyOf))].map((value) => [
       value,

@@ -1,6 +1,8 @@
 // Arm: there is no model but the host's, and a CPU is its MIDR. KVM lets no guest start with another one, and what its
 // kernel prints of an Armv8 processor is the same on a Cortex-A76 and a Neoverse-N1.
+
 import parts from '../data/arm.ts';
+import { own } from '../own.ts';
 import type { Note } from '../processor-facts.ts';
 import { type Arch, OWN_NAMES, plain, requiredOf } from './arch.ts';
 
@@ -85,8 +87,8 @@ function partOf(midr: string): string {
   const hex = (n: number, digits: number) => `0x${n.toString(16).padStart(digits, '0')}`;
   const implementer = hex(Math.floor(value / 2 ** 24) & 0xff, 2);
   const part = hex((value >>> 4) & 0xfff, 3);
-  const maker = Object.hasOwn(parts, implementer) ? parts[implementer] : undefined;
-  const called = maker && Object.hasOwn(maker.parts, part) ? maker.parts[part] : undefined;
+  const maker = own(parts, implementer);
+  const called = maker && own(maker.parts, part);
   return called ?? `${maker?.name ?? implementer} part ${part}`;
 }
 

@@ -1,11 +1,9 @@
 // The words of /proc/cpuinfo: what each means, on whose processors, and from which kernel on its absence tells.
+
 import { emptyRow, type Row, setBit } from '../../core/rows.ts';
 import type { Feature, Vendor } from '../feature.ts';
+import { own } from '../own.ts';
 import type { FeaturesFile } from '../schema.ts';
-
-/** A table's own entry: an input may name a feature `constructor`. */
-const own = <T>(table: Readonly<Record<string, T>>, key: string): T | undefined =>
-  Object.hasOwn(table, key) ? table[key] : undefined;
 
 const NONE: readonly never[] = [];
 

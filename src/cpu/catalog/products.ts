@@ -2,6 +2,7 @@
 
 import data from '../data/products.ts';
 import { compareVersions } from '../order.ts';
+import { own } from '../own.ts';
 import type { Catalog, Feature, Register, Vendor } from './catalog.ts';
 
 const words = (text: string): string[] => text.split(' ');
@@ -93,9 +94,7 @@ export const hasHostPhysBits = (machine: string): boolean => HOST_PHYS_BITS.test
 
 /** What Proxmox VE switches on over qemu64 for a CPU type that it defines itself; undefined for any other name. */
 export function proxmoxBuiltin(name: string): readonly string[] | undefined {
-  const flags = Object.hasOwn(data.proxmox.builtin, name)
-    ? (data.proxmox.builtin as Record<string, string>)[name]
-    : undefined;
+  const flags = own(data.proxmox.builtin as Record<string, string>, name);
   return flags === undefined ? undefined : words(flags);
 }
 
@@ -111,21 +110,19 @@ export const psabiLevels: readonly {
 }));
 
 /** The QEMU model that stands for a level of VMware's EVC, by its key. */
-export const evcModel = (key: string): string | undefined =>
-  Object.hasOwn(data.evc, key) ? data.evc[key] : undefined;
+export const evcModel = (key: string): string | undefined => own(data.evc, key);
 
 export const evcLevels: readonly string[] = Object.keys(data.evc);
 
 /** The guest's CPU of a cluster CPU type of oVirt, as its ServerCPUList writes it. */
-export const ovirtType = (name: string): string | undefined =>
-  Object.hasOwn(data.ovirt, name) ? data.ovirt[name] : undefined;
+export const ovirtType = (name: string): string | undefined => own(data.ovirt, name);
 
 /** Hyper-V's minimum feature set: a QEMU model, and what is off beside it. */
 export const hypervMinimum = { model: data.hyperv.model, without: words(data.hyperv.without) };
 
 /** What a name of old is called today, and why it is not what it was. */
 export function renamedTo(name: string): { readonly name: string; readonly why: string } | null {
-  const found = Object.hasOwn(data.renamed, name) ? data.renamed[name] : undefined;
+  const found = own(data.renamed, name);
   return found ? { name: found[0]!, why: found[1]! } : null;
 }
 
@@ -135,11 +132,13 @@ export function findNfd(
   name: string,
   vendor: Vendor | null,
 ): Feature | 'other' | undefined {
-  if (Object.hasOwn(data.nfd.byVendor, name)) {
-    const own = vendor === null ? undefined : data.nfd.byVendor[name]![vendor];
-    return own === undefined ? 'other' : catalog.feature(own);
+  const byVendor = own(data.nfd.byVendor, name);
+  if (byVendor) {
+    const feature = vendor === null ? undefined : own(byVendor, vendor);
+    return feature === undefined ? 'other' : catalog.feature(feature);
   }
-  if (Object.hasOwn(data.nfd.names, name)) return catalog.feature(data.nfd.names[name]!);
+  const feature = own(data.nfd.names, name);
+  if (feature !== undefined) return catalog.feature(feature);
   if (words(data.nfd.other).includes(name)) return 'other';
   return squeezed(catalog).get(squeeze(name));
 }

@@ -1,7 +1,9 @@
 // Machine types by name, as one QEMU of the catalog has them.
+
 import type { Catalog } from '../catalog/catalog.ts';
 import { didYouMean } from '../catalog/suggest.ts';
 import { QueryError } from '../errors.ts';
+import { own } from '../own.ts';
 import { machineAliases } from './properties.ts';
 
 export interface Machine {
@@ -17,7 +19,7 @@ export interface Machine {
  * @throws QueryError for one that this QEMU does not have, with those that have it or the nearest names.
  */
 export function findMachine(catalog: Catalog, name: string, qemu: string): Machine {
-  const full = machineAliases(catalog, qemu)[name] ?? name;
+  const full = own(machineAliases(catalog, qemu), name) ?? name;
   const index = catalog.machines.findIndex((m) => m.name === full);
   const machine = catalog.machines[index];
   if (machine?.qemu.includes(qemu)) return { name: full, index, cpuVersion: machine.default };

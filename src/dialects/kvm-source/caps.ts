@@ -206,6 +206,7 @@ export class Module {
 /** How a bit comes to guests, by the macro around its name. */
 type Kind = 'hardware' | 'always' | 'raw' | 'never' | 'synthesized' | 'alias';
 const KINDS: Readonly<Record<string, Kind>> = {
+  __proto__: null as never,
   F: 'hardware',
   SF: 'hardware',
   X86_64_F: 'hardware',

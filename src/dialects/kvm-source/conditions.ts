@@ -39,7 +39,7 @@ const USUAL =
 const TIED = /^(?:npt_enabled|nrips|tsc_scaling|vls|vgif|vnmi|lbrv|x2avic_enabled|gmet_enabled)$/;
 const OPTIONS =
   /^(?:nested|enable_sgx|vmx_pt_mode_is_host_guest\(\)|vmx_pebs_supported\(\)|kvm_mpx_supported\(\)|sev\w*_enabled|cpu_has_load_cet_ctrl\(\)|enable_unrestricted_guest|cpu_has_vmx_basic_no_hw_errcode_cc\(\))$/;
-const ROOTS: Readonly<Record<string, string>> = { enable_sgx: 'SGX' };
+const ROOTS: Readonly<Record<string, string>> = { __proto__: null as never, enable_sgx: 'SGX' };
 const OPEN = /^gds_ucode_mitigated\(\)$/;
 /** What the kernel finds out about the processor, past any bit of it. */
 const FOUND_OUT = /^(?:LFENCE_RDTSC|LS_CFG_SSBD)$/;
@@ -52,6 +52,7 @@ const IMMUNE_TO = /^!\s*(?:boot|static)_cpu_has_bug\(X86_BUG_(\w+)\)$/;
 const NEVER_ON_AMD = new Set(['CPU_MELTDOWN', 'MDS', 'GDS', 'RFDS', 'ITS', 'L1TF']);
 /** The words of immunity that Linux looks at beside its list of processors. */
 const IMMUNE: Readonly<Record<string, readonly string[]>> = {
+  __proto__: null as never,
   SPEC_STORE_BYPASS: ['msr.10a.4', 'AMD_SSB_NO'],
 };
 /** Made by KVM where VMX tells of accesses to descriptor tables. */

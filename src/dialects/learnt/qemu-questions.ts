@@ -113,6 +113,7 @@ export function readInventory(catalog: Catalog, text: string): Inventory {
 const inOrder = new Intl.Collator('en', { numeric: true }).compare;
 
 const TYPES: Readonly<Record<string, Property['type']>> = {
+  __proto__: null as never,
   bool: 'bool',
   str: 'string',
   string: 'string',

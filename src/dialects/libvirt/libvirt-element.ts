@@ -211,7 +211,7 @@ interface Parts {
 function partsOf(cpu: XmlElement): Parts {
   const features: XmlElement[] = [];
   const caches: XmlElement[] = [];
-  const first: Record<string, XmlElement> = {};
+  const first: Record<string, XmlElement> = Object.create(null);
   for (const element of cpu.children)
     if (element.name === 'feature') features.push(element);
     else if (element.name === 'cache') caches.push(element);

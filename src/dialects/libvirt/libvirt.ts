@@ -1,5 +1,6 @@
 // libvirt's XML: host and domain capabilities, domains, <cpu> alone, and the CPUID dumps of libvirt's own tools.
 // Each is read for what its author knew; nothing is concluded about guests (cpu/proven/offer.ts does that).
+
 import { minus, type Row, rowOf, setBit } from '../../core/rows.ts';
 import { findFeature } from '../../cpu/asked/asked-libvirt.ts';
 import type { Catalog } from '../../cpu/catalog/catalog.ts';
@@ -11,6 +12,7 @@ import { QueryError } from '../../cpu/errors.ts';
 import { byBytes } from '../../cpu/order.ts';
 import { withUsable } from '../../cpu/proven/by-models.ts';
 import { brandOf, decodeWords } from '../../cpu/proven/cpuid-words.ts';
+import type { Accelerator } from '../../cpu/qemu/model.ts';
 import { Words } from '../../cpu/register-words.ts';
 import { type Dialect, type Input, orSkip, type Skip } from '../dialect.ts';
 import { guestDescription, guestOf } from '../guests/libvirt-guest.ts';
@@ -217,7 +219,11 @@ function tscOf(cpu: XmlElement): Tsc | null {
   };
 }
 
-const ACCELERATORS = { kvm: 'kvm', qemu: 'tcg' } as const;
+const ACCELERATORS: Readonly<Record<string, Accelerator>> = {
+  __proto__: null as never,
+  kvm: 'kvm',
+  qemu: 'tcg',
+};
 /** What a <cpu> says by name to be off. */
 const switchedOff = (catalog: Catalog, cpu: LibvirtCpu | null): Row =>
   rowOf(
@@ -238,7 +244,7 @@ function domain(
   const kind = element.attributes.type ?? 'kvm';
   const name = childText(element, 'name');
   const where = `${input}:${cpu?.line ?? element.line}${name === null ? '' : `: guest ${name}`}`;
-  const accelerator = ACCELERATORS[kind as keyof typeof ACCELERATORS];
+  const accelerator = ACCELERATORS[kind];
   const machine = type?.machine ?? null;
   const { sockets: _ = 1, ...inPackage } = cpu?.topology ?? {};
   const asked = accelerator && {

@@ -37,7 +37,11 @@ const FREQUENCY = 'cpu-timer.node.kubevirt.io/tsc-frequency';
 const SCALABLE = 'cpu-timer.node.kubevirt.io/tsc-scalable';
 /** Taints that keep guests away. */
 const REPELS = new Set<unknown>(['NoSchedule', 'NoExecute']);
-const ARCHS: Readonly<Record<string, string>> = { amd64: 'x86_64', arm64: 'aarch64' };
+const ARCHS: Readonly<Record<string, string>> = {
+  __proto__: null as never,
+  amd64: 'x86_64',
+  arm64: 'aarch64',
+};
 
 /** Kinds that describe CPUs, and lists of anything. */
 const OURS =
@@ -335,9 +339,9 @@ function readNodeFeature(
 
 /** Facts beside the CPU: whether guests come to it, its clock, and labels of other makers. */
 function keysOf(node: unknown, labels: Labels, where: string): Keys {
-  const keys: Keys = {};
-  for (const [key, value] of labels)
-    if (!KUBEVIRT.test(key) && !key.startsWith(NFD)) keys[key] = value;
+  const keys: Keys = Object.fromEntries(
+    [...labels].filter(([key]) => !KUBEVIRT.test(key) && !key.startsWith(NFD)),
+  );
   const taints = at(node, 'spec', 'taints');
   const repels =
     taints !== undefined &&

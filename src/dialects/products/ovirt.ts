@@ -36,7 +36,12 @@ const MODES: Readonly<Record<string, string>> = {
   host_model: 'host-model',
 };
 /** Flags of the host that its guests' definition says nothing of. */
-const KVM_OF: Readonly<Record<string, string>> = { Intel: 'vmx', AMD: 'svm', Hygon: 'svm' };
+const KVM_OF: Readonly<Record<string, string>> = {
+  __proto__: null as never,
+  Intel: 'vmx',
+  AMD: 'svm',
+  Hygon: 'svm',
+};
 
 export const ovirt: Dialect = {
   name: 'ovirt',

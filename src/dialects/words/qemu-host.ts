@@ -115,7 +115,7 @@ function readOffers(catalog: Catalog, offers: readonly Offered[], where: string)
 
 /** All that expansions of one sort say. */
 function united(offers: readonly Offered[]): JsonObject {
-  const props: Record<string, unknown> = {};
+  const props: Record<string, unknown> = Object.create(null);
   for (const { where, props: own } of offers)
     for (const [name, value] of Object.entries(own)) {
       if (Object.hasOwn(props, name) && props[name] !== value)

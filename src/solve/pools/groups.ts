@@ -1,8 +1,10 @@
 // plimsoll groups: the split of a fleet into pools that keeps the most features on the most hosts.
+
 import { meet, type Row } from '../../core/rows.ts';
 import { didYouMean } from '../../cpu/catalog/suggest.ts';
 import { QueryError } from '../../cpu/errors.ts';
 import { byBytes } from '../../cpu/order.ts';
+import { own } from '../../cpu/own.ts';
 import type { Fleet } from '../../fleet/fleet.ts';
 import type { Finding } from '../answer.ts';
 import type { CurvePoint, Groups, PoolGroup } from '../answer-plan.ts';
@@ -155,7 +157,7 @@ function readWorths(
 }
 
 function checkKey(fleet: Fleet, key: string): void {
-  if (fleet.kinds.some((kind) => kind.keys[key] !== undefined)) return;
+  if (fleet.kinds.some((kind) => own(kind.keys, key) !== undefined)) return;
   const keys = [...fleet.keys].sort(byBytes);
   throw new QueryError(
     `--keep-together "${key}" is a key of no host; ${keys.length > 0 ? `there are ${keys.map((k) => `"${k}"`).join(', ')}` : 'only host records have keys'}`,
@@ -168,7 +170,7 @@ function packsOf(board: Board, key: string | undefined): Pack[] {
   const packs = new Map<string, { row: Row; divisible: boolean; members: number[] }>();
   for (const [i, member] of fleet.members.entries()) {
     const row = rows[member.class]!;
-    const value = key === undefined ? undefined : member.keys[key];
+    const value = key === undefined ? undefined : own(member.keys, key);
     const id = value === undefined ? `cpu ${row.join()}` : `set ${JSON.stringify(value)}`;
     const pack = packs.get(id);
     if (pack) {
@@ -191,13 +193,14 @@ function packsOf(board: Board, key: string | undefined): Pack[] {
 function mixedSets(fleet: Fleet, sides: readonly Side[], key: string): Finding[] {
   const seen = new Map<string, Set<number>>();
   for (const [s, side] of sides.entries())
-    for (const { keys } of side.fleet.members)
-      if (keys[key] !== undefined)
-        seen.set(`${keys[key]}`, (seen.get(`${keys[key]}`) ?? new Set()).add(s));
+    for (const { keys } of side.fleet.members) {
+      const value = own(keys, key);
+      if (value !== undefined) seen.set(`${value}`, (seen.get(`${value}`) ?? new Set()).add(s));
+    }
   const mixed = [...seen].filter(([, of]) => of.size > 1).map(([value]) => value);
   if (mixed.length === 0) return [];
   const members = [...fleet.members.keys()].filter((i) =>
-    mixed.includes(`${fleet.members[i]!.keys[key]}`),
+    mixed.includes(`${own(fleet.members[i]!.keys, key)}`),
   );
   return [
     {
