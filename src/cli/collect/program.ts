@@ -33,14 +33,15 @@ export function ask(
   { timeout, env, input, later }: Asking,
 ): Promise<string> {
   return new Promise((resolve, reject) => {
+    // Before it starts: a signal may come while it does.
+    const endAll = () => endGroup(child);
+    const ended = atEnd(endAll);
     // A session of its own has no terminal to prompt on, and can be ended as a whole.
     const child = spawn(command, args, {
       detached: true,
       env: { ...env, LC_ALL: 'C' },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
-    const endAll = () => endGroup(child);
-    const ended = atEnd(endAll);
     const chunks: Buffer[] = [];
     let size = 0;
     let complaint = '';
