@@ -22,7 +22,9 @@ export function progressOn(output: Output, quiet: boolean, unit: Unit = 'files')
     loading ??= import('cli-progress').then(({ default: { SingleBar } }) => {
       // The library draws on streams of Node, and what is handed in here is one where it is a terminal.
       const stream = output as unknown as NodeJS.WriteStream;
-      bar = new SingleBar({ stream, format, clearOnComplete: true, hideCursor: true, fps: 10 });
+      // The terminal stays as it is, for a signal may end this at any moment.
+      const how = { hideCursor: false, linewrap: true };
+      bar = new SingleBar({ stream, format, clearOnComplete: true, fps: 10, ...how });
     });
     return loading;
   };
