@@ -194,7 +194,8 @@ function walk(directory: string, above: readonly string[]): Found[] {
     return [{ name: directory, error: cannotRead(directory, error) }];
   }
   const found: Found[] = [];
-  const start = directory.replace(/\/+$/, '');
+  let start = directory;
+  while (start.endsWith('/')) start = start.slice(0, -1);
   for (const entry of entries) {
     if (entry.name.startsWith('.')) continue;
     const path = `${start}/${entry.name}`;

@@ -1,7 +1,7 @@
 // What libvirt's rules are asked with: CPUs in the order in which they stand, the map that decides, and a hypervisor.
 import { hasBit, type Row, setBit } from '../core/rows.ts';
 import { type Catalog, loadCatalog } from '../cpu/catalog.ts';
-import { QueryError } from '../cpu/errors.ts';
+import { problemOf, QueryError } from '../cpu/errors.ts';
 import type { Description, View } from '../cpu/host.ts';
 import type { LibvirtCpu } from '../cpu/libvirt.ts';
 import { catalogMap, type LibvirtMap } from '../cpu/libvirt-map.ts';
@@ -151,8 +151,7 @@ export async function ruleCpusOf(
         placed.push({ input: input.name, host, line, found: 'cpu' in one ? one.cpu : one });
       }
     } catch (error) {
-      if (!(error instanceof QueryError)) throw error;
-      problems.push(skippedFor(input.name, error));
+      problems.push(skippedFor(input.name, problemOf(input.name, error)));
     }
   }
   reader.free();

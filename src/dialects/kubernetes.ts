@@ -42,8 +42,7 @@ const ARCHS: Readonly<Record<string, string>> = { amd64: 'x86_64', arm64: 'aarch
 export const kubernetes: Dialect = {
   name: 'kubernetes',
   recognises: (head) =>
-    /(?:^|[{,\s])"?apiVersion"?\s*:/.test(head) &&
-    /(?:^|[{,\s])"?kind"?\s*:\s*"?[A-Z]\w*"?\s*(?:[,}#]|$)/m.test(head),
+    /(?:^|[{,\s])"?apiVersion"?\s*:/.test(head) && /(?:^|[{,\s])"?kind"?\s*:\s*"?[A-Z]/.test(head),
   proves: [
     {
       document: "labels of KubeVirt's node-labeller",

@@ -1,5 +1,5 @@
 // Inputs as they are opened, and what is wrong with them: noted as it comes, and judged at the end.
-import { QueryError } from '../cpu/errors.ts';
+import { problemOf, QueryError } from '../cpu/errors.ts';
 import { byBytes } from '../cpu/order.ts';
 import type { Skipped } from '../fleet/fleet.ts';
 import type { Input, Skip, Stream } from './dialect.ts';
@@ -37,8 +37,7 @@ export class Problems {
       if ('error' in input) throw input.error;
       await read();
     } catch (error) {
-      if (!(error instanceof QueryError)) throw error;
-      this.#add(input.name, error);
+      this.#add(input.name, problemOf(input.name, error));
     }
   }
 

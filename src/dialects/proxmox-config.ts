@@ -237,7 +237,7 @@ export function readModels(input: Input, text: string): Placed[] {
       models.set(header, model);
       open = model;
     }
-    const option = /^\s+([\w-]+)\s+(.*\S)\s*$/.exec(line);
+    const option = /^\s+([\w-]+)\s+(\S[\s\S]*)$/.exec(line.trimEnd());
     if (option && open !== null) open.lines.push([option[1]!, option[2]!]);
   }
   return [...models.values()];

@@ -17,6 +17,7 @@ import { quote } from './lines.ts';
 import { writeModelInfo } from './pinned.ts';
 import { hostOf, isSameHost, type Listed, readProps } from './qemu-host.ts';
 import { settingsOf } from './readconfig.ts';
+import { Tokens } from './tokens.ts';
 import { definitionFor } from './written.ts';
 
 /** The property of a guest that says in CPUID words what it was asked for and did not get; it is named besides. */
@@ -123,7 +124,9 @@ function* valuesOf({ name, bytes }: Input): Generator<{ value: unknown; line: nu
   let start = 0;
   let line = 1;
   let startLine = 1;
-  for (const { 0: token, index } of text.matchAll(/\n|[{}[\]]|"(?:[^"\\\n]|\\.)*"/g)) {
+  const tokens = new Tokens(text, true);
+  for (let token = tokens.next(); token !== ''; token = tokens.next()) {
+    const index = tokens.start;
     if (token === '\n') line++;
     else if (token === '{' || token === '[') {
       // Outside of JSON a bracket is one only where an object follows it.

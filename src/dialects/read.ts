@@ -131,9 +131,10 @@ export async function readDescriptions(
   await takeEach(inputs, (input) =>
     problems.attempt(input, async () => {
       const whole = await wholeOf(input as Input | Stream);
+      const known = knownOf(whole, dialect);
       const descriptions =
-        (await readAlike(alike, whole, dialect)) ??
-        (await readInput(catalog, whole, dialect, problems.skip(input.name), options));
+        (await readAlike(alike, whole, known)) ??
+        (await readInput(catalog, whole, known, problems.skip(input.name), options));
       for (const description of descriptions) checkTaken(input.name, description, options);
       for (const description of descriptions)
         found.push({
@@ -215,7 +216,8 @@ class FleetReader {
   }
 
   #takeAlike(input: Input): boolean {
-    const found = this.#alike.read(input, () => isLibvirt(input.bytes, this.#dialect));
+    const known = knownOf(input, this.#dialect);
+    const found = this.#alike.read(input, () => known() === libvirt);
     if (found !== null) this.#enter(input.name, found);
     return found !== null;
   }
@@ -229,11 +231,12 @@ class FleetReader {
     if (isSummary(head)) return this.#takeSummaries(await wholeOf(opened));
     if (isArrow(head)) return this.#takeSnapshot(await wholeOf(opened));
     if (this.#options.mayBeEmpty && head.length === 0) return;
-    const scanned = scannedAs(opened, this.#dialect);
+    const known = knownOf(opened, this.#dialect);
+    const scanned = scannedAs(opened, known);
     if (scanned === cpuinfo) return this.#takeProcessors(opened);
     if (scanned === records && this.#options.keep !== undefined)
       return this.#takeRecords(opened, this.#options.keep);
-    return this.#takeOthers(opened);
+    return this.#takeOthers(opened, known);
   }
 
   async #takeSummaries({ name, bytes }: Input): Promise<void> {
@@ -268,15 +271,14 @@ class FleetReader {
     this.#count(opened, scan.hosts, records);
   }
 
-  async #takeOthers(opened: Input | Stream): Promise<void> {
+  async #takeOthers(opened: Input | Stream, known: Known): Promise<void> {
     // What is at hand was tried.
     const left = 'again' in opened && !opened.again ? await wholeOf(opened) : opened;
-    const alike = 'bytes' in opened ? null : await readAlike(this.#alike, left, this.#dialect);
+    const alike = 'bytes' in opened ? null : await readAlike(this.#alike, left, known);
     const skip = this.#problems.skip(opened.name);
     this.#enter(
       opened.name,
-      alike ??
-        (await readInput(this.#catalog, await wholeOf(left), this.#dialect, skip, this.#options)),
+      alike ?? (await readInput(this.#catalog, await wholeOf(left), known, skip, this.#options)),
     );
   }
 
@@ -354,12 +356,11 @@ const wholeOf = async (input: Input | Stream): Promise<Input> =>
   'bytes' in input ? input : { name: input.name, bytes: await input.whole() };
 
 /** The language of an input of which the core can sort the text, where that is long enough to be worth it. */
-function scannedAs(input: Input | Stream, dialect: Dialect | undefined): Dialect | undefined {
+function scannedAs(input: Input | Stream, known: Known): Dialect | undefined {
   const head = headOf(input);
   const isShort = 'bytes' in input && head.length < SCANNED;
   if (head.length === 0 || (isShort && head[0] !== SMALL_P)) return undefined;
-  const start = head.subarray(0, HEAD);
-  const reader = dialect ?? recogniseDialect(new TextDecoder().decode(start));
+  const reader = known();
   if (reader === cpuinfo) return cpuinfo;
   return reader === records && !isShort && !isOneValue(head) ? records : undefined;
 }
@@ -374,40 +375,46 @@ const alikeDescriptions = (catalog: Catalog): AlikeOptions<Description> => ({
 async function readAlike(
   alike: Alike<Description>,
   input: Input | Stream,
-  dialect: Dialect | undefined,
+  known: Known,
 ): Promise<readonly Description[] | null> {
   const head = headOf(input);
   if (firstTag(head) < 0) return null;
   if (!alike.isReady) await alike.prepare(head.length);
-  if ('bytes' in input) return alike.read(input, () => isLibvirt(head, dialect));
-  return isLibvirt(head, dialect)
+  if ('bytes' in input) return alike.read(input, () => known() === libvirt);
+  return known() === libvirt
     ? alike.stream({ name: input.name, bytes: head }, (into) => input.read(into))
     : null;
 }
 
-const isLibvirt = (head: Uint8Array, dialect: Dialect | undefined): boolean =>
-  (dialect ?? recognised(head)) === libvirt;
-
 const headText = (bytes: Uint8Array): string => new TextDecoder().decode(bytes.subarray(0, HEAD));
 
-const recognised = (bytes: Uint8Array): Dialect | undefined => recogniseDialect(headText(bytes));
+/** The language of an input, if it is one that is known: as somebody said, or recognised when it is first asked for. */
+type Known = () => Dialect | undefined;
+
+function knownOf(input: Input | Stream, given: Dialect | undefined): Known {
+  let found: Dialect | null | undefined = given;
+  return () => {
+    found ??= recogniseDialect(headText(headOf(input))) ?? null;
+    return found ?? undefined;
+  };
+}
 
 async function readInput(
   catalog: Catalog,
   input: Input,
-  dialect: Dialect | undefined,
+  known: Known,
   skip: Skip | undefined,
-  { takes = 'hosts', lines = false }: ReadOptions,
+  { from, takes = 'hosts', lines = false }: ReadOptions,
 ): Promise<Description[]> {
   const wanted = takes === 'guests' ? 'guests' : 'a host description';
   if (input.bytes.length === 0)
     throw new QueryError(`${input.name} is empty; give ${wanted} or leave the file out`);
-  const known = dialect ?? recognised(input.bytes);
-  const reader = known ?? (lines ? dialectByName('qemu') : undefined);
-  const other = known === undefined || known === records ? headText(input.bytes) : '';
-  const what = dialect === undefined ? whatElse(other) : null;
+  const found = known();
+  const reader = found ?? (lines ? dialectByName('qemu') : undefined);
+  const other = found === undefined || found === records ? headText(input.bytes) : '';
+  const what = from === undefined ? whatElse(other) : null;
   if (what !== null) throw new QueryError(`${input.name} ${what}`);
-  if (known === undefined && isBeside(other)) return [];
+  if (found === undefined && isBeside(other)) return [];
   if (!reader && input.bytes.subarray(0, HEAD).includes(0))
     throw new QueryError(
       `${input.name} holds zero bytes, so it is no text or UTF-16; give text in UTF-8`,

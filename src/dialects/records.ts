@@ -14,6 +14,7 @@ import { type Dialect, type Input, orSkip } from './dialect.ts';
 import { isObject, type JsonObject, kindOf, MAX_JSON, parseJson, repeatedKey } from './json.ts';
 import { type Line, linesOf, quote } from './lines.ts';
 import { RecordValues } from './record-values.ts';
+import { Tokens } from './tokens.ts';
 
 const VIEWS: readonly View[] = ['hardware', 'kernel', 'hypervisor', 'guest'];
 const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
@@ -153,7 +154,8 @@ function startLines(text: string, count: number): number[] {
   let depth = 0;
   let line = 1;
   let isNext = false;
-  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\],\n]|[^\s"{}[\],:]+/g)) {
+  const tokens = new Tokens(text);
+  for (let token = tokens.next(); token !== ''; token = tokens.next()) {
     if (token === '\n') line++;
     else if (token === ',') isNext = depth === 1;
     else {

@@ -112,6 +112,12 @@ export function kindOf(catalog: Catalog, d: Description): Kind {
   };
 }
 
+/** All that a kind says, as text: equal for those that say the same. */
+export const textOfKind = (kind: Kind): string =>
+  JSON.stringify(kind, (_, value) =>
+    value instanceof Map || ArrayBuffer.isView(value) ? [...(value as Iterable<unknown>)] : value,
+  );
+
 /** A description and its id, settled into what it offers. */
 export const candidate = (catalog: Catalog, id: string, d: Description): Candidate => ({
   id,

@@ -12,7 +12,7 @@ export type Statement =
 
 /** The text without comments, on the side of a preprocessor's condition that a 64-bit kernel with everything takes. */
 export function plainSource(text: string): string {
-  const bare = text.replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, ' ').replace(/\\\n/g, ' ');
+  const bare = text.replace(/\/\*[\s\S]*?(?:\*\/|$)|\/\/[^\n]*/g, ' ').replace(/\\\n/g, ' ');
   const taken: boolean[] = [];
   const lines = bare.split('\n').map((line) => {
     const [, word, rest = ''] = /^\s*#\s*(if|ifdef|ifndef|elif|else|endif)\b(.*)$/.exec(line) ?? [];
@@ -27,7 +27,7 @@ export function plainSource(text: string): string {
 
 /** The body of a function, without its braces; null where it is not defined. */
 export function bodyOf(source: string, name: string): string | null {
-  const head = new RegExp(`^[\\w\\s*]*\\b${name}\\s*\\([^;{)]*\\)\\s*\\{`, 'm').exec(source);
+  const head = new RegExp(`\\b${name}\\s*\\([^;{()]*\\)\\s*\\{`).exec(source);
   if (!head) return null;
   const start = head.index + head[0].length;
   return source.slice(start, closing(source, start - 1));
@@ -35,7 +35,22 @@ export function bodyOf(source: string, name: string): string | null {
 
 /** The text of a macro without parameters; null where it is not defined. */
 export const macroOf = (source: string, name: string): string | null =>
-  new RegExp(`^\\s*#\\s*define\\s+${name}\\s+([^\\n]*)$`, 'm').exec(source)?.[1] ?? null;
+  macrosIn(source).find((macro) => macro.name === name)?.text ?? null;
+
+/** The macros without parameters. */
+export const macrosIn = (source: string): { readonly name: string; readonly text: string }[] =>
+  [...source.matchAll(/^[ \t]*#[ \t]*define[ \t]+(\w+)[ \t]+([^\n]*)/gm)].map(([, name, text]) => ({
+    name: name!,
+    text: text!,
+  }));
+
+/** What stands behind a text, up to another or the end; null where it is not there. */
+export function behind(source: string, text: string, end: string): string | null {
+  const from = source.indexOf(text);
+  if (from < 0) return null;
+  const to = source.indexOf(end, from);
+  return source.slice(from + text.length, to < 0 ? undefined : to);
+}
 
 /** Where what opens at a place closes. */
 function closing(text: string, at: number): number {
