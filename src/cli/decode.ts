@@ -2,12 +2,12 @@
 import { type Command, Option } from 'commander';
 import { loadCatalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
-import { type Description, isShown, unsettled } from '../cpu/host.ts';
+import { isShown, unsettled } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import { readDescriptions } from '../dialects/read.ts';
 import { candidate, Fleet, type Skipped } from '../fleet/fleet.ts';
 import { baseline } from '../solve/baseline.ts';
-import { type DecodedOne, decodeEach } from '../solve/decode.ts';
+import { type DecodedOne, decodeEach, onceEach } from '../solve/decode.ts';
 import { guestCpu } from '../solve/guest-cpu.ts';
 import { type HostOptions, openInputs, readOptions, stackFrom, writerOf } from './fleet.ts';
 import type { Answer, Answering, Call } from './io.ts';
@@ -20,7 +20,7 @@ import {
   refuseLibvirtOptions,
   stackOption,
 } from './options.ts';
-import { blocksOf, deliver, jsonOf, warnSkipped } from './output.ts';
+import { blocksOf, deliver, joined, jsonOf, partOf, warnSkipped } from './output.ts';
 import {
   definitionLines,
   type Fact,
@@ -97,18 +97,12 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
     return note ? [`${id} has no definition that could be written: ${note.message}`] : [];
   });
   if (open.length > 0) throw new QueryError(open.join('\n'));
-  const known = new Map<Description, string | null>();
-  const textOf = (id: string, description: Description): string | null => {
-    let text = known.get(description);
-    if (text === undefined) {
-      const guest = baseline(new Fleet(catalog, [candidate(catalog, id, description)]), { stack });
-      const isNamed = Object.keys(guest.definitions).length > 0;
-      text = isNamed ? writer(guestCpu(guest, catalog), catalog) : null;
-      known.set(description, text);
-    }
-    return text;
-  };
-  const texts = read.map(({ id, description }) => textOf(id, description));
+  const written = onceEach((description) => {
+    const guest = baseline(new Fleet(catalog, [candidate(catalog, '', description)]), { stack });
+    const isNamed = Object.keys(guest.definitions).length > 0;
+    return isNamed ? writer(guestCpu(guest, catalog), catalog) : null;
+  });
+  const texts = read.map(({ description }) => written(description));
   const nameless = read.filter((_, i) => texts[i] === null);
   if (nameless.length > 0)
     throw new QueryError(
@@ -119,22 +113,27 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
         )
         .join('\n'),
     );
-  await deliver(call.io, texts.join(''), options.output);
+  await deliver(call.io, joined(texts as string[]), options.output);
   await warnSkipped(call.io, skipped, options);
   return 0;
 }
 
-const jsonPieces = (decoded: readonly DecodedOne[], skipped: readonly Skipped[]) =>
+const jsonPieces = (decoded: Iterable<DecodedOne>, skipped: readonly Skipped[]) =>
   jsonOf(
     { schema: 'plimsoll.decode/1' },
     'hosts',
-    decoded.map(({ host, shared, findings }) => [{ host }, shared, { findings }]),
+    partsOf(decoded),
     skipped.length > 0 ? { skipped } : {},
   );
 
+function* partsOf(decoded: Iterable<DecodedOne>): Generator<readonly (object | string)[]> {
+  for (const { host, shared, findings } of decoded)
+    yield [partOf({ host }), shared, partOf({ findings })];
+}
+
 /** A block a host. */
 function* render(
-  decoded: readonly DecodedOne[],
+  decoded: Iterable<DecodedOne>,
   skipped: readonly Skipped[],
   page: Page,
 ): Generator<string> {

@@ -9,7 +9,7 @@ import { type Batch, batchOf, GONE, idAt } from './hosts.ts';
 import { IdIndex, withoutRepeats } from './id-index.ts';
 import { hostIds, numberedIds } from './ids.ts';
 import { type Document, joinDocuments } from './join.ts';
-import { type Kind, kindOf, textOfKind } from './kind.ts';
+import { type Kind, kindOf, textOf } from './kind.ts';
 
 /** Hosts of an input, in its order; an empty id stands for a host that its document does not name. */
 export interface Arrival extends Batch {
@@ -145,7 +145,7 @@ export class Gatherer {
     const kind = kindOf(this.#catalog, told);
     if (this.#keeps) return this.kind({ ...kind, described: [{ input: '', description: told }] });
     // A host that is described over and over costs no more memory than once.
-    const text = textOfKind(kind);
+    const text = textOf(kind);
     const known = this.#described.get(text) ?? this.kind(kind);
     this.#described.set(text, known);
     return known;
@@ -213,7 +213,7 @@ export class Gatherer {
     const closed = this.#inputs.find((i) => i.closed && documents.some((d) => d.input === i.name));
     const other = documents.find((d) => d.input !== closed?.name);
     if (!closed || !other) return;
-    if (new Set(documents.map((d) => textOfKind(d.kind))).size > 1)
+    if (new Set(documents.map((d) => textOf(d.kind))).size > 1)
       throw new QueryError(
         `host ${id} is in the summary ${closed.name} and, described otherwise, in ${other.input}; put all that describes a host into one part`,
       );

@@ -112,9 +112,9 @@ export function kindOf(catalog: Catalog, d: Description): Kind {
   };
 }
 
-/** All that a kind says, as text: equal for those that say the same. */
-export const textOfKind = (kind: Kind): string =>
-  JSON.stringify(kind, (_, value) =>
+/** All that a kind or a description says, as text: equal for those that say the same. */
+export const textOf = (said: Kind | Description): string =>
+  JSON.stringify(said, (_, value) =>
     value instanceof Map || ArrayBuffer.isView(value) ? [...(value as Iterable<unknown>)] : value,
   );
 
