@@ -85,7 +85,7 @@ export const json = (document: { readonly schema: string }): string =>
   `${JSON.stringify(document, null, 2)}\n`;
 
 /** So much is given away at once. */
-const PIECE = 1 << 18;
+const PIECE = 1 << 16;
 const encoder = new TextEncoder();
 
 /**

@@ -2,15 +2,17 @@
 // cut files are refused with the line.
 import { QueryError } from '../cpu/errors.ts';
 import { type Input, orSkip, type Skip } from './dialect.ts';
-import { isObject, type JsonObject, kindOf, MAX_JSON, parseJson, repeatedKey } from './json.ts';
+import {
+  type Document,
+  isObject,
+  type JsonObject,
+  kindOf,
+  MAX_JSON,
+  parseJson,
+  repeatedKey,
+} from './json.ts';
 import { quote } from './lines.ts';
 import { Tokens } from './tokens.ts';
-
-export interface Document {
-  readonly value: unknown;
-  /** 1-based line on which it begins. */
-  readonly line: number;
-}
 
 /** YAML is far slower to read than JSON, and nobody writes so much of it. */
 const MAX_YAML = 64 * 1024 * 1024;

@@ -6,6 +6,13 @@ import { Tokens } from './tokens.ts';
 
 export type JsonObject = { readonly [key: string]: unknown };
 
+/** One of several values in a text. */
+export interface Document {
+  readonly value: unknown;
+  /** 1-based line on which it begins. */
+  readonly line: number;
+}
+
 /** Text beyond this many bytes is not read as one JSON value. */
 export const MAX_JSON = 256 * 1024 * 1024;
 

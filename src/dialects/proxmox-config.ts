@@ -178,7 +178,8 @@ function describe(
 ): Description {
   const meaning = meaningOfAsked(catalog, asked);
   const { need } = meaning;
-  const type = asked.lines.findLast(([key]) => key === 'cpu')?.[1].replace(/^cputype=|,.*$/g, '');
+  const cpu = asked.lines.findLast(([key]) => key === 'cpu')?.[1];
+  const type = cpu?.split(',', 1)[0]?.replace(/^cputype=/, '');
   const description: Description = {
     ...untold(catalog, 'proxmox', line),
     view: 'guest',

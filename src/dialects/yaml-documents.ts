@@ -1,7 +1,7 @@
 // YAML from strangers, read in time that grows with its length.
 import { QueryError } from '../cpu/errors.ts';
 import { orSkip, type Skip } from './dialect.ts';
-import type { Document } from './documents.ts';
+import type { Document } from './json.ts';
 import { quote } from './lines.ts';
 import type { YamlDocument as Composed } from './yaml.ts';
 

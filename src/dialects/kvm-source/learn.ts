@@ -4,11 +4,19 @@ import type { Catalog, Place } from '../../cpu/catalog.ts';
 import { QueryError } from '../../cpu/errors.ts';
 import { byBytes, sortByBytes } from '../../cpu/order.ts';
 import type { KvmModule, LearntKvm, LearntKvmRow } from '../../cpu/schema.ts';
-import { behind, bodyOf, macroOf, plainSource, type Statement, statementsOf } from './c.ts';
+import {
+  behind,
+  bodyOf,
+  macroOf,
+  plainSource,
+  type Statement,
+  statementsOf,
+  Unreadable,
+} from './c.ts';
 import { Module, type Site, siteText } from './caps.ts';
 import { and, type Condition, Conditions, not, YES } from './conditions.ts';
 import { gateOf, passes } from './leaves.ts';
-import { KvmNames, type ReadSource, Unreadable } from './names.ts';
+import { KvmNames, type ReadSource } from './names.ts';
 import { rowOf } from './rows.ts';
 
 export type { ReadSource } from './names.ts';

@@ -1,5 +1,13 @@
 // What a kernel's headers say of its names for bits: where each lies in CPUID, and which of Linux' own are made of which.
-import { bodyOf, macrosIn, plainSource, type Statement, splitAt, statementsOf } from './c.ts';
+import {
+  bodyOf,
+  macrosIn,
+  plainSource,
+  type Statement,
+  splitAt,
+  statementsOf,
+  Unreadable,
+} from './c.ts';
 
 /** A file of a kernel's tree, by its path; null where there is none. */
 export type ReadSource = (path: string) => string | null;
@@ -21,9 +29,6 @@ const MAKERS: Readonly<Record<string, readonly ('Intel' | 'AMD')[]>> = {
 
 /** A bit as its word and its number there. */
 const NUMBER = /^\(\s*(\d+)\s*\*\s*32\s*\+\s*(\d+)\s*\)/;
-
-/** What a reader could not do with a file: the function, and what stood in its way. */
-export class Unreadable extends Error {}
 
 export class KvmNames {
   /** Of a word of bits the place in CPUID, as cpuid.7.0.edx. */
