@@ -1,5 +1,6 @@
 // The public library: bytes in, answers as plain data out. It opens no files and runs in Node and in browsers.
 
+export type { Identity } from './cpu/arch/arch.ts';
 export { needOfAsked, newestSoftware } from './cpu/asked.ts';
 export { Catalog, loadCatalog, loadCatalogWith } from './cpu/catalog.ts';
 export type { Definition, Definitions, GuestCpu } from './cpu/definition.ts';

@@ -304,13 +304,10 @@ test('decodes a POWER host by its version register', async () => {
     ['ppc64', 'POWER9', 'forbid', null, []],
   );
   const older = file('older', processor(0, '004d 0200').replace('POWER9', 'POWER8'));
-  const compared = await json('compare', power, older);
+  const compared = await json('compare', older, power);
   assert.equal(
     [compared.verdict, compared.cpus[0].reasons],
-    [
-      'incompatible',
-      ['it is POWER8, the host POWER9, and features of ppc64 are known by such names alone'],
-    ],
+    ['incompatible', ['the host lacks power9']],
   );
   assert.is((await json('compare', power, power)).verdict, 'identical');
   const offered = await run('decode', '--as', 'guest', power, '--models', 'POWER8');

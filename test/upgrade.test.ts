@@ -12,6 +12,7 @@ import type { Asked } from '../src/cpu/guest.ts';
 import { readDescriptions, readFleet } from '../src/dialects/read.ts';
 import type { Fleet } from '../src/fleet/fleet.ts';
 import { writeSummary } from '../src/fleet/summary.ts';
+import { underKernel } from '../src/fleet/under.ts';
 import { baseline } from '../src/solve/baseline.ts';
 import { type Drift, drift, driftVerdict, type Move } from '../src/solve/drift.ts';
 import { guestsOf, place } from '../src/solve/place.ts';
@@ -94,7 +95,7 @@ test('the way back is a gain, and where the kernel is not told nothing is sure',
 test('hosts that cannot be asked stay as they are, and are named', async () => {
   const hypervisor = JSON.stringify({ host: 'virt', vendor: 'AMD', features: ['spec-ctrl'] });
   const fleet = await kept({ zen2: ZEN2, 'virt.json': hypervisor }, '6.12.118');
-  const under = fleet.underKernel('6.14.0');
+  const under = underKernel(fleet, '6.14.0');
   assert.equal(under.kinds.map((k) => hasBit(k.has, catalog.feature('spec-ctrl').id)).sort(), [
     false,
     true,
@@ -106,7 +107,7 @@ test('hosts that cannot be asked stay as they are, and are named', async () => {
   const shown = { host: 'zen2', vendor: 'AMD', view: 'hardware', features: ['ibpb', 'ibrs'] };
   const record = JSON.stringify({ host: 'zen2', vendor: 'AMD', features: ['spec-ctrl'] });
   const both = { 'a.json': JSON.stringify(shown), 'b.json': record };
-  const joined = (await kept(both, '6.12.118')).underKernel('6.14.0');
+  const joined = underKernel(await kept(both, '6.12.118'), '6.14.0');
   assert.is(joined.hosts, 1);
   assert.is(said(joined, 'spec-ctrl'), 'offered');
   assert.ok(joined.kinds[0]!.notes.some((note) => note.code === 'kernel-kept'));
@@ -115,7 +116,7 @@ test('hosts that cannot be asked stay as they are, and are named', async () => {
     ...(await writeSummary(await kept({ zen2: ZEN2 }, '6.12.118'), { keep: [], ids: true })),
   ];
   const summary = lines.map((piece) => new TextDecoder().decode(piece)).join('');
-  const summarized = (await kept({ 'shard.ndjson': summary })).underKernel('6.14.0');
+  const summarized = underKernel(await kept({ 'shard.ndjson': summary }), '6.14.0');
   assert.is(said(summarized, 'spec-ctrl'), 'offered');
   assert.ok(summarized.kinds[0]!.notes.some((note) => /summary/.test(note.message)));
 });
@@ -133,13 +134,13 @@ test('flags that a kernel printed are not those that another would print', async
   // 6.2 leaves xsaves to Zen 2, and 6.8 takes it: what 6.8 does not print may be there.
   const printed = await kept({ 'h.json': flags('6.2.0', 'xsaves') });
   assert.is(said(printed, 'xsaves'), 'offered');
-  assert.is(said(printed.underKernel('6.8.0'), 'xsaves'), 'absent');
+  assert.is(said(underKernel(printed, '6.8.0'), 'xsaves'), 'absent');
   const without = await kept({ 'h.json': flags('6.8.0', '') });
   assert.is(said(without, 'xsaves'), 'absent');
-  assert.is(said(without.underKernel('6.2.0'), 'xsaves'), 'unknown');
+  assert.is(said(underKernel(without, '6.2.0'), 'xsaves'), 'unknown');
   // A kernel that leaves it would have printed it.
   const lacking = await kept({ 'h.json': flags('6.2.0', '') });
-  assert.is(said(lacking.underKernel('5.15.100'), 'xsaves'), 'absent');
+  assert.is(said(underKernel(lacking, '5.15.100'), 'xsaves'), 'absent');
 });
 
 test('the command says it in a line, exits by it, and takes standard input', async () => {
@@ -288,7 +289,7 @@ test('under another kernel hosts are what they are when they tell that one, to e
         const options = { keepDescribed: true };
         const fleet = await readFleet(catalog, [recordsWith(hosts, from)], options);
         const told = await readFleet(catalog, [recordsWith(hosts, to)], options);
-        const under = fleet.underKernel(to);
+        const under = underKernel(fleet, to);
         const rows = ({ members, kinds, kindOfMember }: Fleet) =>
           members.map(({ id }, i) => [
             id,

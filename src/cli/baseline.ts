@@ -2,8 +2,9 @@
 import { type Command, Option } from 'commander';
 import { type Catalog, loadCatalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
+import { isX86 } from '../cpu/host.ts';
 import { edgeStack, stackNames } from '../cpu/stack.ts';
-import { dialectNames } from '../dialects/index.ts';
+import { dialectByName, dialectNames } from '../dialects/index.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Baseline } from '../solve/answer.ts';
 import { baseline, baselinesBy, fleetsBy } from '../solve/baseline.ts';
@@ -29,7 +30,7 @@ import { deliver, json } from './output.ts';
 import { type Page, pageOf } from './render.ts';
 import {
   type BaselinePage,
-  isAnswered,
+  exitOfBaseline,
   renderBaseline,
   renderBaselines,
   renderCheck,
@@ -139,7 +140,8 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
         page(base, call, inputs, catalog, answer.baselines[0]!.baseline, options),
       ),
     );
-    return answer.baselines.every(({ baseline }) => isAnswered(baseline)) ? 0 : 1;
+    const exits = answer.baselines.map(({ baseline }) => exitOfBaseline(baseline));
+    return exits.includes(1) ? 1 : exits.includes(2) ? 2 : 0;
   }
   const answer = baseline(fleet, how);
   const bare = answer.findings.find((finding) => finding.code === 'nothing-known');
@@ -148,7 +150,7 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
   await print(call, answer, options, (base) =>
     renderBaseline(printableAll(answer), page(base, call, inputs, catalog, answer, options)),
   );
-  return isAnswered(answer) ? 0 : 1;
+  return exitOfBaseline(answer);
 }
 
 /** What libvirt's rules know nothing of. */
@@ -239,9 +241,14 @@ function page(
     argv: call.argv.map(printable),
     inputs: inputs.map(printable),
     stackFrom: options.stack ? 'option' : answer.stack.join(',') === oldest ? 'oldest' : 'inputs',
-    targets: byUse(dialectNames('write')),
+    targets: byUse(
+      dialectNames('write').filter((name) => answer.arch === null || canWrite(name, answer.arch)),
+    ),
   };
 }
+
+const canWrite = (name: string, arch: string): boolean =>
+  isX86({ arch }) || dialectByName(name)?.writesAll === true;
 
 /** What most people paste comes first. */
 const byUse = (names: readonly string[]): string[] => {

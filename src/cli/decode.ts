@@ -1,5 +1,6 @@
 // plimsoll decode: what a host, dump or definition really is.
 import { type Command, Option } from 'commander';
+import { midrText } from '../cpu/arch/arm.ts';
 import { loadCatalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { isShown, unsettled } from '../cpu/host.ts';
@@ -10,6 +11,7 @@ import { baseline } from '../solve/baseline.ts';
 import { type DecodedOne, decodeEach, onceEach } from '../solve/decode.ts';
 import { guestCpu } from '../solve/guest-cpu.ts';
 import { type HostOptions, openInputs, readOptions, stackFrom, writerOf } from './fleet.ts';
+import { softwareFrom } from './guests.ts';
 import type { Answer, Answering, Call } from './io.ts';
 import type { LibvirtOptions } from './libvirt-inputs.ts';
 import {
@@ -82,7 +84,8 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
     takes: 'cpus',
   });
   if (!writer) {
-    const decoded = decodeEach(catalog, read, { stack });
+    const software = options.stack === undefined ? undefined : softwareFrom(catalog, options);
+    const decoded = decodeEach(catalog, read, { stack, software });
     const { io } = call;
     const page = await pageOf(io, options);
     await deliver(
@@ -212,13 +215,29 @@ const VIEWS = {
   guest: 'a guest definition',
 } as const;
 
+/** Of another architecture than x86, the model that it is. */
+const processorText = ({ midr, model }: NonNullable<Shared['identity']>): string =>
+  midr === null ? (model ?? '') : midr.map(midrText).join(', ');
+
 const titleOf = (host: string, { view, vendor, arch }: Shared): string =>
   [host, VIEWS[view], vendor ?? 'vendor unknown', ...(arch === 'x86_64' ? [] : [arch])].join(', ');
+
+/** Which software makes what of a guest's definition. */
+const startedText = ({ startedBy }: Shared): string =>
+  startedBy
+    ? [
+        `QEMU ${startedBy.qemu}`,
+        ...(startedBy.libvirt ? [`libvirt ${startedBy.libvirt}`] : []),
+        ...(startedBy.machine ? [startedBy.machine] : []),
+      ].join(', ')
+    : '';
 
 function sharedLines(shared: Shared, page: Page): string[] {
   const { signature: s, limits } = shared;
   const facts: Fact[] = [
+    ['started by', startedText(shared)],
     ['processor', s ? `family ${s.family} model ${s.model} stepping ${s.stepping}` : ''],
+    ['processor', shared.identity ? processorText(shared.identity) : ''],
     ['microcode', shared.microcode ?? ''],
     ['kernel', shared.kernel ?? ''],
     ['address bits', limits.physBits === null ? '' : `${limits.physBits} physical`],
@@ -234,5 +253,8 @@ function sharedLines(shared: Shared, page: Page): string[] {
     ['perhaps', withheldText(shared, false)],
     [`${shared.unknown.length} unknown`, beginning(shared.unknown)],
   ];
-  return [...definitionLines(shared.definitions, [], page, 3), ...factLines(facts, page)];
+  return [
+    ...definitionLines(shared.definitions, [], page, 3, shared.arch),
+    ...factLines(facts, page),
+  ];
 }

@@ -4,11 +4,13 @@ import { newestSoftware, startOfAsked } from '../cpu/asked.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Asked } from '../cpu/guest.ts';
+import { isX86 } from '../cpu/host.ts';
 import { parseStack } from '../cpu/stack.ts';
 import { cpuOption } from '../dialects/pinned.ts';
 import type { Skipped } from '../fleet/fleet.ts';
+import type { Finding } from '../solve/answer.ts';
 import type { GivenSoftware } from '../solve/asker.ts';
-import { type Drift, drift, driftVerdict, type Move } from '../solve/drift.ts';
+import { type Drift, drift, driftVerdict, type Move, type Unsettled } from '../solve/drift.ts';
 import { type Matrix, matrix } from '../solve/matrix.ts';
 import { type HostOptions, readHosts } from './fleet.ts';
 import { exitOf, readGuests } from './guests.ts';
@@ -92,10 +94,10 @@ async function run(call: Call, inputs: readonly string[], options: DriftOptions)
   const from = sideOf(catalog, options.stack, {
     qemu: options.qemu === undefined ? undefined : qemuVersion(catalog, options.qemu),
   });
-  const { guests, skipped } = await guestsOf(call, catalog, options);
+  const asked = await guestsOf(call, catalog, options);
   return options.matrix
-    ? answerMatrix(call, catalog, options, guests, from, skipped)
-    : answerDrift(call, catalog, options, guests, from, skipped, inputs);
+    ? answerMatrix(call, catalog, options, asked, from)
+    : answerDrift(call, catalog, options, asked, from, inputs);
 }
 
 /** @throws QueryError where nothing changes, or what changes cannot be asked together. */
@@ -122,13 +124,20 @@ interface AskedGuest {
   readonly asked: Asked;
 }
 
+interface AskedGuests {
+  readonly guests: readonly AskedGuest[];
+  readonly skipped: readonly Skipped[];
+  readonly left: readonly Finding[];
+  /** Guests whose definition is not given; absent for a CPU that was typed. */
+  readonly unsettled?: readonly Unsettled[];
+}
+
 async function answerDrift(
   call: Call,
   catalog: Catalog,
   options: DriftOptions,
-  guests: readonly AskedGuest[],
+  { guests, skipped, left, unsettled }: AskedGuests,
   from: GivenSoftware,
-  skipped: readonly Skipped[],
   inputs: readonly string[],
 ): Promise<Answer> {
   const { toMachine, toCpu, toKernel, skipUnreadable } = options;
@@ -147,7 +156,10 @@ async function answerDrift(
     keepDescribed || inputs.length > 0
       ? await readHosts(catalog, call, inputs, { ...options, keepDescribed })
       : null;
-  const found = drift(catalog, moves, fleet, { from, to, toKernel, skipUnreadable });
+  const found = drift(catalog, moves, fleet, {
+    ...{ from, to, toKernel, skipUnreadable, left, unsettled },
+    lists: unsettled !== undefined,
+  });
   const all = [...skipped, ...(fleet?.skipped ?? []), ...(found.skipped ?? [])];
   const answer: Drift = { ...found, ...(all.length > 0 ? { skipped: all } : {}) };
   const page = await pageOf(call.io, options);
@@ -169,10 +181,11 @@ async function answerMatrix(
   { io }: Call,
   catalog: Catalog,
   options: DriftOptions,
-  guests: readonly AskedGuest[],
+  { guests, skipped, unsettled = [] }: AskedGuests,
   given: GivenSoftware,
-  skipped: readonly Skipped[],
 ): Promise<Answer> {
+  if (unsettled.length > 0)
+    throw new QueryError(unsettled.map((u) => `guest ${u.guest}: ${u.because}`).join('\n'));
   const newest = newestSoftware(catalog);
   const { qemu = newest.qemu, libvirt = newest.libvirt } = given;
   const answer: Matrix = {
@@ -204,39 +217,42 @@ async function guestsOf(
   { io }: Call,
   catalog: Catalog,
   options: DriftOptions,
-): Promise<{ guests: AskedGuest[]; skipped: Skipped[] }> {
+): Promise<AskedGuests> {
   const { cpu, machine, accel } = options;
   const files = [...(options.guests ?? []), ...(options.guest ?? [])];
   if (files.length === 0) {
     // What another kernel does to hosts is an answer, too.
-    if (options.toKernel !== undefined && cpu === undefined) return { guests: [], skipped: [] };
+    if (options.toKernel !== undefined && cpu === undefined)
+      return { guests: [], skipped: [], left: [] };
     const text = required(cpu, '--cpu', 'Skylake-Server,+pcid (or guests with --guests vms/)');
     const isOfHosts = options.toKernel !== undefined && options.toMachine === undefined;
     const type = isOfHosts ? (machine ?? null) : required(machine, '--machine', 'pc-q35-3.1');
     const asked: Asked = { by: 'qemu', cpu: text, machine: type, accelerator: accel };
-    return { guests: [{ id: text, asked }], skipped: [] };
+    return { guests: [{ id: text, asked }], skipped: [], left: [] };
   }
   if (cpu !== undefined || machine !== undefined)
     throw new QueryError(
       '--guests say CPU and machine type themselves; leave --cpu and --machine out',
     );
-  const { read, skipped } = await readGuests(catalog, io, {
+  const { read, skipped, left } = await readGuests(catalog, io, {
     guests: files,
     ...(options.quiet ? { quiet: true } : {}),
     ...(options.skipUnreadable ? { skipUnreadable: true } : {}),
   });
   const guests: AskedGuest[] = [];
-  const problems: Skipped[] = [...skipped];
+  const unsettled: Unsettled[] = [];
   for (const { id, input, description } of read)
     if (description.asked) guests.push({ id, asked: description.asked });
     else
-      problems.push({
-        input,
-        reason: `${input}: guest ${id} is known by its features alone, which no machine type changes; give its definition (virsh dumpxml, or its command line)`,
+      unsettled.push({
+        guest: id,
+        because: isX86(description)
+          ? `${input}: it is known by its features alone, which no machine type changes; give its definition (virsh dumpxml, or its command line)`
+          : `${input}: it is of ${description.arch}, and what machine types change is known of x86 alone`,
       });
-  if (problems.length > 0 && !(options.skipUnreadable && guests.length > 0))
-    throw new QueryError(problems.map((s) => s.reason).join('\n'));
-  return { guests, skipped: problems };
+  if (!options.skipUnreadable || guests.length === 0) return { guests, skipped, left, unsettled };
+  const more = unsettled.map(({ guest, because }) => ({ input: guest, reason: because }));
+  return { guests, skipped: [...skipped, ...more], left, unsettled: [] };
 }
 
 /** The software of a list, and for what it does not name that of the other side. */

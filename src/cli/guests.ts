@@ -6,7 +6,7 @@ import { parseStack } from '../cpu/stack.ts';
 import { askedOfQemu } from '../dialects/asked.ts';
 import { type Read, readDescriptions } from '../dialects/read.ts';
 import type { Fleet, Skipped } from '../fleet/fleet.ts';
-import type { Verdict } from '../solve/answer.ts';
+import type { Finding, Verdict } from '../solve/answer.ts';
 import type { GivenSoftware } from '../solve/asker.ts';
 import type { FitVerdict } from '../solve/fit.ts';
 import { type HostOptions, readHosts } from './fleet.ts';
@@ -57,19 +57,19 @@ export async function readGuests(
   catalog: Catalog,
   io: Io,
   { guests = [], cpu = [], quiet, skipUnreadable }: GuestOptions,
-): Promise<{ read: Read[]; skipped: Skipped[] }> {
+): Promise<{ read: Read[]; skipped: Skipped[]; left: readonly Finding[] }> {
   const typed = [...new Set(cpu)].map((text): Read => {
     const place = { dialect: 'qemu', line: null, where: '--cpu' };
     return { id: text, input: '--cpu', description: askedOfQemu(catalog, text, place) };
   });
-  if (guests.length === 0) return { read: typed, skipped: [] };
+  if (guests.length === 0) return { read: typed, skipped: [], left: [] };
   const inputs = readInputs(guests, io, progressOn(io.stderr, quiet ?? false));
-  const { read, skipped } = await readDescriptions(catalog, inputs, {
+  const { read, skipped, left } = await readDescriptions(catalog, inputs, {
     takes: 'guests',
     lines: true,
     ...(skipUnreadable ? { skipUnreadable } : {}),
   });
-  return { read: [...read, ...typed], skipped };
+  return { read: [...read, ...typed], skipped, left };
 }
 
 /** The exit code of a gate: 1 where something is a no, else 2 where something is not known. */

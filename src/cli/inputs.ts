@@ -40,6 +40,8 @@ export interface Found {
   readonly name: string;
   /** Whether it is on a disk, and no pipe. */
   readonly isFile?: boolean;
+  /** It lies in a folder of many kinds of files. */
+  readonly contained?: true;
   readonly error?: QueryError;
 }
 
@@ -52,7 +54,7 @@ export async function* readInputs(
   const found = findInputs(paths);
   for (const [done, file] of found.entries()) {
     progress(done, found.length);
-    yield await read(file, io);
+    yield marked(file, await read(file, io));
   }
   progress(found.length, found.length);
 }
@@ -71,6 +73,10 @@ export function findInputs(paths: readonly string[]): Found[] {
   }
   return [...found.values()];
 }
+
+/** An opened file that says where it lies. */
+export const marked = <T extends object>({ contained }: Found, opened: T): T =>
+  contained ? Object.assign(opened, { contained }) : opened;
 
 /** One file or standard input, decompressed. */
 export async function readOne(path: string, io: Io): Promise<Input> {
@@ -175,11 +181,33 @@ function findFiles(path: string, only?: 'file'): Found[] {
   if (!stat.isDirectory()) return [check(path, stat)];
   if (only) return [{ name: path, error: new QueryError(`${path} is a directory; give one file`) }];
   const files = walk(path, []);
-  if (files.length > 0) return files;
+  if (files.length > 0) return withContained(files, path);
   const error = new QueryError(
     `${path} holds no files (dot files are not read); put host descriptions into it`,
   );
   return [{ name: path, error }];
+}
+
+/** A folder that only oc adm must-gather and oc adm inspect make. */
+const GATHERED = /\/(?:cluster-scoped-resources|namespaces)\//;
+
+/**
+ * Marks what lies in a folder of the resources of a cluster, and in the one around it: notes, logs and versions lie
+ * beside the resources there.
+ */
+function withContained(files: readonly Found[], top: string): Found[] {
+  const start = top.replace(/\/+$/, '');
+  const roots = new Set(
+    files.flatMap(({ name }) => {
+      const at = name.slice(start.length).search(GATHERED);
+      if (at < 0) return [];
+      const folder = name.slice(0, start.length + at);
+      return [at === 0 ? folder : folder.slice(0, folder.lastIndexOf('/'))];
+    }),
+  );
+  if (roots.size === 0) return [...files];
+  const isIn = (name: string) => [...roots].some((root) => name.startsWith(`${root}/`));
+  return files.map((file) => (isIn(file.name) ? { ...file, contained: true } : file));
 }
 
 function walk(directory: string, above: readonly string[]): Found[] {

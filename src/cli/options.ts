@@ -42,6 +42,7 @@ export interface ReadingOptions {
   readonly skipUnreadable?: true;
   readonly threads?: number;
   readonly kernel?: string;
+  readonly asHosts?: true;
 }
 
 /** Beyond this many, threads wait for memory and not for each other. */
@@ -82,6 +83,7 @@ export const readingOptions = (command: Command): Command =>
       'the Linux kernel of hosts that do not tell theirs (uname -r): what KVM gives there depends on it',
       kernelVersion,
     )
+    .option('--as-hosts', 'take guests among the inputs of hosts as the CPUs of hosts')
     .addOption(
       new Option(
         '--threads <n>',

@@ -30,7 +30,8 @@ import { printableAll } from './text.ts';
 
 const HELP = `
 Guests are domain XML, lines of QEMU's command or of -cpu arguments, what
-plimsoll pin and baseline print with --json, and host records of guests.
+plimsoll pin and baseline print with --json, virtual machines of KubeVirt,
+oVirt, Nova, Incus and Proxmox VE, and host records of guests.
 
 Examples:
   plimsoll place --guests vms/ cluster/                   where each guest runs
@@ -82,12 +83,12 @@ async function run(call: Call, inputs: readonly string[], given: Options): Promi
     throw new QueryError('standard input cannot be guests and hosts at once; give one as a file');
   const catalog = await loadCatalog();
   const software = softwareFrom(catalog, options);
-  const { read, skipped } = await readGuests(catalog, call.io, options);
+  const { read, skipped, left } = await readGuests(catalog, call.io, options);
   const fleet = await readHosts(catalog, call, inputs, options);
   const { drain, lose, baseline } = options;
   const saved = baseline === undefined ? undefined : await readJson(baseline, call.io);
   const guests = guestsOf(catalog, read);
-  const answer = place(fleet, guests, { drain, lose, baseline: saved, software, skipped });
+  const answer = place(fleet, guests, { drain, lose, baseline: saved, software, skipped, left });
   const page = await pageOf(call.io, options);
   const text = options.json ? json(answer) : renderPlace(printableAll(answer), page);
   await deliver(call.io, text, options.output);

@@ -1,4 +1,6 @@
 // The report of plimsoll baseline: the first screen says the CPU, on how many hosts, who holds it down, what to do.
+import { midrText } from '../cpu/arch/arm.ts';
+import { isX86 } from '../cpu/host.ts';
 import type { Baseline, Baselines, Check, Finding, Hold } from '../solve/answer.ts';
 import {
   commandLine,
@@ -61,6 +63,10 @@ export function renderBaseline(answer: Baseline, page: BaselinePage): string {
 /** Whether there is a CPU that every host has. */
 export const isAnswered = (answer: Baseline): boolean => Object.keys(answer.definitions).length > 0;
 
+/** The exit code: an answer, no common CPU, or what is not told of hosts keeps it open. */
+export const exitOfBaseline = (answer: Baseline): 0 | 1 | 2 =>
+  isAnswered(answer) ? 0 : answer.findings.some((f) => f.code === 'not-told-apart') ? 2 : 1;
+
 export function renderBaselines(answer: Baselines, page: BaselinePage): string {
   const hosts = answer.baselines.reduce((sum, { baseline }) => sum + baseline.hosts, 0);
   const rows = answer.baselines.map(({ value, baseline }) => ({
@@ -87,7 +93,9 @@ export function renderBaselines(answer: Baselines, page: BaselinePage): string {
         page.columns,
       ),
     );
-  if (answer.skipped) lines.push('', ...findingLines([], answer.skipped, page));
+  const { findings = [], skipped = [] } = answer;
+  if (findings.length + skipped.length > 0)
+    lines.push('', ...findingLines(findings, skipped, page));
   const use = commandLine(page.argv, page.inputs, '--to libvirt -o DIR', page.columns - 2);
   return finish([
     ...lines,
@@ -135,13 +143,21 @@ function sectionTitle(
 
 const finish = (lines: readonly string[]): string => `${lines.join('\n')}\n`;
 
+/** `Neoverse-N1 r3p1` for every kind of core. */
+const coresText = (midrs: string): string =>
+  midrs
+    .split(' ')
+    .map((midr) => midrText(midr).replace(/ \(.*/, ''))
+    .join(' + ');
+
 const valueText = (value: unknown): string => (value === null ? '(none)' : String(value));
 
 /** `12 hosts, 4 distinct CPUs, Intel, as their hypervisors offer them`. */
 function title(answer: Baseline): string {
   const view = answer.view && VIEWS[answer.view][answer.hosts === 1 ? 0 : 1];
-  const vendor = answer.vendor ?? (answer.arch === 'x86_64' ? null : answer.arch);
-  return [count(answer.hosts, 'host'), count(answer.classes, 'distinct CPU'), vendor, view]
+  const arch = answer.arch !== null && isX86({ arch: answer.arch }) ? null : answer.arch;
+  const { vendor } = answer;
+  return [count(answer.hosts, 'host'), count(answer.classes, 'distinct CPU'), vendor, arch, view]
     .filter(Boolean)
     .join(', ');
 }
@@ -157,7 +173,7 @@ function cpuLines(answer: Baseline, page: BaselinePage): string[] {
     'migratable',
   ];
   return [
-    ...definitionLines(answer.definitions, answer.stack, page, 3),
+    ...definitionLines(answer.definitions, answer.stack, page, 3, answer.arch),
     ...wrapSentence(facts.filter((f) => f !== '').join(' · '), page.columns - 2).map(
       (line) => `  ${line}`,
     ),
@@ -214,7 +230,8 @@ function holdLines(answer: Baseline, page: BaselinePage, most = HOLDS): string[]
     const { model, features } = hold.without;
     return {
       hosts: hostsText(hold, Math.floor(page.columns * 0.4)),
-      cost: `cost ${hold.without.features - answer.features.length}`,
+      // Without an answer there is no number of features to begin from.
+      cost: `cost ${isAnswered(answer) ? hold.without.features - answer.features.length : hold.features.length}`,
       features: hold.features,
       without: `without ${them}: ${model ?? count(features, 'feature')}`,
     };
@@ -279,6 +296,8 @@ function besideHosts(start: string, words: readonly string[], page: Page): strin
 const BECAUSE: Readonly<Record<string, string>> = {
   arch: 'their architectures differ',
   vendor: 'their vendors differ',
+  midr: 'their processors differ, and a guest keeps the MIDR that it started with',
+  model: 'their models differ',
   xsave: 'they lay out the state of the features that they share differently',
 };
 
@@ -288,7 +307,13 @@ function noCpuLines(answer: Baseline, page: BaselinePage): string[] {
     ? `no CPU is common to all of them: ${BECAUSE[sides[0].because] ?? `they differ in ${sides[0].because}`}`
     : `no CPU was found that guests could be given on ${answer.hosts === 1 ? 'it' : 'all of them'}`;
   const sentence = wrapSentence(why, page.columns - 2);
-  const rows = sides.map((side) => ({ name: valueText(side.value), answer: side.baseline }));
+  const rows = sides.map((side) => ({
+    name:
+      side.because === 'midr' && side.value !== null
+        ? coresText(side.value)
+        : valueText(side.value),
+    answer: side.baseline,
+  }));
   return [
     ...wrapSentence(title(answer), page.columns),
     '',

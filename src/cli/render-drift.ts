@@ -23,12 +23,24 @@ export function renderDrift(answer: Drift, page: Page): string {
   const color = { no: paint.red, unknown: paint.yellow, runs: paint.green, 'own-cpu': paint.green };
   const [first, ...rest] = wrapSentence(verdictOf(answer), columns);
   const lines = [color[driftVerdict(answer)](paint.bold(first!)), ...rest];
+  const { unsettled = [] } = answer;
+  if (unsettled.length > 0)
+    lines.push(
+      ...wrapSentence(
+        `what the change does to ${count(unsettled.length, 'guest')} is not known`,
+        columns,
+      ),
+    );
   for (const group of groups.slice(0, SHOWN)) lines.push('', ...groupLines(group, answer, page));
   if (groups.length > SHOWN)
     lines.push(
       '',
       `and ${count(groups.length - SHOWN, 'more kind')} of change; --json has them all`,
     );
+  for (const { guest, because } of unsettled.slice(0, SHOWN))
+    lines.push('', guest, ...wrapSentence(because, columns - 2).map((line) => `  ${line}`));
+  if (unsettled.length > SHOWN)
+    lines.push('', `and ${unsettled.length - SHOWN} more; --json has them all`);
   if (answer.toKernel !== undefined) lines.push(...upgradeLines(answer, page));
   const { findings, hostFindings = [], skipped } = answer;
   if (findings.length + hostFindings.length > 0 || skipped)
@@ -50,6 +62,7 @@ export function renderDrift(answer: Drift, page: Page): string {
 function verdictOf(answer: Drift): string {
   const { guests, hosts, toKernel } = answer;
   if (toKernel !== undefined && guests.length === 0) return upgradeVerdict(answer);
+  if (guests.length === 0) return 'nothing is known of any guest';
   const having = (is: (g: GuestDrift) => boolean) => guests.filter(is).length;
   const stranded = having((g) => (g.stranded?.count ?? 0) > 0);
   const refused = having((g) => g.refused !== undefined);

@@ -1,5 +1,8 @@
 // What reports for people have in common: definitions, hosts, findings, and the next command to type.
+import { archRecord } from '../cpu/arch/index.ts';
 import type { Definition, Definitions } from '../cpu/definition.ts';
+import { isX86 } from '../cpu/host.ts';
+import { writeLibvirtOfArch } from '../dialects/libvirt-write.ts';
 import type { Skipped } from '../fleet/fleet.ts';
 import type { Finding } from '../solve/answer.ts';
 import { columnsOf, type Io } from './io.ts';
@@ -44,28 +47,37 @@ export function definitionText(d: Definition, columns: number): string {
   return clip([d.name, ...counted].filter((part) => part !== '').join(' '), columns);
 }
 
+/** A definition of another architecture than x86, as its product takes it. */
+const writtenText = (product: keyof Definitions, definition: Definition, arch: string): string =>
+  product === 'qemu'
+    ? archRecord(arch).toQemu(definition)
+    : writeLibvirtOfArch(arch, definition).replaceAll(/\n\s*/g, '');
+
 /** One definition for each product of the stack, as the sides of one answer. */
 export function definitionLines(
   definitions: Definitions,
   stack: readonly string[],
   { columns, paint }: Page,
   maxLines: number,
+  arch: string | null = null,
 ): string[] {
   const entries = (['qemu', 'libvirt'] as const).flatMap((product) => {
     const definition = definitions[product];
-    return definition ? [{ label: productLabel(product, stack), definition }] : [];
+    return definition ? [{ product, label: productLabel(product, stack), definition }] : [];
   });
   const label = Math.max(0, ...entries.map((e) => width(e.label)));
-  return entries.flatMap(({ label: text, definition }) => {
-    const words = wrap(
-      [definition.name, ...definitionWords(definition)],
-      columns - label - 6,
-      maxLines,
-    );
+  return entries.flatMap(({ product, label: text, definition }) => {
+    const isOther = arch !== null && !isX86({ arch });
+    const whole = isOther
+      ? writtenText(product, definition, arch).split(/ (?=[^']*(?:'[^']*'[^']*)*$)/)
+      : [definition.name, ...definitionWords(definition)];
+    const words = wrap(whole, columns - label - 6, isOther ? whole.length : maxLines);
     return words.map((line, i) => {
       const said =
         i === 0
-          ? `${paint.bold(definition.name)}${line.slice(definition.name.length)}`
+          ? isOther
+            ? paint.bold(line)
+            : `${paint.bold(definition.name)}${line.slice(definition.name.length)}`
           : `  ${line}`;
       return `  ${paint.dim(pad(i === 0 ? text : '', label))}  ${said}`;
     });

@@ -10,6 +10,7 @@ import {
   type Found,
   findInputs,
   MAX_BYTES,
+  marked,
   type Progress,
   read,
   readSmall,
@@ -38,12 +39,16 @@ export function* openStreams(
     progress(done, total);
     const small = file.isFile ? openSmall(file.name) : null;
     if (small !== null)
-      yield 'bytes' in small && formatOf(small.bytes) !== null ? unpacked(small) : small;
+      yield 'bytes' in small && formatOf(small.bytes) !== null
+        ? unpacked(small).then((opened) => marked(file, opened))
+        : marked(file, small);
     else {
       const before = done;
       const bar = (sizes[i] ?? 0) >= PARALLEL ? progress.load?.() : undefined;
       for (const opened of openOne(file, io, threads, (bytes) => progress(before + bytes, total)))
-        yield bar ? bar.then(() => opened) : opened;
+        yield file.contained || bar
+          ? Promise.resolve(bar).then(async () => marked(file, await opened))
+          : opened;
     }
     done += sizes[i] ?? 0;
   }

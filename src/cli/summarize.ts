@@ -61,6 +61,8 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
     color: 'never',
     keep,
     mayBeEmpty: true,
+    // Whether there are hosts beside them, only the whole fleet can tell.
+    asHosts: true,
   });
   const how = { keep, ids, ...(shard === undefined ? {} : { shards: [shard] }) };
   await deliver(

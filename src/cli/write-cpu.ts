@@ -4,15 +4,17 @@ import type { Catalog } from '../cpu/catalog.ts';
 import type { GuestCpu } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Note } from '../cpu/host.ts';
+import { isX86 } from '../cpu/host.ts';
 import { didYouMean } from '../cpu/suggest.ts';
 import type { Dialect } from '../dialects/dialect.ts';
 import { dialectByName, dialectNames } from '../dialects/index.ts';
+import { writeCpu } from '../dialects/written.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Baseline } from '../solve/answer.ts';
 import { guestCpu } from '../solve/guest-cpu.ts';
 import { type Answer, type Call, write } from './io.ts';
 import { deliver, deliverAll, fileName } from './output.ts';
-import { isAnswered } from './render-baseline.ts';
+import { exitOfBaseline, isAnswered } from './render-baseline.ts';
 import { printable } from './text.ts';
 
 /** Every language at once, as a value of --to. */
@@ -87,8 +89,11 @@ function writeIn(name: string, asked: Asked): { text: string; notes: string[] } 
   const dialect = dialectByName(name)!;
   const own = called(dialect);
   const cpu = own === undefined ? asked.cpu : { ...asked.cpu, called: own };
-  const text = dialect.write!(cpu, catalog);
-  const notes = [...unsaidNotes(dialect, cpu), ...(dialect.notes?.(cpu, catalog) ?? [])];
+  const text = writeCpu(dialect, cpu, catalog);
+  const notes = [
+    ...unsaidNotes(dialect, cpu),
+    ...(isX86(cpu) ? (dialect.notes?.(cpu, catalog) ?? []) : []),
+  ];
   return { text, notes: notes.map((note) => note.message) };
 }
 
@@ -123,7 +128,7 @@ export async function writeOne(
     const complaint =
       'there is no CPU to write that all of these hosts could give their guests; without --to the report says why';
     await tell(call, options, [answer], [], complaint);
-    return 1;
+    return exitOfBaseline(answer) || 1;
   }
   const asked: Asked = {
     cpu: guestCpu(answer, catalog, fleet, { models: options.models }),

@@ -1,13 +1,16 @@
 // What a guest's definition asks for, once it is said which QEMU and libvirt start it: one meaning for every question.
 // What these would refuse at the start is a reason here and no error, because it is an answer.
-import { emptyRow } from '../core/rows.ts';
-import { argumentOf, ofLibvirt } from './asked-libvirt.ts';
+import { clearBit, emptyRow, type Row } from '../core/rows.ts';
+import { archRecord, asksOf, elementOfArgument } from './arch/index.ts';
+import { argumentOf, findFeature, ofLibvirt } from './asked-libvirt.ts';
 import { ofProxmox, startedByProxmox } from './asked-proxmox.ts';
 import { isOfHost, ofQemu, placeOf, Refused, type Resolved, Unsettled } from './asked-qemu.ts';
 import type { Catalog } from './catalog.ts';
 import { QueryError } from './errors.ts';
 import type { Expansion, Surroundings } from './expand.ts';
 import type { Asked, AskedOfLibvirt, AskedOfQemu } from './guest.ts';
+import type { Description, Note } from './host.ts';
+import type { LibvirtCpu } from './libvirt.ts';
 import { type Need, needing, type Software } from './need.ts';
 
 /** How QEMU is asked for a guest. */
@@ -24,10 +27,16 @@ export function needOfAsked(catalog: Catalog, asked: Asked, software: Software):
 
 function resolved(catalog: Catalog, asked: Asked, software: Software): Resolved {
   const none = emptyRow(catalog.bits);
+  const { arch } = software.host ?? {};
+  if (asked.by !== 'proxmox' && asked.anyArch && arch && !archRecord(arch).isX86) {
+    const element = asked.by === 'libvirt' ? asked.element : elementOfArgument(asked.cpu);
+    return { need: ofArch(none, { ...asked, element }, arch), expansion: null };
+  }
   const unresolved = (rest: Partial<Need>): Resolved => ({
     need: needing(none, { arch: 'x86_64', ...rest }),
     expansion: null,
   });
+  if (asked.unsettled !== undefined) return unresolved({ unsettled: asked.unsettled });
   try {
     if (asked.by === 'proxmox') return ofProxmox(catalog, asked, software);
     return asked.by === 'qemu'
@@ -38,6 +47,24 @@ function resolved(catalog: Catalog, asked: Asked, software: Software): Resolved 
     if (error instanceof Unsettled) return unresolved({ unsettled: error.message });
     throw error;
   }
+}
+
+/** What a definition asks for on hosts of another architecture than x86. */
+function ofArch(
+  none: Row,
+  { element, accelerator }: Pick<AskedOfLibvirt, 'element' | 'accelerator'>,
+  arch: string,
+): Need {
+  const { unnamed, model, note } = asksOf(archRecord(arch), element, accelerator);
+  const because = (code: string) => (note?.code === code ? note.message : null);
+  return needing(none, {
+    arch,
+    unnamed,
+    model,
+    own: because('host-cpu'),
+    refused: because('refused'),
+    unsettled: because('default-cpu'),
+  });
 }
 
 /**
@@ -59,6 +86,7 @@ export function startedAs(asked: Asked, software: Software): AskedOfQemu | Asked
  * @throws QueryError where its CPU is the host's, is refused, or its meaning is not known.
  */
 export function startOfAsked(catalog: Catalog, asked: Asked, software: Software): StartedGuest {
+  if (asked.unsettled !== undefined) throw new QueryError(asked.unsettled);
   const started = startedAs(asked, software);
   try {
     const cpu =
@@ -80,14 +108,59 @@ export type Meaning =
       readonly need: Need;
     };
 
-/** The same with the newest software of the catalog, for whoever takes the guest as a CPU. */
-export function meaningOfAsked(catalog: Catalog, asked: Asked): Meaning {
-  const { need, expansion } = resolved(catalog, asked, newestSoftware(catalog));
+/** The same as an answer, by default with the newest software of the catalog, for whoever takes the guest as a CPU. */
+export function meaningOfAsked(
+  catalog: Catalog,
+  asked: Asked,
+  software: Software = newestSoftware(catalog),
+): Meaning {
+  const { need, expansion } = resolved(catalog, asked, software);
   if (expansion !== null) return { is: 'cpu', expansion, need };
   if (need.refused !== null) return { is: 'refused', because: need.refused, need };
   if (need.unsettled !== null) return { is: 'unsettled', because: need.unsettled, need };
   return { is: 'own', because: need.own!, need };
 }
+
+/** What a definition with one meaning says feature by feature. */
+export function toldBy(
+  catalog: Catalog,
+  asked: Asked,
+  { expansion, need }: Extract<Meaning, { is: 'cpu' }>,
+): Pick<Description, 'has' | 'known' | 'vendor' | 'limits'> {
+  const told = {
+    has: expansion.features,
+    known: catalog.rowWhere(() => true),
+    vendor: need.vendor,
+    limits: { physBits: need.physBits },
+  };
+  return asked.by === 'libvirt' ? { ...told, ...openOptional(catalog, asked.element, told) } : told;
+}
+
+/** An optional feature is there where the host has it; and who asks for at least a CPU takes whatever else there is. */
+function openOptional(
+  catalog: Catalog,
+  cpu: LibvirtCpu,
+  told: Pick<Description, 'has' | 'known'>,
+): Pick<Description, 'has' | 'known'> {
+  const has = told.has.slice();
+  const known = cpu.match === 'minimum' ? has.slice() : told.known.slice();
+  for (const { name, policy } of cpu.features) {
+    const feature = findFeature(catalog, name);
+    if (!feature || policy !== 'optional') continue;
+    clearBit(has, feature.id);
+    clearBit(known, feature.id);
+  }
+  return { has, known };
+}
+
+/** Why a definition does not say what the guest gets. */
+export const noteOf = ({ is, because }: Exclude<Meaning, { is: 'cpu' }>, where: string): Note =>
+  is === 'own'
+    ? {
+        code: 'host-cpu',
+        message: `${because}; what QEMU answers to query-cpu-model-expansion there, or the live domain XML, shows what it got`,
+      }
+    : { code: is === 'refused' ? 'refused' : 'unknown-model', message: `${where}: ${because}` };
 
 /** The newest of each product that the catalog knows, and its newest machine type. */
 export const newestSoftware = (catalog: Catalog): Software => ({

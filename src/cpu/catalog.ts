@@ -1,6 +1,7 @@
 // What the project knows of x86 CPUs: features, models, machine types, and which software knows them.
 // The data is generated (learn.ts), read once and on demand; nothing here changes after loading.
 import { clearBit, emptyRow, type Mask, maskOf, type Row, setBit } from '../core/rows.ts';
+import { type Arch, X86 } from './arch/index.ts';
 import type {
   Feature,
   LibvirtModel,
@@ -60,6 +61,8 @@ export async function loadCatalogWith(learnt: readonly LearntQemu[]): Promise<Ca
 }
 
 export class Catalog {
+  /** What it is about. */
+  readonly arch: Arch;
   readonly features: readonly Feature[];
   /** Those that KVM makes up, and not the processor. */
   readonly kvmFeatures: readonly Feature[];
@@ -118,7 +121,9 @@ export class Catalog {
     machines: () => Data.MachinesFile,
     kvm: () => Data.KvmFile,
     learnt: readonly LearntQemu[] = NONE,
+    arch: Arch = X86,
   ) {
+    this.arch = arch;
     this.learnt = new Map(learnt.map((q) => [q.version, q]));
     this.#learntNames = new Map(
       learnt.map((q) => [q.version, new Set([...q.models.map((m) => m.name), ...q.features])]),
@@ -236,6 +241,11 @@ export class Catalog {
     const row = emptyRow(this.bits);
     for (const name of names) setBit(row, this.feature(name).id);
     return row;
+  }
+
+  /** The same of features that rules of x86 are about: none in the catalog of another architecture. */
+  x86Row(names: Iterable<string>): Row {
+    return this.row(this.arch.isX86 ? names : NONE);
   }
 
   /** A row of the features that a test holds for. */

@@ -1,5 +1,5 @@
 // A CPU in the words of one product, as it is handed to a guest.
-import type { Product, Vendor } from './catalog.ts';
+import type { Product, Vendor } from './feature.ts';
 
 /** A model name and what to switch on and off beside it: its expansion there equals the features of the answer. */
 export interface Definition {

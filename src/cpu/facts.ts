@@ -19,7 +19,7 @@ export interface Tsc {
   readonly scaling: boolean | null;
 }
 
-/** Something that a person should know about this description; codes are listed in solve/findings.ts. */
+/** Something that a person should know of what a document says; codes are listed in solve/findings.ts. */
 export interface Note {
   readonly code: string;
   readonly message: string;

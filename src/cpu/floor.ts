@@ -40,9 +40,9 @@ export function floorOf(catalog: Catalog): Floor {
   let floor = floors.get(catalog);
   if (!floor) {
     floor = {
-      needed: catalog.row(NEEDED),
-      all: catalog.row([...NEEDED, ...SWITCHED]),
-      longMode: catalog.row(['lm', ...BEFORE_LONG_MODE]),
+      needed: catalog.x86Row(NEEDED),
+      all: catalog.x86Row([...NEEDED, ...SWITCHED]),
+      longMode: catalog.x86Row(['lm', ...BEFORE_LONG_MODE]),
     };
     floors.set(catalog, floor);
   }

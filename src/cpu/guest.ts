@@ -7,9 +7,13 @@ import type { ProxmoxLines, ProxmoxModel } from './proxmox-line.ts';
 export type ByName = 'kubevirt' | 'ovirt';
 
 interface Asks {
+  /** The architecture is not told: it is that of the host. */
+  readonly anyArch?: true;
   /** The machine type as written; null where the definition names none. */
   readonly machine: string | null;
   readonly accelerator: Surroundings['accelerator'];
+  /** Why nobody knows which CPU its platform gives it; absent where the definition says. */
+  readonly unsettled?: string;
 }
 
 /** By a whole -cpu argument. */

@@ -1,5 +1,7 @@
 // What one document says about one CPU, before anything is concluded from it.
 import type { Row } from '../core/rows.ts';
+import type { Identity } from './arch/arch.ts';
+import { archRecord } from './arch/index.ts';
 import type { Vendor } from './catalog.ts';
 import type { Note, Signature, Tsc, XsaveComponent } from './facts.ts';
 import type { Asked } from './guest.ts';
@@ -73,6 +75,10 @@ export interface Description {
   readonly bits?: Bits;
   /** The processor version register, where it is a POWER processor. */
   readonly pvr?: number;
+  /** Where it is an Arm processor: the MIDR of every kind of core, its ID registers, and its lengths of SVE vectors. */
+  readonly midr?: Identity['midr'];
+  readonly registers?: Identity['registers'];
+  readonly sve?: Identity['sve'];
   /** A hypervisor lists what cannot migrate, too. */
   readonly listsUnmigratable?: true;
   /** The features that a hypervisor lists, whatever it says of them; others it does not know at all. */
@@ -87,8 +93,7 @@ export const isShown = ({ view }: Pick<Description, 'view'>): boolean =>
   view === 'hardware' || view === 'kernel';
 
 /** Whether it is of the architecture that the catalog describes. */
-export const isX86 = ({ arch }: Pick<Description, 'arch'>): boolean =>
-  arch === 'x86_64' || arch === 'i686';
+export const isX86 = ({ arch }: Pick<Description, 'arch'>): boolean => archRecord(arch).isX86;
 
 /** The same with this kernel, where it matters and none is told. */
 export const withKernel = (d: Description, kernel: string | null): Description =>
@@ -103,6 +108,11 @@ export const isOfKvm = ({ notes }: Pick<Description, 'notes'>): boolean =>
 
 const UNSETTLED = new Set(['host-cpu', 'default-cpu', 'refused']);
 
-/** Why nothing is known of a guest's CPU before it runs: its host or its machine type settles it. Null where it is. */
-export const unsettled = ({ notes }: Description): Note | null =>
-  notes.find((note) => UNSETTLED.has(note.code)) ?? null;
+/** Of a host, what is written beside a model that is not known holds all the same; of a guest, it is no CPU yet. */
+const UNSETTLED_GUEST = new Set([...UNSETTLED, 'unknown-model']);
+
+/** Why it is not known which CPU a guest gets: its host, its machine type or its platform settles it. Null where it is. */
+export const unsettled = ({ view, notes }: Pick<Description, 'view' | 'notes'>): Note | null => {
+  const codes = view === 'guest' ? UNSETTLED_GUEST : UNSETTLED;
+  return notes.find((note) => codes.has(note.code)) ?? null;
+};

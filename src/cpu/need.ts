@@ -1,5 +1,6 @@
 // What a CPU needs of a host, whatever it was written in: what the one rule (solve/fit.ts) holds against a class.
 import type { Row } from '../core/rows.ts';
+import type { Identity } from './arch/index.ts';
 import type { Product, Vendor } from './catalog.ts';
 import type { Note, XsaveComponent } from './facts.ts';
 import type { ByName } from './guest.ts';
@@ -38,8 +39,10 @@ export interface Need {
   readonly arch: string;
   /** null where its CPU takes whatever vendor the host has. */
   readonly vendor: Vendor | null;
-  /** The model, where features of the architecture are known by models alone. */
+  /** The model that its host must be, where features of the architecture are known by models alone; null for any. */
   readonly model: string | null;
+  /** The host whose CPU it is, of another architecture than x86: what tells it from others. null where it has its own. */
+  readonly like: Identity | null;
   /** Features that it asks for of the host: none under plain emulation, which has what it has on every host. */
   readonly features: Row;
   /** Features that it may ask for: its description cannot tell. */
@@ -80,6 +83,7 @@ export interface Need {
 export const needing = (empty: Row, rest: Partial<Need> & Pick<Need, 'arch'>): Need => ({
   vendor: null,
   model: null,
+  like: null,
   features: empty,
   open: empty,
   unnamed: [],

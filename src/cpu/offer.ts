@@ -4,6 +4,7 @@ import {
   bitsOf,
   clearBit,
   clearBits,
+  emptyRow,
   hasAll,
   hasAny,
   hasBit,
@@ -16,6 +17,7 @@ import {
   size,
 } from '../core/rows.ts';
 import { assumedOfKvm, kvmWord } from './accelerators.ts';
+import { archRecord, type Names } from './arch/index.ts';
 import type { Catalog } from './catalog.ts';
 import { archOf, floorOf } from './floor.ts';
 import { type Description, isShown, isX86, type Note } from './host.ts';
@@ -23,7 +25,7 @@ import { kernelNotes, kvmGives } from './kvm.ts';
 import { takenLater } from './kvm-later.ts';
 import { sortByBytes } from './order.ts';
 
-export interface Offer {
+export interface Offer extends Partial<Names> {
   /** Features that guests on this host can have for certain. */
   readonly has: Row;
   /** Features of which it is certain whether they can; never less than `has`. */
@@ -36,7 +38,15 @@ export interface Offer {
 
 /** What guests on the described host can have (rules of the views: README, "What a description proves"). */
 export function offer(catalog: Catalog, d: Description): Offer {
-  if (!isX86(d)) return { has: d.has, known: d.known, assumed: [], notes: [] };
+  // Of x86 it is known that there is nothing.
+  if (!isX86(d))
+    return {
+      has: emptyRow(catalog.bits),
+      known: catalog.rowWhere(() => true),
+      ...(d.view === 'guest' ? {} : archRecord(d.arch).offer(d)),
+      assumed: [],
+      notes: [],
+    };
   if (d.view === 'guest') return { ...withDefaults(catalog, d), assumed: [], notes: [] };
   const told = isShown(d)
     ? heldToPrerequisites(catalog, withKvmWords(catalog, kvmGives(catalog, d)))

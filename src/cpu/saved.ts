@@ -1,4 +1,5 @@
 // A CPU that was saved: what plimsoll baseline and pin print as JSON, read back as a stranger's file would be.
+import { archRecord, type Identity, UNTOLD } from './arch/index.ts';
 import type { Catalog } from './catalog.ts';
 import type { Definitions } from './definition.ts';
 import { QueryError } from './errors.ts';
@@ -16,6 +17,8 @@ export interface Saved {
   /** 'lost' where the version that saved it kept none. */
   readonly xsave: readonly XsaveComponent[] | 'lost';
   readonly definitions: Definitions;
+  /** Of other architectures than x86, what tells its processor from others. */
+  readonly identity?: Identity;
 }
 
 const SCHEMAS: ReadonlySet<unknown> = new Set(['plimsoll.baseline/1', 'plimsoll.pin/1']);
@@ -36,7 +39,8 @@ export function readSaved(document: unknown, name: string): Saved {
   const { schema, stack = [], features } = document;
   if (!isStrings(stack))
     throw new QueryError(`${name} is no saved baseline: its "stack" is no list of names`);
-  if (features.length === 0)
+  const definitions = definitionsOf(document.definitions, name);
+  if (features.length === 0 && Object.keys(definitions).length === 0)
     throw new QueryError(
       `${name} is the answer of a fleet without a common CPU, so there is nothing to check; take one of its sides`,
     );
@@ -52,13 +56,17 @@ export function readSaved(document: unknown, name: string): Saved {
     physBits: typeof limits.physBits === 'number' ? limits.physBits : null,
     // A pinned CPU exposes components wherever its host has them.
     xsave: schema === 'plimsoll.pin/1' ? [] : layoutOf(document.xsave, name),
-    definitions: definitionsOf(document.definitions, name),
+    definitions,
+    ...identityOf(document.identity, name),
   };
 }
 
 /** What a saved CPU needs of a host. */
 export function needOfSaved(catalog: Catalog, saved: Saved): Need {
-  const named = saved.features.filter((f) => catalog.find(f) !== undefined);
+  const arch = saved.arch ?? 'x86_64';
+  const isX86 = archRecord(arch).isX86;
+  const isNamed = (f: string) => isX86 && catalog.find(f) !== undefined;
+  const named = saved.features.filter(isNamed);
   const models = Object.entries(saved.definitions).map(
     ([product, { name }]): NamedModel => ({
       name,
@@ -67,13 +75,15 @@ export function needOfSaved(catalog: Catalog, saved: Saved): Need {
     }),
   );
   return needing(catalog.row([]), {
-    arch: saved.arch ?? 'x86_64',
+    arch,
     vendor: saved.vendor === null ? null : catalog.vendor(saved.vendor),
     features: catalog.row(named),
-    unnamed: saved.features.filter((f) => catalog.find(f) === undefined),
+    unnamed: saved.features.filter((f) => !isNamed(f)),
     physBits: saved.physBits,
     xsave: saved.xsave,
-    models,
+    // Beside x86 no list of models is about the host's own CPU.
+    models: isX86 ? models : [],
+    like: isX86 ? null : (saved.identity ?? UNTOLD),
   });
 }
 
@@ -86,6 +96,21 @@ function layoutOf(value: unknown, name: string): Saved['xsave'] {
   )
     return value as XsaveComponent[];
   throw new QueryError(`${name} is no saved baseline: its "xsave" is no list of components`);
+}
+
+function identityOf(value: unknown, name: string): Pick<Saved, 'identity'> {
+  if (value === undefined) return {};
+  if (isObject(value)) {
+    const { model = null, midr = null, registers = null, sve = null } = value;
+    if (
+      (model === null || typeof model === 'string') &&
+      (midr === null || isStrings(midr)) &&
+      (registers === null || (isObject(registers) && isStrings(Object.values(registers)))) &&
+      (sve === null || (Array.isArray(sve) && sve.every((n) => typeof n === 'number')))
+    )
+      return { identity: { model, midr, registers: registers as Identity['registers'], sve } };
+  }
+  throw new QueryError(`${name} is no saved baseline: its "identity" is none`);
 }
 
 function definitionsOf(value: unknown, name: string): Definitions {

@@ -1,12 +1,12 @@
 // Guests by what a product asks of QEMU or of libvirt on their behalf, as descriptions.
-import { meaningOfAsked } from '../cpu/asked.ts';
+import { meaningOfAsked, noteOf, toldBy } from '../cpu/asked.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Asked, ByName } from '../cpu/guest.ts';
 import type { Description } from '../cpu/host.ts';
 import { type CpuMode, type LibvirtCpu, type Policy, UNSAID } from '../cpu/libvirt.ts';
 import { untold } from './described.ts';
-import { guestDescription, noteOf, told } from './libvirt-guest.ts';
+import { guestDescription } from './libvirt-guest.ts';
 
 /** Where a definition stands. */
 export interface Place {
@@ -34,7 +34,11 @@ export function askedOfQemu(
   catalog: Catalog,
   cpu: string,
   place: Place,
-  { machine = null, accelerator = 'kvm' }: Partial<Pick<Asked, 'machine' | 'accelerator'>> = {},
+  {
+    machine = null,
+    accelerator = 'kvm',
+    anyArch,
+  }: Partial<Pick<Asked, 'machine' | 'accelerator' | 'anyArch'>> = {},
 ): Description {
   if (cpu.length > MAX_ARGUMENT)
     throw new QueryError(
@@ -42,7 +46,10 @@ export function askedOfQemu(
     );
   // Only QEMU's own word for it.
   const argument = cpu === 'host-passthrough' ? 'host' : cpu;
-  const asked: Asked = { by: 'qemu', cpu: argument, machine, accelerator };
+  const asked: Asked = {
+    ...{ by: 'qemu', cpu: argument, machine, accelerator },
+    ...(anyArch ? { anyArch } : {}),
+  };
   const [model = ''] = argument.split(',');
   const description: Description = {
     ...untold(catalog, place.dialect, place.line),
@@ -52,13 +59,17 @@ export function askedOfQemu(
     asked,
   };
   const meaning = meaningOfAsked(catalog, asked);
-  if (meaning.is === 'cpu') return { ...description, ...told(catalog, meaning) };
+  if (meaning.is === 'cpu') return { ...description, ...toldBy(catalog, asked, meaning) };
   return { ...description, notes: [noteOf(meaning, place.where)] };
 }
 
 export interface AskedOfLibvirt {
-  readonly model: string;
+  /** null where libvirt is told none: then QEMU's own default is what a guest gets. */
+  readonly model: string | null;
   readonly features: readonly { readonly name: string; readonly policy: Policy }[];
+  readonly accelerator?: Asked['accelerator'];
+  /** Why nobody knows which CPU its platform gives it. */
+  readonly unsettled?: string;
   readonly vendor?: string | null;
   readonly machine?: string | null;
   readonly tscHz?: number | null;
@@ -76,7 +87,7 @@ export function askedOfLibvirt(catalog: Catalog, cpu: AskedOfLibvirt, place: Pla
       );
     seenNames.add(name);
   }
-  const mode = OF_THE_HOST[cpu.model] ?? 'custom';
+  const mode = OF_THE_HOST[cpu.model ?? ''] ?? 'custom';
   const element: LibvirtCpu = {
     ...UNSAID,
     mode,
@@ -86,11 +97,20 @@ export function askedOfLibvirt(catalog: Catalog, cpu: AskedOfLibvirt, place: Pla
     features: cpu.features,
     line: place.line ?? 1,
   };
-  const { machine = null, tscHz = null, byName = null } = cpu;
+  const { machine = null, tscHz = null, byName = null, accelerator = 'kvm', unsettled } = cpu;
+  const asked = {
+    by: 'libvirt' as const,
+    element,
+    machine,
+    accelerator,
+    tscHz,
+    threads: 1,
+    byName,
+  };
   return {
     ...guestDescription(
       catalog,
-      { by: 'libvirt', element, machine, accelerator: 'kvm', tscHz, threads: 1, byName },
+      unsettled === undefined ? asked : { ...asked, unsettled },
       'x86_64',
       place.line ?? 1,
       place.where,

@@ -1,7 +1,8 @@
 // /proc/cpuinfo of a POWER host: it lists no features; the version register of its processors says what they are.
+import { powerName } from '../cpu/arch/power.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
-import type { Description } from '../cpu/host.ts';
+import type { Description, Note } from '../cpu/host.ts';
 import type { Block } from './cpuinfo-blocks.ts';
 
 const VERSION = /\(pvr ([0-9a-f]{4}) ([0-9a-f]{4})\)$/i;
@@ -32,19 +33,20 @@ export function describePower(
         `${where(block)} has another version register than its fellows; give each host a file of its own`,
       );
   }
+  const cpu = blocks[0]!.fields.get('cpu') ?? '';
+  const written = NAME.exec(cpu)?.[0] ?? 'POWER';
+  const name = powerName(written) ?? written;
+  const architected: Note = {
+    code: 'compat-mode',
+    message: `it runs in the mode of ${name}, as a partition or a guest does, whatever its processor is (PVR 0x${pvr.toString(16).padStart(8, '0')}), so its own guests have no newer mode`,
+  };
   return {
     ...blank,
     arch: 'ppc64',
     // None of the catalog's features is one of POWER.
     known: catalog.rowWhere(() => true),
     pvr,
-    model: { name: NAME.exec(blocks[0]!.fields.get('cpu') ?? '')?.[0] ?? 'POWER', known: false },
-    notes: [
-      {
-        code: 'no-catalog',
-        message:
-          'the catalog describes x86 only, and a POWER kernel lists no features; decode --as host names the processor',
-      },
-    ],
+    model: { name, known: false },
+    notes: /\(architected\)/.test(cpu) ? [architected] : [],
   };
 }

@@ -1,9 +1,11 @@
 // /proc/cpuinfo: what the kernel says of the processors it runs on, on x86, arm64 and POWER. It knows fewer features
 // than the processor has, hides some, and calls a few by names of its own.
 import { emptyRow } from '../core/rows.ts';
+import { midrOf } from '../cpu/arch/arm.ts';
 import type { Catalog, Vendor } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Signature } from '../cpu/host.ts';
+import { byBytes } from '../cpu/order.ts';
 import { type Processor, together } from '../cpu/processor.ts';
 import { type Block, hostsOf, readBlocks } from './cpuinfo-blocks.ts';
 import { describePower, pvrOf } from './cpuinfo-power.ts';
@@ -142,7 +144,7 @@ function signature(fields: ReadonlyMap<string, string>): Signature | null {
     : null;
 }
 
-/** Names as the kernel writes them: the catalog describes x86 alone, so they are compared as they stand. */
+/** Names as the kernel writes them, and the MIDR of every kind of core. */
 function describeArm(catalog: Catalog, blocks: readonly Block[], where: string): Description {
   const architecture = blocks[0]!.fields.get('CPU architecture');
   if (!blocks[0]!.fields.has('CPU implementer'))
@@ -166,18 +168,14 @@ function describeArm(catalog: Catalog, blocks: readonly Block[], where: string):
   );
   const arch =
     architecture === '8' || architecture === 'AArch64' ? 'aarch64' : `armv${architecture}l`;
+  const midrs = blocks.map(({ fields }) => midrOf(fields));
   return {
-    ...blank(catalog, blocks[0]!),
+    ...blank(catalog, blocks[0]!, blocks),
     ...pick(all),
     arch,
+    ...(midrs.every((midr) => midr !== null) ? { midr: [...new Set(midrs)].sort(byBytes) } : {}),
     limits: { physBits: null },
-    notes: [
-      ...all.notes,
-      {
-        code: 'no-catalog',
-        message: `the catalog describes x86 only, so features of ${arch} are compared by the names that the kernel gives them`,
-      },
-    ],
+    notes: all.notes,
   };
 }
 

@@ -5,7 +5,7 @@ import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note } from '../cpu/host.ts';
 import { asText } from './json.ts';
 
-/** A description of an x86 CPU that tells nothing but where it was read. */
+/** A description that tells nothing but where it was read; of x86, unless it is said otherwise. */
 export const untold = (catalog: Catalog, dialect: string, line: number | null): Description => ({
   dialect,
   line,

@@ -12,6 +12,8 @@ export interface Input {
   /** How the input is called in messages: its path as given, or stdin. */
   readonly name: string;
   readonly bytes: Uint8Array;
+  /** It lies in a folder of many kinds of files, so one that nobody recognises is no host that cannot be read. */
+  readonly contained?: true;
   /** The bytes are others when the next input is asked for. */
   readonly passes?: true;
 }
@@ -62,6 +64,8 @@ export interface BlockScan {
 /** An input that is too large to hold, or has no end yet: `read`, a scan or `whole` is called, one of them. */
 export interface Stream {
   readonly name: string;
+  /** As of an Input. */
+  readonly contained?: true;
   /** How it begins: 64 KiB, or all of it. */
   readonly head: Uint8Array;
   /** Fills an array from the input's beginning on; answers how many bytes came, 0 at the end. */
@@ -79,21 +83,24 @@ export interface Stream {
 /** Takes a host that cannot be read; what else is in the input is read without it. */
 export type Skip = (problem: QueryError) => void;
 
+/** Takes note of a document that is no description of a CPU, by its kind: in a container of many kinds it is no error. */
+export type Other = (kind: string) => void;
+
 export type Dialect = Language & (Readable | Unreadable);
 
 /** A language that is read says what its documents prove; of guests alone, nothing about hosts. */
 interface Readable {
   readonly proves: readonly Proves[];
   /**
-   * All CPUs of the input, in order; with `skip` those that can be read, where each stands by itself.
-   * @param aside is called for each document of another kind, which a container of many kinds may hold
+   * All CPUs of the input, in order; with `skip` those that can be read, where each stands by itself; with `other`
+   * those that are there beside documents of other kinds.
    * @throws QueryError naming the input, the line where there is one, what is wrong and what would work.
    */
   read(
     input: Input,
     catalog: Catalog,
     skip?: Skip,
-    aside?: () => void,
+    other?: Other,
   ): Description[] | Promise<Description[]>;
 }
 
@@ -109,6 +116,8 @@ interface Language {
   recognises?(head: string): boolean;
   /** The CPU of a guest in this language, ending in a newline. */
   write?(cpu: GuestCpu, catalog: Catalog): string;
+  /** Whether it is written of every architecture; of x86 alone where absent. */
+  readonly writesAll?: true;
   /** What this language cannot say of the CPU, and what must be done beside it. */
   notes?(cpu: GuestCpu, catalog: Catalog): readonly Note[];
   /** How what is written is put to use, in one line. */

@@ -39,10 +39,17 @@ const SCALABLE = 'cpu-timer.node.kubevirt.io/tsc-scalable';
 const REPELS = new Set<unknown>(['NoSchedule', 'NoExecute']);
 const ARCHS: Readonly<Record<string, string>> = { amd64: 'x86_64', arm64: 'aarch64' };
 
+const KIND = /(?:^|[{,\s])"?kind"?\s*:\s*"?(\w+)/g;
+/** Kinds that describe CPUs, and lists of anything. */
+const OURS = /^(?:Node(?:Feature)?(?:List)?|List|VirtualMachine\w*|KubeVirt)$/;
+
 export const kubernetes: Dialect = {
   name: 'kubernetes',
   recognises: (head) =>
-    /(?:^|[{,\s])"?apiVersion"?\s*:/.test(head) && /(?:^|[{,\s])"?kind"?\s*:\s*"?[A-Z]/.test(head),
+    /(?:^|[{,\s])"?apiVersion"?\s*:/.test(head) &&
+    ([...head.matchAll(KIND)].some(([, kind]) => OURS.test(kind!)) ||
+      (/^\s*(?:#.*\n|---.*\n)*\s*(?:\{\s*)?"?(?:apiVersion|kind)"?\s*:/.test(head) &&
+        /(?:^|[{,\s])"?kind"?\s*:/.test(head))),
   proves: [
     {
       document: "labels of KubeVirt's node-labeller",
@@ -66,34 +73,33 @@ export const kubernetes: Dialect = {
       leavesOut: 'words that not every version has',
     },
   ],
-  async read(input, catalog, skip, aside) {
+  async read(input, catalog, skip, other) {
     const out: Description[] = [];
     for (const { value, line } of await readDocuments(input, skip))
       for (const resource of resourcesOf(value, `${input.name}:${line}`)) {
-        if (isOther(resource)) aside?.();
+        const kind = otherKind(resource);
+        if (other && kind !== null) other(kind);
         else out.push(...orSkip(skip, () => describe(catalog, resource, input.name, line)));
       }
     return out;
   },
 };
 
-/** A resource of Kubernetes that is about something else than CPUs; of some kinds of KubeVirt that is not known. */
-function isOther(resource: unknown): boolean {
-  const kind = at(resource, 'kind');
-  return (
-    typeof kind === 'string' &&
-    typeof at(resource, 'apiVersion') === 'string' &&
-    kind !== 'Node' &&
-    kind !== 'NodeFeature' &&
-    !GUEST_KINDS.has(kind)
-  );
-}
-
+/** What is in a list; a list of another kind is one resource, of which nobody looks at the items. */
 function resourcesOf(value: unknown, where: string): readonly unknown[] {
   const kind = at(value, 'kind');
-  return typeof kind === 'string' && /List$/.test(kind)
-    ? listOf(at(value, 'items'), where, '"items"')
-    : [value];
+  const of = typeof kind === 'string' ? /^(.*)List$/.exec(kind)?.[1] : undefined;
+  if (of === undefined || (of !== '' && !isOurs(of))) return [value];
+  return listOf(at(value, 'items') ?? [], where, '"items"');
+}
+
+const isOurs = (kind: unknown): boolean =>
+  kind === 'Node' || kind === 'NodeFeature' || GUEST_KINDS.has(kind);
+
+/** The kind of a resource that is neither a node nor a guest; null for one of these, and where it has none. */
+function otherKind(resource: unknown): string | null {
+  const kind = at(resource, 'kind');
+  return typeof kind === 'string' && !isOurs(kind) ? (wordOf(kind) ?? kind) : null;
 }
 
 function describe(catalog: Catalog, resource: unknown, input: string, line: number): Description {

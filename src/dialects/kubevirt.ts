@@ -13,7 +13,7 @@ import { libvirtSwitches, physBitsNote, scheduledFor, scheduledNote } from './wr
 import { yamlText } from './yaml-text.ts';
 
 const POLICIES: readonly Policy[] = ['force', 'require', 'optional', 'disable', 'forbid'];
-/** What a machine gets that names no model. */
+/** What a machine gets that names no model, in a cluster that names none either. */
 const DEFAULT_MODEL = 'host-model';
 const HEAD = 'apiVersion: kubevirt.io/v1\n';
 
@@ -45,22 +45,25 @@ export function readKubevirt(
       asks,
     );
   }
-  const machines = at(resource, 'spec', 'virtualMachineTemplate') ?? resource;
-  const spec = at(machines, 'spec', 'template', 'spec') ?? at(machines, 'spec');
+  const machineSpec =
+    at(resource, 'spec', 'virtualMachineTemplate', 'spec') ?? at(resource, 'spec');
+  const spec = at(machineSpec, 'template', 'spec') ?? machineSpec;
   const cpu = at(spec, 'domain', 'cpu');
+  const model = at(cpu, 'model') ?? undefined;
   const features = at(cpu, 'features') ?? [];
   const machine = at(spec, 'domain', 'machine', 'type');
   return {
     ...askedOfLibvirt(
       catalog,
       {
-        model: textOf(at(cpu, 'model') ?? DEFAULT_MODEL, place.where, 'cpu.model'),
+        model: model === undefined ? null : textOf(model, place.where, 'cpu.model'),
         features: listOf(features, place.where, 'cpu.features').map((feature) => ({
           name: textOf(at(feature, 'name'), place.where, 'the name of a feature'),
           policy: policyOf(at(feature, 'policy'), place.where),
         })),
         machine: typeof machine === 'string' ? machine : null,
         byName: 'kubevirt',
+        ...untoldModel(machineSpec, model),
       },
       asks,
     ),
@@ -68,6 +71,21 @@ export function readKubevirt(
       typeof at(resource, 'metadata', 'name') === 'string'
         ? (at(resource, 'metadata', 'name') as string)
         : null,
+  };
+}
+
+/** Why a machine does not say which CPU it gets; nothing where it does. */
+function untoldModel(spec: unknown, model: unknown): { unsettled?: string } {
+  const live = 'kubectl get vmi NAME -o yaml shows what a running machine has';
+  const instancetype =
+    at(spec, 'instancetype', 'name') ?? at(spec, 'instancetype', 'inferFromVolume');
+  if (instancetype !== undefined)
+    return {
+      unsettled: `its CPU is that of its instance type (spec.instancetype), which it does not hold; ${live}`,
+    };
+  if (model !== undefined) return {};
+  return {
+    unsettled: `it names no CPU model, so that of its cluster decides (cpuModel of the KubeVirt resource, else ${DEFAULT_MODEL}); ${live}`,
   };
 }
 

@@ -1,11 +1,11 @@
 // A libvirt <cpu> that is written relative to a model, as a description.
+import { archRecord } from '../cpu/arch/index.ts';
+import { modelWithout } from '../cpu/arch/s390x.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import type { Description } from '../cpu/host.ts';
 import type { LibvirtCpu } from '../cpu/libvirt.ts';
 import { untold } from './described.ts';
 import { type ExpandOptions, expandCpu } from './libvirt-expand.ts';
-
-export const X86 = ['x86_64', 'i686'];
 
 /** A CPU that is written relative to a model. */
 export function relative(
@@ -16,21 +16,17 @@ export function relative(
 ): Description {
   const base = { ...blank(catalog, arch, cpu.line), element: cpu };
   const vendor = cpu.vendor === null ? null : catalog.vendor(cpu.vendor);
-  if (!X86.includes(arch))
+  if (!archRecord(arch).isX86) {
+    const isOff = ({ policy }: LibvirtCpu['features'][number]) =>
+      policy === 'disable' || policy === 'forbid';
+    const off = cpu.features.filter(isOff).map((f) => f.name);
     return {
       ...base,
       vendor,
-      unnamed: cpu.features
-        .filter((f) => f.policy !== 'disable' && f.policy !== 'forbid')
-        .map((f) => f.name),
-      model: cpu.model === null ? null : { name: cpu.model, known: false },
-      notes: [
-        {
-          code: 'other-arch',
-          message: `it is ${arch}, and the catalog knows the features of x86 CPUs only`,
-        },
-      ],
+      unnamed: cpu.features.filter((f) => !isOff(f)).map((f) => f.name),
+      model: cpu.model === null ? null : { name: modelWithout(cpu.model, off), known: false },
     };
+  }
   const model = cpu.model === null ? undefined : catalog.libvirtModels.get(cpu.model);
   const isUnknown = cpu.model !== null && !model;
   return {

@@ -1,5 +1,7 @@
 // A <cpu> element as libvirt prints it: the same order of children and attributes, so that answers can be compared.
-import type { LibvirtCpu } from '../cpu/libvirt.ts';
+import { archRecord } from '../cpu/arch/index.ts';
+import type { Definition } from '../cpu/definition.ts';
+import { type LibvirtCpu, UNSAID } from '../cpu/libvirt.ts';
 
 /** One element, ending in a newline. */
 export function writeLibvirtCpu(cpu: LibvirtCpu): string {
@@ -9,6 +11,12 @@ export function writeLibvirtCpu(cpu: LibvirtCpu): string {
   return lines.length === 0
     ? `${open}/>\n`
     : `${open}>\n${lines.map((l) => `  ${l}\n`).join('')}</cpu>\n`;
+}
+
+/** The definition of a guest of another architecture than x86, on one line where it is short. */
+export function writeLibvirtOfArch(arch: string, definition: Definition): string {
+  const cpu = archRecord(arch).toLibvirt(definition);
+  return writeLibvirtCpu({ ...UNSAID, ...cpu });
 }
 
 function guestAttributes({ mode, match, check, migratable, model }: LibvirtCpu): string {

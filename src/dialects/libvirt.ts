@@ -6,7 +6,7 @@ import type { Catalog } from '../cpu/catalog.ts';
 import { brandOf, decodeWords } from '../cpu/cpuid.ts';
 import type { GuestCpu } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
-import type { Description, Note, Tsc } from '../cpu/host.ts';
+import { type Description, isX86, type Note, type Tsc } from '../cpu/host.ts';
 import type { LibvirtCpu, Policy } from '../cpu/libvirt.ts';
 import { byBytes } from '../cpu/order.ts';
 import { hasHostPhysBits } from '../cpu/products.ts';
@@ -25,10 +25,11 @@ import {
 } from './libvirt-element.ts';
 import { guestDescription, guestOf } from './libvirt-guest.ts';
 import { customMode, modelList, usableModels } from './libvirt-models.ts';
-import { blank, relative, X86 } from './libvirt-relative.ts';
-import { writeLibvirtCpu } from './libvirt-write.ts';
+import { blank, relative } from './libvirt-relative.ts';
+import { writeLibvirtCpu, writeLibvirtOfArch } from './libvirt-write.ts';
 import { MIGRATABLE } from './proves.ts';
 import { describeQemuCaps } from './qemu-caps.ts';
+import { definitionFor } from './written.ts';
 import { readXml, type XmlElement } from './xml.ts';
 
 export const libvirt: Dialect = {
@@ -57,6 +58,7 @@ export const libvirt: Dialect = {
   read,
   write,
   words: 'libvirt',
+  writesAll: true,
   notes: libvirtNotes,
   use: 'virsh edit DOMAIN, in place of its <cpu>, then start the domain anew',
 };
@@ -64,14 +66,22 @@ export const libvirt: Dialect = {
 async function read(input: Input, catalog: Catalog, skip?: Skip): Promise<Description[]> {
   const descriptions: Description[] = [];
   let skipped = 0;
-  const count: Skip = (problem) => {
-    skipped++;
-    skip?.(problem);
-  };
-  await readXml(input, (root) => {
-    for (const found of findCpus(root))
-      descriptions.push(...orSkip(skip && count, () => describe(input.name, catalog, found)));
-  });
+  const leave: Skip | undefined =
+    skip &&
+    ((problem) => {
+      skipped++;
+      skip(problem);
+    });
+  try {
+    await readXml(input, (root) => {
+      for (const found of findCpus(root))
+        descriptions.push(...orSkip(leave, () => describe(input.name, catalog, found)));
+    });
+  } catch (error) {
+    // What stands before the mistake is whole.
+    if (!leave || !(error instanceof QueryError) || descriptions.length === 0) throw error;
+    leave(error);
+  }
   if (descriptions.length + skipped === 0)
     throw new QueryError(
       `${input.name} is XML without a CPU; give virsh domcapabilities, virsh capabilities, a domain's XML or a <cpu> element`,
@@ -111,7 +121,13 @@ function describe(input: string, catalog: Catalog, found: Found): Description {
       const parsed = parseCpu(input, element, 'auto');
       return parsed.type === 'host'
         ? hostDescription(catalog, parsed)
-        : guestDescription(catalog, guestOf(parsed), 'x86_64', element.line, where);
+        : guestDescription(
+            catalog,
+            { ...guestOf(parsed), anyArch: true },
+            'x86_64',
+            element.line,
+            where,
+          );
     }
   }
 }
@@ -180,7 +196,7 @@ function domainCapabilities(
     { accelerator, denied },
   );
   const models = modelList(catalog, custom, told.has, accelerator);
-  if (models === null && listed.size > 0 && X86.includes(arch))
+  if (models === null && listed.size > 0 && isX86(description))
     notes.push({
       code: 'usability-unknown',
       message:
@@ -345,6 +361,7 @@ function libvirtNotes(cpu: GuestCpu, catalog: Catalog): Note[] {
 
 /** One <cpu> element that gives the guest exactly the features of the definition. */
 function write(cpu: GuestCpu, catalog: Catalog): string {
+  if (!isX86(cpu)) return writeLibvirtOfArch(cpu.arch, definitionFor(cpu, 'libvirt', 'it'));
   const { definitions, vendor } = cpu;
   const definition = definitions.libvirt;
   if (!definition)

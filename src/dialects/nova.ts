@@ -10,7 +10,11 @@ import { at, decodeText, objectOf, readDocuments, textOf, textsOf } from './docu
 import { readIni } from './ini.ts';
 import { isObject, parseJson } from './json.ts';
 import { hostDescription } from './libvirt.ts';
+import { quote } from './lines.ts';
 import { definitionFor, libvirtSwitches } from './written.ts';
+
+/** What cpu_mode takes. */
+const MODES = ['none', 'host-model', 'host-passthrough', 'maximum', 'custom'];
 
 export const nova: Dialect = {
   name: 'nova',
@@ -127,12 +131,23 @@ function readConf(input: Input, catalog: Catalog): Description[] {
   const section = readIni(input.name, decodeText(input)).get('libvirt')!;
   const mode = section.get('cpu_mode');
   const models = section.get('cpu_models') ?? section.get('cpu_model');
+  const type = section.get('virt_type');
+  const accelerator = type?.value === 'qemu' ? 'tcg' : 'kvm';
   const place = (line: number) => ({ dialect: 'nova', line, where: `${input.name}:${line}` });
-  if (!models || (mode && mode.value !== 'custom')) {
-    const line = (mode ?? models)?.line ?? 1;
-    return [
-      askedOfLibvirt(catalog, { model: mode?.value || 'host-model', features: [] }, place(line)),
-    ];
+  // Models are looked at in the mode custom alone, and a mode that is not said is host-model.
+  const said = mode?.value || (models ? 'custom' : 'host-model');
+  const line = (mode ?? models ?? type)?.line ?? 1;
+  if (!MODES.includes(said))
+    throw new QueryError(
+      `${input.name}:${line}: cpu_mode ${quote(said)} is none of ${MODES.join(', ')}`,
+    );
+  if (said === 'custom' && !models?.value)
+    throw new QueryError(
+      `${input.name}:${line}: cpu_mode custom without cpu_models, with which nova-compute does not start; name a model`,
+    );
+  if (said !== 'custom' || !models) {
+    const model = said === 'none' ? null : said;
+    return [askedOfLibvirt(catalog, { model, features: [], accelerator }, place(line))];
   }
   const flags = section.get('cpu_model_extra_flags');
   const words = (text: string) => text.split(/[,\s]+/).filter(Boolean);
@@ -141,6 +156,7 @@ function readConf(input: Input, catalog: Catalog): Description[] {
       catalog,
       {
         model,
+        accelerator,
         features: words(flags?.value ?? '').map((flag) => ({
           name: flag.replace(/^[+-]/, '').toLowerCase(),
           policy: flag.startsWith('-') ? 'disable' : 'require',

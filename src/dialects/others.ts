@@ -33,10 +33,10 @@ const OTHERS: readonly { readonly is: (head: string) => boolean; readonly senten
   },
 ];
 
+/** The file that says which must-gather of OpenShift made the folder around it. */
+export const isGatherVersion = (head: string): boolean =>
+  head.length < 200 && /^\s*(?:openshift\/)?must-gather\b/.test(head);
+
 /** What the beginning of such a file is, as the end of a sentence that begins with its name; null for any other. */
 export const whatElse = (head: string): string | null =>
   OTHERS.find(({ is }) => is(head))?.sentence ?? null;
-
-/** Whether it is what collections of descriptions hold beside them: must-gather of OpenShift says its version. */
-export const isBeside = (head: string): boolean =>
-  head.length < 200 && /^\s*(?:openshift\/)?must-gather\b/.test(head);

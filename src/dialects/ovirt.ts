@@ -27,6 +27,12 @@ const ENTRY = /^(\d+):([^:;'"\n]+):([^:;'"\n]*):([^:;'"\n]+):(\w+)\s*(?:;|$)/;
 /** The first entry of a line, and what it requires. */
 const FIRST_ENTRY =
   /^[ \t]*(?:ServerCPUList[ \t]*[:=][ \t]*['"]?)?\d+:[^:;\n]+:([^:;\n]*):[^:;\n]+:\w/gm;
+/** Modes in which a machine has the CPU of its host, in libvirt's words. */
+const MODES: Readonly<Record<string, string>> = {
+  __proto__: null as never,
+  host_passthrough: 'host-passthrough',
+  host_model: 'host-model',
+};
 /** Flags of the host that its guests' definition says nothing of. */
 const KVM_OF: Readonly<Record<string, string>> = { Intel: 'vmx', AMD: 'svm', Hygon: 'svm' };
 
@@ -150,7 +156,14 @@ function typed(input: Input, catalog: Catalog, element: XmlElement): Description
   const place: Place = { dialect: 'ovirt', line: element.line, where };
   const custom = childText(element, 'custom_cpu_model');
   const type = childText(child(element, 'cpu'), 'type');
-  const guest = custom ?? (type === null ? undefined : ovirtType(type));
+  const mode = MODES[childText(child(element, 'cpu'), 'mode') ?? ''];
+  const guest = mode ?? custom ?? (type === null ? undefined : ovirtType(type));
+  // A machine has the type of its cluster unless it has one of its own.
+  if (guest === undefined && element.name === 'vm')
+    return {
+      ...askedOfLibvirt(catalog, { model: null, features: [], unsettled: untoldType(type) }, place),
+      host: name,
+    };
   if (guest === undefined)
     throw new QueryError(
       type === null
@@ -180,6 +193,11 @@ function typed(input: Input, catalog: Catalog, element: XmlElement): Description
     keys: isHost && status !== null && status !== 'up' ? { unschedulable: true, status } : {},
   };
 }
+
+const untoldType = (type: string | null): string =>
+  type === null
+    ? 'it names no CPU model of its own, so the CPU type of its cluster decides; the live domain XML (virsh dumpxml) shows what it got'
+    : `its CPU type ${quote(type)} is not known here, so nobody knows what it gets; give its entry of ServerCPUList`;
 
 /** Model,+feature,-feature. */
 function guestPart(text: string) {

@@ -1,8 +1,37 @@
-// Inputs as they are opened, and what is wrong with them: noted as it comes, and judged at the end.
+// What is asked of readers of inputs, and the problems that inputs have.
 import { problemOf, QueryError } from '../cpu/errors.ts';
 import { byBytes } from '../cpu/order.ts';
+import { kindsText } from '../fleet/aside.ts';
 import type { Skipped } from '../fleet/fleet.ts';
-import type { Input, Skip, Stream } from './dialect.ts';
+import type { Input, Other, Skip, Stream } from './dialect.ts';
+
+export interface ReadOptions {
+  /** Read every input in this dialect instead of recognising it. */
+  readonly from?: string;
+  /** Go on without inputs that cannot be read, and list them. */
+  readonly skipUnreadable?: boolean;
+  /** Look for no two documents of one host, and list no hosts by id. */
+  readonly noIds?: boolean;
+  /** The keys of host records that questions will be about; all of them where absent, which takes longer. */
+  readonly keep?: readonly string[];
+  /** Of these keys those without which the question has no answer: a summary must have kept them. */
+  readonly asked?: readonly string[];
+  /**
+   * What is asked for: hosts (the default), guests, or any CPU. A guest may be one that its software refuses, which is
+   * an answer; and a saved answer is a guest, but no host.
+   */
+  readonly takes?: 'hosts' | 'guests' | 'cpus';
+  /** What is in no dialect is a line a guest: all that stands after a -cpu. */
+  readonly lines?: boolean;
+  /** The kernel of hosts that do not tell theirs, as uname -r prints it: what KVM gives there depends on it. */
+  readonly kernel?: string;
+  /** Whether what hosts were described by is kept, so that they can be asked as if they ran another kernel. */
+  readonly keepDescribed?: boolean;
+  /** Guests among hosts are the CPUs of hosts, too; else they are left aside, unless there is nothing else. */
+  readonly asHosts?: boolean;
+  /** A fleet without hosts is an answer, too. */
+  readonly mayBeEmpty?: boolean;
+}
 
 /** An input that could not even be opened; the place where files are opened throws it in the file's stead. */
 export interface Unreadable {
@@ -16,9 +45,13 @@ export type Opened = Input | Stream | Unreadable;
 /** Problems of inputs, as they come. */
 export class Problems {
   readonly list: Skipped[] = [];
+  /** Documents that describe no CPU and are no error, by their kinds. */
+  readonly others: string[] = [];
   readonly #goesOn: boolean;
+  readonly #takes: NonNullable<ReadOptions['takes']>;
 
-  constructor(options: { readonly skipUnreadable?: boolean }) {
+  constructor(options: ReadOptions) {
+    this.#takes = options.takes ?? 'hosts';
     this.#goesOn = options.skipUnreadable ?? false;
   }
 
@@ -26,6 +59,10 @@ export class Problems {
   skip(input: string): Skip | undefined {
     return this.#goesOn ? (problem) => this.#add(input, problem) : undefined;
   }
+
+  readonly other: Other = (kind) => {
+    this.others.push(kind);
+  };
 
   has(input: string): boolean {
     return this.list.some((problem) => problem.input === input);
@@ -42,11 +79,15 @@ export class Problems {
   }
 
   /** @throws QueryError with one line a problem, unless they may be skipped and some hosts are there. */
-  settle(hosts: boolean, takes: 'hosts' | 'guests' | 'cpus' = 'hosts'): Skipped[] {
+  settle(hosts: boolean): Skipped[] {
     if (this.list.length > 0 && !(this.#goesOn && hosts))
       throw new QueryError(this.list.map((p) => p.reason).join('\n'));
-    if (!hosts)
-      throw new QueryError(`no ${takes === 'cpus' ? 'CPUs' : takes}: the inputs describe none`);
+    if (!hosts && this.others.length > 0)
+      throw new QueryError(
+        `the inputs describe no CPU, only documents of other kinds (${kindsText(this.others)}); give nodes (kubectl get nodes -o json) or virtual machines`,
+      );
+    const wanted = this.#takes === 'cpus' ? 'CPUs' : this.#takes;
+    if (!hosts) throw new QueryError(`no ${wanted}: the inputs describe none`);
     return this.list.sort((a, b) => byBytes(a.input, b.input));
   }
 

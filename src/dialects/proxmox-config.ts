@@ -1,7 +1,7 @@
 // Configurations of VMs and custom models of Proxmox VE (/etc/pve), as leniently as qemu-server reads them: what it skips
 // is skipped, and a word on it stands beside the guest.
 import { minus } from '../core/rows.ts';
-import { meaningOfAsked } from '../cpu/asked.ts';
+import { meaningOfAsked, noteOf, toldBy } from '../cpu/asked.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { AskedOfProxmox } from '../cpu/guest.ts';
@@ -12,7 +12,6 @@ import { booleanOf, type ProxmoxLines, type ProxmoxModel } from '../cpu/proxmox-
 import { untold } from './described.ts';
 import type { Input } from './dialect.ts';
 import { shortLines } from './documents.ts';
-import { noteOf, told } from './libvirt-guest.ts';
 import { argumentsOf } from './shell.ts';
 
 /** Keys that only the configuration of a VM has, and no other file of `key: value` lines. */
@@ -192,7 +191,7 @@ function describe(
   };
   if (meaning.is !== 'cpu')
     return { ...description, notes: [...need.notes, noteOf(meaning, where)] };
-  const { known, ...rest } = told(catalog, meaning);
+  const { known, ...rest } = toldBy(catalog, asked, meaning);
   return {
     ...description,
     ...rest,

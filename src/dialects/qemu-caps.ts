@@ -2,11 +2,12 @@
 // and every model with what blocks it.
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
-import type { Description } from '../cpu/host.ts';
+import { type Description, isX86 } from '../cpu/host.ts';
 import { untold } from './described.ts';
 import type { JsonObject } from './json.ts';
 import { children, childText } from './libvirt-element.ts';
 import { hostOf, type Listed } from './qemu-host.ts';
+import { hostOfArch } from './qemu-host-arch.ts';
 import type { XmlElement } from './xml.ts';
 
 const MILLION = 1_000_000;
@@ -35,11 +36,12 @@ export function describeQemuCaps(
   };
   // Where libvirt has asked for both, a property says itself whether it can migrate.
   const migratable = host.attributes.migratability !== 'yes';
-  return hostOf(catalog, blank, where, {
-    offers: [{ where, props: propsOf(host), migratable }],
+  const said = {
+    offers: [{ where, props: propsOf(host), migratable, model: host.attributes.model ?? '' }],
     models: models.length === 0 ? null : models.map(listed),
     isEmulating: accelerator !== 'kvm',
-  });
+  };
+  return isX86(blank) ? hostOf(catalog, blank, where, said) : hostOfArch(catalog, blank, said);
 }
 
 /** What it is of: newer caches and older ones say so on the element itself. */

@@ -1,6 +1,8 @@
 // QMP: what QEMU itself answers to query-cpu-model-expansion and query-cpu-definitions, alone or in the midst of a
 // recorded session. Whatever stands between the JSON values (prompts, shell lines) is not read.
 import { hasBit, type Row } from '../core/rows.ts';
+import { archOfTarget, archRecord } from '../cpu/arch/index.ts';
+import { modelWithout } from '../cpu/arch/s390x.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { Description, Note } from '../cpu/host.ts';
@@ -16,6 +18,7 @@ import { isObject, type JsonObject, MAX_JSON, parseJson } from './json.ts';
 import { quote } from './lines.ts';
 import { writeModelInfo } from './pinned.ts';
 import { hostOf, isSameHost, type Listed, readProps } from './qemu-host.ts';
+import { archOfTypes, hostOfArch, namesOf } from './qemu-host-arch.ts';
 import { settingsOf } from './readconfig.ts';
 import { Tokens } from './tokens.ts';
 import { definitionFor } from './written.ts';
@@ -59,9 +62,17 @@ class Session {
   machine: string | null = null;
   defaultMachine: string | null = null;
   isEmulating = false;
+  /** By query-target. */
+  target: string | null = null;
 
   constructor(line: number) {
     this.line = line;
+  }
+
+  /** The architecture that it emulates: as it says itself, or as the types of its models do. */
+  get arch(): string {
+    const types = this.definitions?.map((d) => String(d.typename)) ?? [];
+    return (this.target ?? archOfTypes(types)) || 'x86_64';
   }
 
   get isEmpty(): boolean {
@@ -215,6 +226,8 @@ function takeReply(
     session(line, false).defaultMachine = reply.find((m) => m['is-default'] === true).name;
   else if (typeof reply === 'string' && reply.endsWith('-machine'))
     session(line, false).machine = reply.slice(0, -'-machine'.length);
+  else if (isObject(reply) && typeof reply.arch === 'string' && Object.keys(reply).length === 1)
+    session(line, false).target = archOfTarget(reply.arch);
   else if (isObject(reply) && isObject(reply.qemu)) session(line, false).qemu = versionOf(reply);
   else if (
     isObject(reply) &&
@@ -281,11 +294,22 @@ function versionOf(version: unknown): string | null {
  * are the feature words of a guest that runs.
  */
 function describe(input: Input, catalog: Catalog, session: Session): Description[] {
-  const isOffer = (e: Expansion) => OFFERS.has(e.asked ?? e.name);
+  const isOther = !archRecord(session.arch).isX86;
+  // A static expansion answers with the name of a base, whatever was asked.
+  const isOffer = (e: Expansion) =>
+    OFFERS.has(e.asked ?? e.name) || (isOther && e.asked === null && e.name.endsWith(`-${BASE}`));
   const offers = session.expansions.filter(isOffer);
   const guests = session.expansions.filter((e) => !isOffer(e));
   const out: Description[] = [];
-  if (offers.length > 0 || session.definitions !== null)
+  if (isOther && (offers.length > 0 || session.definitions !== null))
+    out.push(
+      hostOfArch(catalog, blank(catalog, session, offers[0]?.line ?? session.line), {
+        offers: offers.map((e) => ({ ...e, where: input.name, model: e.name })),
+        models: session.definitions?.map(listed) ?? null,
+        isEmulating: session.isEmulating,
+      }),
+    );
+  else if (offers.length > 0 || session.definitions !== null)
     out.push(
       hostOf(
         catalog,
@@ -318,6 +342,16 @@ function describeGuest(
   { line, name, asked, props }: Expansion,
 ): Description {
   const model = asked ?? name;
+  if (!archRecord(session.arch).isX86) {
+    const { unnamed, off, ...more } = namesOf(session.arch, props);
+    return {
+      ...blank(catalog, session, line),
+      ...more,
+      view: 'guest',
+      unnamed,
+      model: { name: modelWithout(name, name.endsWith(`-${BASE}`) ? off : []), known: false },
+    };
+  }
   const read = readProps(catalog, `${input.name}:${line}`, props);
   return {
     ...blank(catalog, session, line),
@@ -333,6 +367,7 @@ function describeGuest(
 
 const blank = (catalog: Catalog, session: Session, line: number): Description => ({
   ...untold(catalog, 'qmp', line),
+  arch: session.arch,
   machine: session.machine ?? session.defaultMachine,
   qemu: session.qemu,
 });

@@ -4,10 +4,13 @@ import { QueryError } from '../cpu/errors.ts';
 import { type Description, withKernel } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import { isArrow, readArrow } from '../fleet/arrow.ts';
-import { Fleet, type Skipped } from '../fleet/fleet.ts';
+import { otherKinds, withoutGuests, withoutHosts } from '../fleet/aside.ts';
+import { Fleet, type LeftAside, type Skipped } from '../fleet/fleet.ts';
 import { type Arrival, Gatherer } from '../fleet/gather.ts';
 import { batchOf } from '../fleet/hosts.ts';
-import { hostIds, toldApart } from '../fleet/ids.ts';
+
+import { distinctIds, hostIds } from '../fleet/ids.ts';
+
 import { isSummary, readSummaries } from '../fleet/summary.ts';
 import { Alike, type AlikeOptions, firstTag } from './alike.ts';
 import { cpuinfo } from './cpuinfo.ts';
@@ -17,44 +20,22 @@ import type { Dialect, Input, Skip, Stream } from './dialect.ts';
 import { dialectByName, dialectNames, recogniseDialect } from './index.ts';
 import { descriptionsIn, libvirt } from './libvirt.ts';
 import { ELEMENTS } from './libvirt-element.ts';
-import { isBeside, whatElse } from './others.ts';
-import { type Opened, Problems } from './problems.ts';
+
+import { isGatherVersion, whatElse } from './others.ts';
+import { type Opened, Problems, type ReadOptions } from './problems.ts';
 import { withModels } from './proxmox-config.ts';
+
 import { isOneValue, records } from './records.ts';
 import { RecordScan, recordKeys } from './scan.ts';
 import { Shards } from './summary.ts';
-
-export interface ReadOptions {
-  /** Read every input in this dialect instead of recognising it. */
-  readonly from?: string;
-  /** Go on without inputs that cannot be read, and list them. */
-  readonly skipUnreadable?: boolean;
-  /** Look for no two documents of one host, and list no hosts by id. */
-  readonly noIds?: boolean;
-  /** The keys of host records that questions will be about; all of them where absent, which takes longer. */
-  readonly keep?: readonly string[];
-  /** Of these keys those without which the question has no answer: a summary must have kept them. */
-  readonly asked?: readonly string[];
-  /**
-   * What is asked for: hosts (the default), guests, or any CPU. A guest may be one that its software refuses, which is
-   * an answer; and a saved answer is a guest, but no host.
-   */
-  readonly takes?: 'hosts' | 'guests' | 'cpus';
-  /** What is in no dialect is a line a guest: all that stands after a -cpu. */
-  readonly lines?: boolean;
-  /** The kernel of hosts that do not tell theirs, as uname -r prints it: what KVM gives there depends on it. */
-  readonly kernel?: string;
-  /** Whether what hosts were described by is kept, so that they can be asked as if they ran another kernel. */
-  readonly keepDescribed?: boolean;
-  /** A fleet without hosts is an answer, too. */
-  readonly mayBeEmpty?: boolean;
-}
 
 const HEAD = 64 * 1024;
 /** Records of fewer bytes are read one by one: as fast, and the scanner has no tables to set up. */
 const SCANNED = 64 * 1024;
 /** The first letter of /proc/cpuinfo. */
 const SMALL_P = 0x70;
+
+export type { ReadOptions } from './problems.ts';
 
 /** One CPU as a document describes it, with the id that it goes by. */
 export interface Read {
@@ -115,7 +96,7 @@ export async function readDescriptions(
   catalog: Catalog,
   inputs: Inputs,
   options: ReadOptions = {},
-): Promise<{ read: Read[]; skipped: Skipped[] }> {
+): Promise<{ read: Read[]; skipped: Skipped[]; left: LeftAside[] }> {
   const dialect = dialectOf(options);
   const { kernel = null } = options;
   // Equal elements stay one object.
@@ -133,8 +114,8 @@ export async function readDescriptions(
       const whole = await wholeOf(input as Input | Stream);
       const known = knownOf(whole, dialect);
       const descriptions =
-        (await readAlike(alike, whole, known)) ??
-        (await readInput(catalog, whole, known, problems.skip(input.name), options));
+        (await readAlike(alike, whole, known, options)) ??
+        (await readInput(catalog, whole, known, problems, options));
       for (const description of descriptions) checkTaken(input.name, description, options);
       for (const description of descriptions)
         found.push({
@@ -144,22 +125,22 @@ export async function readDescriptions(
     }),
   );
   alike.free();
-  const skipped = problems.settle(found.length > 0, options.takes);
-  const named = withModels(catalog, found).map(({ input, description }) => ({
-    input,
-    host: description.host,
-    line: description.line,
-    description,
-  }));
-  // Hosts of one name are one, which is for the fleet to say; guests are as many as there are.
-  const placed = options.takes === 'guests' ? toldApart(named) : named;
-  const ids = hostIds(placed);
+  const skipped = problems.settle(found.length > 0);
+  const placed = withModels(catalog, found).map((one) => ({ ...one, host: one.description.host }));
+  const named = hostIds(placed);
+  const all = placed.map(({ input, description }, i) => ({ id: named[i]!, input, description }));
+  const left = otherKinds(problems.others);
+  if (options.takes === 'guests') {
+    const { guests, left: hosts } = withoutHosts(all);
+    const ids = distinctIds(guests);
+    const read = guests.map((guest, i): Read => ({ ...guest, id: ids[i]! }));
+    return { read: read.sort(byId), skipped, left: [...left, ...hosts] };
+  }
   // In the order of their ids, so that the order of the inputs decides nothing.
-  const read = placed
-    .map(({ input, description }, i) => ({ id: ids[i]!, input, description }))
-    .sort((a, b) => byBytes(a.id, b.id) || byBytes(a.input, b.input));
-  return { read, skipped };
+  return { read: all.sort(byId), skipped, left };
 }
+
+const byId = (a: Read, b: Read): number => byBytes(a.id, b.id) || byBytes(a.input, b.input);
 
 /**
  * Reads all inputs into one fleet: documents that name the same host become one host.
@@ -180,7 +161,7 @@ class FleetReader {
   readonly #shards = new Shards();
   readonly #alike: Alike<Description>;
   readonly #placed = new WeakMap<Description, Placed>();
-  /** Guests that another input tells more of: VMs, the models that they name, and others of their names. */
+  /** VMs of Proxmox VE: another input may define the models that they name. */
   readonly #linked: { input: string; description: Description }[] = [];
   #processors: CpuinfoScan | undefined;
   #hosts = 0;
@@ -190,7 +171,14 @@ class FleetReader {
     this.#options = options;
     this.#dialect = dialectOf(options);
     this.#problems = new Problems(options);
-    this.#gatherer = new Gatherer(catalog, !options.noIds, options.kernel, options.keepDescribed);
+    const { kernel, keepDescribed, takes } = options;
+    this.#gatherer = new Gatherer(
+      catalog,
+      !options.noIds,
+      kernel,
+      keepDescribed,
+      takes === 'guests',
+    );
     this.#alike = new Alike(alikeDescriptions(catalog));
   }
 
@@ -199,11 +187,12 @@ class FleetReader {
     this.#enterLinked();
     this.#alike.free();
     this.#processors?.free();
-    const { noIds, mayBeEmpty } = this.#options;
-    const { takes } = this.#options;
-    const skipped = this.#problems.settle(this.#hosts > 0 || mayBeEmpty === true, takes);
+    const { noIds, mayBeEmpty, asHosts, takes = 'hosts' } = this.#options;
+    const skipped = this.#problems.settle(this.#hosts > 0 || mayBeEmpty === true);
     const listed = noIds ? 0 : undefined;
-    return new Fleet(this.#catalog, this.#gatherer.finish(), { skipped, listed });
+    const left = otherKinds(this.#problems.others);
+    const fleet = new Fleet(this.#catalog, this.#gatherer.finish(), { skipped, listed, left });
+    return takes === 'hosts' && !asHosts ? withoutGuests(fleet) : fleet;
   }
 
   /** XML at hand is looked at first, and most often no more is to be done. */
@@ -217,7 +206,7 @@ class FleetReader {
 
   #takeAlike(input: Input): boolean {
     const known = knownOf(input, this.#dialect);
-    const found = this.#alike.read(input, () => known() === libvirt);
+    const found = orNull(this.#options, () => this.#alike.read(input, () => known() === libvirt));
     if (found !== null) this.#enter(input.name, found);
     return found !== null;
   }
@@ -274,12 +263,11 @@ class FleetReader {
   async #takeOthers(opened: Input | Stream, known: Known): Promise<void> {
     // What is at hand was tried.
     const left = 'again' in opened && !opened.again ? await wholeOf(opened) : opened;
-    const alike = 'bytes' in opened ? null : await readAlike(this.#alike, left, known);
-    const skip = this.#problems.skip(opened.name);
-    this.#enter(
-      opened.name,
-      alike ?? (await readInput(this.#catalog, await wholeOf(left), known, skip, this.#options)),
-    );
+    const alike =
+      'bytes' in opened ? null : await readAlike(this.#alike, left, known, this.#options);
+    const whole = async () =>
+      readInput(this.#catalog, await wholeOf(left), known, this.#problems, this.#options);
+    this.#enter(opened.name, alike ?? (await whole()));
   }
 
   /** What the question asks of those who have read hosts before. */
@@ -295,26 +283,17 @@ class FleetReader {
   #enter(input: string, found: readonly Description[]): void {
     if (found.length === 0) return;
     for (const description of found) checkTaken(input, description, this.#options);
-    const isGuest = this.#options.takes === 'guests' && found[0]!.view === 'guest';
-    if (isGuest || found[0]!.asked?.by === 'proxmox')
+    if (found[0]!.asked?.by === 'proxmox')
       this.#linked.push(...found.map((description) => ({ input, description })));
     else this.#enterAll(input, found);
   }
 
   #enterLinked(): void {
-    const linked = withModels(this.#catalog, this.#linked);
-    const placed = linked.map(({ input, description: d }) => ({
-      input,
-      host: d.host,
-      line: d.line,
-    }));
-    const names = this.#options.takes === 'guests' ? toldApart(placed) : placed;
     const byInput = new Map<string, Description[]>();
-    for (const [i, { input, description }] of linked.entries()) {
-      const { host } = names[i]!;
+    for (const { input, description } of withModels(this.#catalog, this.#linked)) {
       const found = byInput.get(input) ?? [];
       byInput.set(input, found);
-      found.push(host === description.host ? description : { ...description, host });
+      found.push(description);
     }
     for (const [input, found] of byInput) this.#enterAll(input, found);
   }
@@ -347,13 +326,19 @@ class FleetReader {
 }
 
 /** An input that stays when the next is asked for. */
-const kept = (input: Input | Stream): Input | Stream =>
-  'bytes' in input && input.passes ? { name: input.name, bytes: input.bytes.slice() } : input;
+function kept(input: Input | Stream): Input | Stream {
+  if (!('bytes' in input && input.passes)) return input;
+  const { passes: _, ...rest } = input;
+  return { ...rest, bytes: input.bytes.slice() };
+}
 
 const headOf = (input: Input | Stream): Uint8Array => ('bytes' in input ? input.bytes : input.head);
 
-const wholeOf = async (input: Input | Stream): Promise<Input> =>
-  'bytes' in input ? input : { name: input.name, bytes: await input.whole() };
+async function wholeOf(input: Input | Stream): Promise<Input> {
+  if ('bytes' in input) return input;
+  const { name, contained } = input;
+  return { name, bytes: await input.whole(), ...(contained ? { contained } : {}) };
+}
 
 /** The language of an input of which the core can sort the text, where that is long enough to be worth it. */
 function scannedAs(input: Input | Stream, known: Known): Dialect | undefined {
@@ -376,14 +361,25 @@ async function readAlike(
   alike: Alike<Description>,
   input: Input | Stream,
   known: Known,
+  options: ReadOptions,
 ): Promise<readonly Description[] | null> {
   const head = headOf(input);
   if (firstTag(head) < 0) return null;
   if (!alike.isReady) await alike.prepare(head.length);
-  if ('bytes' in input) return alike.read(input, () => known() === libvirt);
+  if ('bytes' in input) return orNull(options, () => alike.read(input, () => known() === libvirt));
   return known() === libvirt
     ? alike.stream({ name: input.name, bytes: head }, (into) => input.read(into))
     : null;
+}
+
+/** Null, too, where something of it cannot be read and the rest is wanted, or it may be no description at all. */
+function orNull<T>({ skipUnreadable }: ReadOptions, read: () => T): T | null {
+  try {
+    return read();
+  } catch (error) {
+    if (!skipUnreadable || !(error instanceof QueryError)) throw error;
+    return null;
+  }
 }
 
 const headText = (bytes: Uint8Array): string => new TextDecoder().decode(bytes.subarray(0, HEAD));
@@ -403,9 +399,13 @@ async function readInput(
   catalog: Catalog,
   input: Input,
   known: Known,
-  skip: Skip | undefined,
+  problems: Problems,
   { from, takes = 'hosts', lines = false }: ReadOptions,
 ): Promise<Description[]> {
+  if (isBeside(input, known)) {
+    problems.other(input.name.slice(input.name.lastIndexOf('/') + 1));
+    return [];
+  }
   const wanted = takes === 'guests' ? 'guests' : 'a host description';
   if (input.bytes.length === 0)
     throw new QueryError(`${input.name} is empty; give ${wanted} or leave the file out`);
@@ -414,7 +414,6 @@ async function readInput(
   const other = found === undefined || found === records ? headText(input.bytes) : '';
   const what = from === undefined ? whatElse(other) : null;
   if (what !== null) throw new QueryError(`${input.name} ${what}`);
-  if (found === undefined && isBeside(other)) return [];
   if (!reader && input.bytes.subarray(0, HEAD).includes(0))
     throw new QueryError(
       `${input.name} holds zero bytes, so it is no text or UTF-16; give text in UTF-8`,
@@ -423,15 +422,24 @@ async function readInput(
     throw new QueryError(
       `${input.name} is in no dialect that plimsoll recognises (${dialectNames('read').join(', ')}); if it is one of these, say so with --from`,
     );
-  let skipped = 0;
+  const skip = problems.skip(input.name);
+  let aside = 0;
   const count: Skip = (problem) => {
-    skipped++;
+    aside++;
     skip?.(problem);
   };
-  let others = 0;
-  const descriptions = await reader.read!(input, catalog, skip && count, () => others++);
-  if (descriptions.length === 0 && skipped + others === 0) throw noCpu(input.name, reader);
+  const descriptions = await reader.read!(input, catalog, skip && count, (kind) => {
+    aside++;
+    problems.other(kind);
+  });
+  if (descriptions.length === 0 && aside === 0) throw noCpu(input.name, reader);
   return descriptions;
+}
+
+/** Whether a file of a folder of many kinds is none of those that describe a CPU: notes, logs and pages beside them. */
+function isBeside({ name, bytes, contained }: Input, known: Known): boolean {
+  if (!contained) return isGatherVersion(headText(bytes));
+  return bytes.length === 0 || /\.(?:log|html?)$/i.test(name) || known() === undefined;
 }
 
 const noCpu = (input: string, { name }: Dialect): QueryError =>

@@ -1,6 +1,7 @@
 // The values of a host record by the shapes that they must have, and what is said of one that has another.
 import type { Catalog } from '../cpu/catalog.ts';
 import type { Bits, Description, Note, Signature, Tsc, XsaveComponent } from '../cpu/host.ts';
+import { byBytes } from '../cpu/order.ts';
 import { isObject, type JsonObject, kindOf } from './json.ts';
 import { quote } from './lines.ts';
 
@@ -163,6 +164,69 @@ export class RecordValues {
     if (typeof scaling !== 'boolean' && scaling !== null)
       this.fail(`"tsc.scaling" is ${kindOf(scaling)}; it is true or false: ${like}`);
     return { hz: hz as number, scaling };
+  }
+
+  /** What tells an Arm processor from others. */
+  identity({
+    midr,
+    registers,
+    sve,
+  }: {
+    readonly midr?: unknown;
+    readonly registers?: unknown;
+    readonly sve?: unknown;
+  }): Pick<Description, 'midr' | 'registers' | 'sve'> {
+    return {
+      ...(midr === undefined || midr === null ? {} : { midr: this.#midr(midr) }),
+      ...(registers === undefined || registers === null
+        ? {}
+        : { registers: this.#registers(registers) }),
+      ...(sve === undefined || sve === null ? {} : { sve: this.#sve(sve) }),
+    };
+  }
+
+  /** One number, or a list of those of every kind of core. */
+  #midr(value: unknown): string[] {
+    const list = Array.isArray(value) ? value : [value];
+    const isMidr = (one: unknown) => typeof one === 'string' && /^0x[0-9a-f]{1,8}$/i.test(one);
+    if (list.length === 0 || !list.every(isMidr))
+      this.fail(
+        '"midr" is no MIDR; write it like "0x413fd0c1", or a list of those where a host has several kinds of cores',
+      );
+    const padded = (list as string[]).map(
+      (one) => `0x${one.slice(2).toLowerCase().padStart(8, '0')}`,
+    );
+    return [...new Set(padded)].sort(byBytes);
+  }
+
+  #registers(value: unknown): Record<string, string> {
+    const like = '{"ID_AA64PFR0_EL1":"0x1100000010110012"}';
+    if (!isObject(value)) this.fail(`"registers" is ${kindOf(value)}; write it like ${like}`);
+    return Object.fromEntries(
+      Object.entries(value)
+        .sort(([a], [b]) => byBytes(a, b))
+        .map(([name, of]) => {
+          if (
+            !/^[A-Z0-9_]+$/.test(name) ||
+            typeof of !== 'string' ||
+            !/^0x[0-9a-f]{1,16}$/i.test(of)
+          )
+            this.fail(`"registers.${name}" is no register; write it like ${like}`);
+          return [name, `0x${BigInt(of).toString(16)}`];
+        }),
+    );
+  }
+
+  #sve(value: unknown): number[] {
+    const isLength = (n: unknown) => Number.isInteger(n) && (n as number) % 128 === 0;
+    if (
+      !Array.isArray(value) ||
+      !value.every((n) => isLength(n) && (n as number) > 0 && (n as number) <= 2048)
+    )
+      this.fail(
+        '"sve" is no list of vector lengths; write it like [128,256], in multiples of 128 up to 2048',
+      );
+    return [...new Set(value as number[])].sort((a, b) => a - b);
   }
 
   /** The versions that the host says to run. */

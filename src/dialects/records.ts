@@ -1,6 +1,7 @@
 // Host records: one JSON object a line, a list of them, or one object. The one language in which plimsoll can
 // say all that it knows of a host; what a record does not list is absent, in the view that it names.
 import { emptyRow, hasBit, minus, type Row, setBit } from '../core/rows.ts';
+import { archRecord } from '../cpu/arch/index.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { openKvmFeatures, openOsState } from '../cpu/cpuid.ts';
 import { QueryError } from '../cpu/errors.ts';
@@ -36,6 +37,9 @@ export const RECORD_KEYS: ReadonlySet<string> = new Set([
   'limits',
   'tsc',
   'xsave',
+  'midr',
+  'registers',
+  'sve',
   'cpuModel',
   'models',
   'listedBy',
@@ -170,7 +174,7 @@ function startLines(text: string, count: number): number[] {
 }
 
 export const isOfX86 = (arch: unknown): boolean =>
-  arch === undefined || arch === null || arch === 'x86_64' || arch === 'i686';
+  typeof arch !== 'string' || archRecord(arch).isX86;
 
 /**
  * What a name in a list of features means: a feature by its id, a name that stands for itself, or nothing, as the flags
@@ -231,6 +235,7 @@ class RecordReader {
     const catalog = this.#catalog;
     const { arch, vendor, features, unknown, absent } = this.#record;
     const { limits, signature, microcode, xsave, models, tsc, software } = this.#record;
+    const { midr, registers, sve } = this.#record;
     const runs = this.#values.software(software);
     const isOfCatalog = isOfX86(arch);
     const young = this.#young(isOfCatalog);
@@ -300,6 +305,7 @@ class RecordReader {
       libvirt: runs.libvirt,
       kernel: runs.kernel,
       tsc: this.#values.optional(tsc, (value) => this.#values.tsc(value)),
+      ...this.#values.identity({ midr, registers, sve }),
       model: young.cpuModel === null ? null : { name: young.cpuModel, known: false },
       element: null,
       keys: this.#keys(young),

@@ -2,8 +2,9 @@
 import type { Catalog } from '../cpu/catalog.ts';
 import type { Definition, GuestCpu, Scheduled } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
-import type { Note } from '../cpu/host.ts';
+import { isX86, type Note } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
+import type { Dialect } from './dialect.ts';
 
 /** Physical address bits that QEMU gives a guest unless told otherwise. */
 const DEFAULT_PHYS_BITS = 40;
@@ -18,6 +19,18 @@ export function definitionFor(cpu: GuestCpu, product: 'libvirt' | 'qemu', by: st
   throw new QueryError(
     `this CPU has no definition for ${name}, which ${by} builds on; name a ${name} in --stack, like --stack ${product}@${product === 'qemu' ? '10.0' : '11.3'}`,
   );
+}
+
+/**
+ * A CPU in a language.
+ * @throws QueryError for an architecture that the language has no word for.
+ */
+export function writeCpu(dialect: Dialect, cpu: GuestCpu, catalog: Catalog): string {
+  if (!dialect.writesAll && !isX86(cpu))
+    throw new QueryError(
+      `a CPU of ${cpu.arch} cannot be written for ${dialect.name}, which is known of x86 alone; --to libvirt and --to qemu can say it`,
+    );
+  return dialect.write!(cpu, catalog);
 }
 
 /** A feature of a definition in libvirt's spelling, and whether it is on. */

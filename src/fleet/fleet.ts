@@ -4,10 +4,9 @@ import { emptyRow, type Row, Rows, rowOf, setBit } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { byBytes } from '../cpu/order.ts';
-import { LISTERS } from '../cpu/usable.ts';
 import { type Batch, batchOf, type First, firstOfEach, GONE, hostsIn, idAt } from './hosts.ts';
-import type { Candidate, ClassFacts, Kind, Member, ModelList } from './kind.ts';
-import { kindUnder } from './under.ts';
+import { type Candidate, type ClassFacts, factsKey, type Kind, type Member } from './kind.ts';
+import type { HostList, LeftAside, Skipped } from './told.ts';
 
 export {
   type Candidate,
@@ -16,24 +15,12 @@ export {
   type Kind,
   type Member,
 } from './kind.ts';
+export type { HostList, LeftAside, Skipped } from './told.ts';
 
 /** Spare bits of every row for names that the catalog does not know. */
 const SPARE = 128;
 const MAX_UNNAMED = 4096;
 const LISTED = 20;
-
-/** Hosts by id: the first 20 in byte order, and how many there are. */
-export interface HostList {
-  readonly count: number;
-  readonly hosts: readonly string[];
-}
-
-/** An input that was left out because it could not be read. */
-export interface Skipped {
-  readonly input: string;
-  readonly line?: number;
-  readonly reason: string;
-}
 
 /** Hosts by kind: how many each has, and, where names are kept, who they are. */
 export interface Gathered {
@@ -47,6 +34,8 @@ export interface Gathered {
 
 export interface FleetOptions {
   readonly skipped?: readonly Skipped[] | undefined;
+  /** What took no part: told of the fleet as a whole, so a part of it has none. */
+  readonly left?: readonly LeftAside[] | undefined;
   /** How many ids a list of hosts holds beside the count: 20 where nothing is said. */
   readonly listed?: number | undefined;
   /** The names unknown to the catalog, where another fleet of the same answer decides them. */
@@ -102,6 +91,7 @@ export class Fleet {
   /** In an order that depends on what they are alone: neither on hosts nor on where they were read. */
   readonly classes: readonly ClassFacts[];
   readonly skipped: readonly Skipped[];
+  readonly left: readonly LeftAside[];
   /** One row a class: what it offers, then (from `bits` on) what is known of it. */
   readonly rows: Rows;
   readonly weights: Uint32Array;
@@ -127,6 +117,7 @@ export class Fleet {
     this.hosts = this.kindWeights.reduce((sum, n) => sum + n, 0);
     this.keys = gathered.keys ?? [...new Set(kinds.flatMap((k) => Object.keys(k.keys)))];
     this.skipped = options.skipped ?? [];
+    this.left = options.left ?? [];
     this.#listed = options.listed ?? LISTED;
     this.#batches = batches;
     this.unnamed = unnamed;
@@ -204,21 +195,24 @@ export class Fleet {
     return this.catalog.features[id]?.name ?? this.unnamed[id - this.catalog.bits]!;
   }
 
-  /** The same fleet with these hosts only: whole kinds, or members by index. */
-  subset(hosts: HostSet | Iterable<number>): Fleet {
+  /** The same fleet with these hosts only: whole kinds, or members by index. `left`: what is still to be told of it. */
+  subset(hosts: HostSet | Iterable<number>, left: readonly LeftAside[] = []): Fleet {
     const isKept = hosts instanceof HostSet ? null : new Set(hosts);
-    if (isKept === null) return this.#with((kind) => (hosts as HostSet).hasKind(kind));
+    if (isKept === null) return this.#with((kind) => (hosts as HostSet).hasKind(kind), left);
     const ids = [...isKept].map((i) => this.members[i]!.id);
-    return this.#of({
-      kinds: this.kinds,
-      weights: [],
-      batches: [
-        batchOf(
-          ids,
-          [...isKept].map((i) => this.kindOfMember[i]!),
-        ),
-      ],
-    });
+    return this.#of(
+      {
+        kinds: this.kinds,
+        weights: [],
+        batches: [
+          batchOf(
+            ids,
+            [...isKept].map((i) => this.kindOfMember[i]!),
+          ),
+        ],
+      },
+      left,
+    );
   }
 
   /** The same fleet without the hosts of these ids, or the ids that no host has. */
@@ -236,16 +230,16 @@ export class Fleet {
       return { ...batch, kinds };
     });
     if (missing.size > 0) return { unknown: [...missing] };
-    return this.#of({ kinds: this.kinds, weights: [], batches });
+    return this.#of({ kinds: this.kinds, weights: [], batches }, this.left);
   }
 
-  /** The same hosts as if they ran this kernel; their kinds keep their numbers. */
-  underKernel(kernel: string): Fleet {
-    return this.#of({
-      kinds: this.kinds.map((kind) => kindUnder(this.catalog, kind, kernel)),
-      weights: this.kindWeights,
-      batches: this.#batches,
-    });
+  /** The same hosts with other kinds in the place of theirs, number by number, in the words of a catalog. */
+  as(kinds: readonly Kind[], catalog: Catalog = this.catalog): Fleet {
+    const gathered = { kinds, weights: this.kindWeights, batches: this.#batches, keys: this.keys };
+    const { skipped, unnamed, left } = this;
+    const isSame = catalog === this.catalog;
+    const names = isSame ? { unnamed } : {};
+    return new Fleet(catalog, gathered, { skipped, listed: this.#listed, left, ...names });
   }
 
   /** Every host with its kind; none where names are not kept. */
@@ -290,25 +284,28 @@ export class Fleet {
   }
 
   /** The kinds that are kept; hosts of others are gone, and their names stay where they are. */
-  #with(keep: (kind: number) => boolean): Fleet {
+  #with(keep: (kind: number) => boolean, left: readonly LeftAside[]): Fleet {
     const kept = [...this.kinds.keys()].filter(keep);
     const now = new Map(kept.map((kind, i) => [kind, i]));
-    return this.#of({
-      kinds: kept.map((kind) => this.kinds[kind]!),
-      weights: kept.map((kind) => this.kindWeights[kind]!),
-      batches:
-        this.#batches?.map((batch) => ({
-          ...batch,
-          kinds: batch.kinds.map((kind) => now.get(kind) ?? GONE),
-        })) ?? null,
-    });
+    return this.#of(
+      {
+        kinds: kept.map((kind) => this.kinds[kind]!),
+        weights: kept.map((kind) => this.kindWeights[kind]!),
+        batches:
+          this.#batches?.map((batch) => ({
+            ...batch,
+            kinds: batch.kinds.map((kind) => now.get(kind) ?? GONE),
+          })) ?? null,
+      },
+      left,
+    );
   }
 
-  #of(gathered: Gathered): Fleet {
+  #of(gathered: Gathered, left: readonly LeftAside[]): Fleet {
     return new Fleet(
       this.catalog,
       { ...gathered, keys: this.keys },
-      { skipped: this.skipped, listed: this.#listed, unnamed: this.unnamed },
+      { skipped: this.skipped, left, listed: this.#listed, unnamed: this.unnamed },
     );
   }
 
@@ -350,9 +347,10 @@ export class Fleet {
       if (id === undefined) {
         id = facts.length;
         factId.set(key, id);
-        const { arch, vendor, view, physBits, named, xsave, models } = kind;
+        const { arch, vendor, view, physBits, named, xsave, models, identity } = kind;
         const of = { arch, vendor, view, physBits, xsave, models };
-        facts.push({ key, of: named ? { ...of, named } : of });
+        const more = { ...(named ? { named } : {}), ...(identity ? { identity } : {}) };
+        facts.push({ key, of: { ...of, ...more } });
       }
       row[(2 * this.bits) >> 5] = id;
       all.push(row);
@@ -424,20 +422,6 @@ function compareRows(a: Row, b: Row): number {
   const at = a.findIndex((word, i) => word !== b[i]);
   return at < 0 ? 0 : a[at]! - b[at]!;
 }
-
-const factsKey = (c: ClassFacts): string =>
-  JSON.stringify([
-    c.arch,
-    c.vendor,
-    c.view,
-    c.physBits,
-    c.named,
-    c.xsave,
-    LISTERS.map((lister) => listKey(c.models[lister])),
-  ]);
-
-const listKey = (list: ModelList | undefined) =>
-  list ? [...list].sort(([a], [b]) => byBytes(a, b)) : null;
 
 function unknownNames(kinds: readonly Kind[]): string[] {
   const names = new Set<string>();

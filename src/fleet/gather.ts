@@ -7,7 +7,7 @@ import { byBytes } from '../cpu/order.ts';
 import type { Gathered } from './fleet.ts';
 import { type Batch, batchOf, GONE, idAt } from './hosts.ts';
 import { IdIndex, withoutRepeats } from './id-index.ts';
-import { hostIds, numberedIds } from './ids.ts';
+import { distinctIds, hostIds, numberedIds } from './ids.ts';
 import { type Document, joinDocuments } from './join.ts';
 import { type Kind, kindOf, textOf } from './kind.ts';
 
@@ -109,10 +109,17 @@ function withRoom<T extends Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer>>(
   return grown;
 }
 
+/** Hosts with their names, and the input that they stand in. */
+interface NamedBatch {
+  readonly input: string;
+  readonly batch: Batch;
+}
+
 export class Gatherer {
   readonly #catalog: Catalog;
   readonly #kernel: string | null;
   readonly #keeps: boolean;
+  readonly #apart: boolean;
   readonly #kinds: Kind[] = [];
   readonly #inputs: {
     readonly name: string;
@@ -125,9 +132,19 @@ export class Gatherer {
   /** How many hosts of each kind there are, where nobody asks who they are. */
   readonly #counts: number[] | null;
 
-  /** `kernel`: that of hosts that do not tell theirs. `keeps`: descriptions, for what else may be asked of them. */
-  constructor(catalog: Catalog, ids: boolean, kernel: string | null = null, keeps = false) {
+  /**
+   * `kernel`: that of hosts that do not tell theirs. `keeps`: descriptions, for what else may be asked of them. `apart`:
+   * guests of one name are several.
+   */
+  constructor(
+    catalog: Catalog,
+    ids: boolean,
+    kernel: string | null = null,
+    keeps = false,
+    apart = false,
+  ) {
     this.#catalog = catalog;
+    this.#apart = apart;
     this.#kernel = kernel;
     this.#keeps = keeps;
     this.#counts = ids ? null : [];
@@ -188,10 +205,16 @@ export class Gatherer {
   }
 
   #settle(): readonly Batch[] {
-    const { named, explicit } = this.#named();
+    const { named: read, explicit } = this.#named();
+    const named = this.#apart ? this.#guestsApart(read) : read;
     // Names that are given here are given once.
     if (!explicit) return named.map(({ batch }) => batch);
-    const index = new IdIndex(named.map(({ batch }) => batch));
+    const isMixed = this.#kinds.some((kind) => kind.view !== 'guest');
+    const index = new IdIndex(
+      named.map(({ batch }) => batch),
+      // A guest is not the host that has the same name.
+      (kind) => !isMixed || this.#kinds[kind]!.view !== 'guest',
+    );
     const joined = new Map<string, number>();
     for (const [id, places] of [...index.repeated()].sort(([a], [b]) => byBytes(a, b))) {
       const documents = places.map(([b, i]): Document => {
@@ -208,6 +231,23 @@ export class Gatherer {
     return index.settled();
   }
 
+  /** Guests of one name are several, and told apart by where they stand. */
+  #guestsApart(named: readonly NamedBatch[]): readonly NamedBatch[] {
+    const placed = named.flatMap(({ input, batch }) =>
+      Array.from(batch.kinds, (kind, i) => ({
+        id: idAt(batch, i),
+        input,
+        isGuest: this.#kinds[kind]!.view === 'guest',
+      })),
+    );
+    const ids = distinctIds(placed, ({ isGuest }) => isGuest);
+    let next = 0;
+    return named.map(({ input, batch }) => {
+      const own = Array.from(batch.kinds, () => ids[next++]!);
+      return { input, batch: batchOf(own, batch.kinds) };
+    });
+  }
+
   /** What was joined once cannot be joined again: which document said what is no longer known. */
   #refuseClosed(id: string, documents: readonly Document[]): void {
     const closed = this.#inputs.find((i) => i.closed && documents.some((d) => d.input === i.name));
@@ -221,7 +261,7 @@ export class Gatherer {
 
   /** All hosts with names: those that their documents name not, by where they were read from. */
   #named(): {
-    readonly named: readonly { readonly input: string; readonly batch: Batch }[];
+    readonly named: readonly NamedBatch[];
     /** Whether some document names its host. */
     readonly explicit: boolean;
   } {

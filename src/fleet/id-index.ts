@@ -14,7 +14,8 @@ export class IdIndex {
   readonly #mask: number;
   readonly #repeated = new Map<string, readonly Place[]>();
 
-  constructor(batches: readonly Batch[]) {
+  /** `takes` tells of a kind whether its hosts are looked at. */
+  constructor(batches: readonly Batch[], takes: (kind: number) => boolean = () => true) {
     const hosts = batches.reduce((n, { kinds }) => n + kinds.length, 0);
     const size = 2 ** Math.ceil(Math.log2(hosts * 1.5 + 2));
     this.#batches = [...batches];
@@ -24,7 +25,7 @@ export class IdIndex {
       let start = 0;
       for (let i = 0; i < ends.length; i++) {
         const end = ends[i]!;
-        if (end > start && kinds[i] !== GONE) this.#add(ids, start, end, b, i);
+        if (end > start && kinds[i] !== GONE && takes(kinds[i]!)) this.#add(ids, start, end, b, i);
         start = end;
       }
     }

@@ -38,6 +38,29 @@ export function hostIds(
   });
 }
 
+/**
+ * Names of which no two that count are one: a name that several have gets its input behind it, cut as above; and #2, #3
+ * where they stand in one input.
+ */
+export function distinctIds<T extends { readonly id: string; readonly input: string }>(
+  placed: readonly T[],
+  counts: (one: T) => boolean = () => true,
+): string[] {
+  const times = new Map<string, number>();
+  for (const { id } of placed.filter(counts)) times.set(id, (times.get(id) ?? 0) + 1);
+  const isTwice = (one: T) => counts(one) && times.get(one.id)! > 1;
+  const short = shortNames([...new Set(placed.filter(isTwice).map(({ input }) => input))]);
+  const taken = new Set(placed.filter((one) => !isTwice(one)).map(({ id }) => id));
+  return placed.map((one) => {
+    if (!isTwice(one)) return one.id;
+    const name = `${one.id} (${short.get(one.input)!})`;
+    let own = name;
+    for (let n = 2; taken.has(own); n++) own = `${name}#${n}`;
+    taken.add(own);
+    return own;
+  });
+}
+
 /** Ids one after another, as a batch of hosts has them: each is longer than the one before it, or greater. */
 interface Numbered {
   readonly ids: Uint8Array;
@@ -101,46 +124,6 @@ function lastParts(inputs: readonly string[]): Map<string, string> {
 
 const bare = (path: string): string =>
   path === '-' ? 'stdin' : path.replace(COMPRESSION, '').replace(DIALECT, '');
-
-/**
- * The same, where those of one name are not one: they are told apart by the input that each was read from, and by its
- * line where one input has several.
- */
-export function toldApart<P extends Placed & { readonly line: number | null }>(
-  placed: readonly P[],
-): P[] {
-  const byName = new Map<string, P[]>();
-  for (const one of placed) {
-    if (one.host === null) continue;
-    const same = byName.get(one.host);
-    if (same) same.push(one);
-    else byName.set(one.host, [one]);
-  }
-  const taken = new Set(byName.keys());
-  const files = new Map<string, ReadonlyMap<string, string>>();
-  return placed.map((one) => {
-    const same = one.host === null ? [] : byName.get(one.host)!;
-    if (one.host === null || same.length === 1) return one;
-    const names = files.get(one.host) ?? inputNames([...new Set(same.map((p) => p.input))]);
-    files.set(one.host, names);
-    const isAlone = same.filter(({ input }) => input === one.input).length === 1;
-    const name = `${one.host} (${names.get(one.input)}${isAlone ? '' : `:${one.line ?? 1}`})`;
-    let host = name;
-    for (let n = 2; taken.has(host); n++) host = `${name}#${n}`;
-    taken.add(host);
-    return { ...one, host };
-  });
-}
-
-/** Inputs by as few of the last parts of their paths, endings included, as keep them apart. */
-function inputNames(inputs: readonly string[]): ReadonlyMap<string, string> {
-  for (let depth = 1; ; depth++) {
-    const names = inputs.map((input) => input.split('/').slice(-depth).join('/'));
-    const isWhole = names.every((name, i) => name === inputs[i]);
-    if (isWhole || new Set(names).size === names.length)
-      return new Map(inputs.map((input, i) => [input, names[i]!]));
-  }
-}
 
 function shortNames(inputs: readonly string[]): Map<string, string> {
   const names = lastParts(inputs);

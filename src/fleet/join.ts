@@ -1,5 +1,6 @@
 // Documents that name the same host become one host: the better view wins, and known beats unknown.
 import { join, meet, minus, size } from '../core/rows.ts';
+import type { Identity } from '../cpu/arch/index.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import type { View } from '../cpu/host.ts';
@@ -31,6 +32,14 @@ export function joinDocuments(catalog: Catalog, id: string, documents: readonly 
   return isKept ? { ...kind, described: described.flat() } : withoutDescribed(kind);
 }
 
+const joinIdentity = (a: Identity, b: Identity): Identity => ({
+  // The MIDR's own name stands above what a hypervisor calls it.
+  model: (a.midr === null && b.midr !== null ? b.model : a.model) ?? b.model,
+  midr: a.midr ?? b.midr,
+  registers: a.registers ?? b.registers,
+  sve: a.sve ?? b.sve,
+});
+
 function withoutDescribed({ described: _, ...kind }: Kind): Kind {
   return kind;
 }
@@ -49,6 +58,9 @@ function joinTwo(catalog: Catalog, id: string, better: Document, other: Document
   if (a.arch !== b.arch) contradict(`the architecture (${a.arch}, ${b.arch})`);
   if (a.vendor !== null && b.vendor !== null && a.vendor !== b.vendor)
     contradict(`the vendor (${a.vendor}, ${b.vendor})`);
+  const midr = [a, b].map((kind) => kind.identity?.midr?.join());
+  if (midr.every((of) => of !== undefined) && midr[0] !== midr[1])
+    contradict(`the MIDR (${midr.join('; ')})`);
   const both = meet(a.known, b.known);
   const differs = join(minus(meet(a.has, both), b.has), minus(meet(b.has, both), a.has));
   if (a.view === b.view) {
@@ -77,6 +89,7 @@ function joinTwo(catalog: Catalog, id: string, better: Document, other: Document
     physBits: a.physBits ?? b.physBits,
     xsave: a.xsave ?? b.xsave,
     models: { ...b.models, ...a.models },
+    ...(a.identity && b.identity ? { identity: joinIdentity(a.identity, b.identity) } : {}),
     keys: { ...b.keys, ...a.keys },
     microcode: a.microcode ?? b.microcode,
     signature: a.signature ?? b.signature,

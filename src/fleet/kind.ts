@@ -1,6 +1,7 @@
 // What hosts of a fleet are: a kind is a CPU and all that is known beside it, so hosts of one kind differ in
 // nothing but their names. Millions of hosts come down to a few kinds.
 import { hasBit, type Row } from '../core/rows.ts';
+import { archRecord, type Identity } from '../cpu/arch/index.ts';
 import type { Catalog, Vendor } from '../cpu/catalog.ts';
 import { archOf } from '../cpu/floor.ts';
 import type { Asked } from '../cpu/guest.ts';
@@ -14,8 +15,9 @@ import {
   type XsaveComponent,
 } from '../cpu/host.ts';
 import { offer } from '../cpu/offer.ts';
+import { byBytes } from '../cpu/order.ts';
 import type { Saved } from '../cpu/saved.ts';
-import { listerOf, type ModelLists } from '../cpu/usable.ts';
+import { LISTERS, listerOf, type ModelList, type ModelLists } from '../cpu/usable.ts';
 
 export type { ModelList } from '../cpu/usable.ts';
 
@@ -30,6 +32,8 @@ export interface ClassFacts {
   readonly xsave: readonly XsaveComponent[] | null;
   /** The model lists at hand, by whose names they hold. */
   readonly models: ModelLists;
+  /** What tells CPUs of other architectures than x86 apart beside features. */
+  readonly identity?: Identity;
 }
 
 /** What is known of hosts beside their CPU. */
@@ -79,13 +83,15 @@ export interface Member extends Beside {
 
 /** What a description says, settled into what its host offers. */
 export function kindOf(catalog: Catalog, d: Description): Kind {
-  const { has, known, assumed, notes } = offer(catalog, d);
+  const told = offer(catalog, d);
+  const { has, known, assumed, notes, unnamed = d.unnamed } = told;
+  const { unnamedUnknown = d.unnamedUnknown } = told;
   return {
     has,
     known,
     assumed,
-    unnamed: d.unnamed,
-    unnamedUnknown: d.unnamedUnknown,
+    unnamed,
+    unnamedUnknown,
     arch: archOf(catalog, d),
     vendor: d.vendor,
     view: d.view,
@@ -93,6 +99,7 @@ export function kindOf(catalog: Catalog, d: Description): Kind {
     ...(d.named ? { named: true as const } : {}),
     xsave: d.xsave,
     models: d.models === null ? {} : { [listerOf(d)]: d.models },
+    ...(isX86(d) ? {} : { identity: identityOf(d) }),
     keys: d.keys,
     microcode: d.microcode,
     signature: d.signature,
@@ -117,6 +124,30 @@ export const textOf = (said: Kind | Description): string =>
   JSON.stringify(said, (_, value) =>
     value instanceof Map || ArrayBuffer.isView(value) ? [...(value as Iterable<unknown>)] : value,
   );
+
+/** What is told of a host of another architecture than x86. */
+const identityOf = (d: Description): Identity => ({
+  model: archRecord(d.arch).modelOf(d),
+  midr: d.midr ?? null,
+  registers: d.registers ?? null,
+  sve: d.sve ?? null,
+});
+
+/** What tells classes apart beside their rows, as text. */
+export const factsKey = (c: ClassFacts): string =>
+  JSON.stringify([
+    c.arch,
+    c.vendor,
+    c.view,
+    c.physBits,
+    c.named,
+    c.xsave,
+    LISTERS.map((lister) => listKey(c.models[lister])),
+    ...(c.identity ? [c.identity] : []),
+  ]);
+
+const listKey = (list: ModelList | undefined) =>
+  list ? [...list].sort(([a], [b]) => byBytes(a, b)) : null;
 
 /** A description and its id, settled into what it offers. */
 export const candidate = (catalog: Catalog, id: string, d: Description): Candidate => ({

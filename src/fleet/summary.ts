@@ -7,6 +7,7 @@
 import { emptyRow, type Row, setBit } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
+import { isX86 } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import type { Fleet } from './fleet.ts';
 import { batchesOf, type Gatherer } from './gather.ts';
@@ -137,6 +138,7 @@ const recordOf = (k: Kind, [has, known]: readonly [number, number]): KindRecord 
       .sort(([a], [b]) => byBytes(a, b))
       .map(([product, list]) => [product, [...list].sort(([a], [b]) => byBytes(a, b))]),
   ),
+  ...(k.identity ? { identity: k.identity } : {}),
   keys: Object.fromEntries(Object.entries(k.keys).sort(([a], [b]) => byBytes(a, b))),
   microcode: k.microcode,
   signature: k.signature,
@@ -310,7 +312,7 @@ function checkNames(catalog: Catalog, where: string, body: Body): void {
       other(name, 'and this one does not know its feature');
   for (const { kind } of body.kinds)
     for (const name of [...kind.unnamed, ...kind.unnamedUnknown])
-      if (kind.arch === 'x86_64' && catalog.find(name)) other(name, 'which did not know');
+      if (isX86(kind) && catalog.find(name)) other(name, 'which did not know');
 }
 
 const fingerprints = new WeakMap<Catalog, Promise<string>>();

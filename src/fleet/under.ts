@@ -1,14 +1,19 @@
 // Hosts as if they ran another kernel: what they were described by is settled again.
 import type { Catalog } from '../cpu/catalog.ts';
 import { type Description, isShown, isX86 } from '../cpu/host.ts';
+import type { Fleet } from './fleet.ts';
 import { joinDocuments } from './join.ts';
 import { type Kind, kindOf } from './kind.ts';
 
 /** The code of the note about hosts that stay as they are, whatever kernel is asked about. */
 export const KEPT = 'kernel-kept';
 
+/** The same hosts as if they ran this kernel; their kinds keep their numbers. */
+export const underKernel = (fleet: Fleet, kernel: string): Fleet =>
+  fleet.as(fleet.kinds.map((kind) => kindUnder(fleet.catalog, kind, kernel)));
+
 /** The same hosts under this kernel; those that it cannot be asked of are as they are, and say why. */
-export function kindUnder(catalog: Catalog, kind: Kind, kernel: string): Kind {
+function kindUnder(catalog: Catalog, kind: Kind, kernel: string): Kind {
   const { described } = kind;
   if (!described)
     return noted(

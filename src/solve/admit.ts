@@ -24,10 +24,11 @@ export function admit(fleet: Fleet, document: unknown, name: string): Admit {
   }));
   fits.free();
   const isAsked = fleet.kinds.some((kind) => kind.notes.some((note) => note.code === KEPT));
+  const findings = [...fleet.left, ...(isAsked ? kernelFindings(fleet) : [])];
   return {
     schema: 'plimsoll.admit/1',
     hosts: members.sort((a, b) => byBytes(a.host, b.host)),
-    ...(isAsked ? { findings: kernelFindings(fleet) } : {}),
+    ...(findings.length > 0 ? { findings } : {}),
     ...(fleet.skipped.length > 0 ? { skipped: fleet.skipped } : {}),
   };
 }

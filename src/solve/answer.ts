@@ -1,4 +1,5 @@
 // The answers as data: what --json prints. Sentences are made elsewhere.
+import type { Identity } from '../cpu/arch/index.ts';
 import type { Definitions } from '../cpu/definition.ts';
 import type { View, XsaveComponent } from '../cpu/host.ts';
 import type { Withheld } from '../cpu/kvm.ts';
@@ -47,6 +48,8 @@ export interface Baseline {
   readonly unknown: readonly ({ readonly feature: string } & HostList)[];
   /** Where the state of the components that the line exposes lies, as far as a host tells. */
   readonly xsave: readonly XsaveComponent[];
+  /** Of other architectures than x86, what tells the processor from others; absent where that is not known. */
+  readonly identity?: Identity;
   readonly runsOn: { readonly hosts: number; readonly of: number };
   readonly findings: readonly Finding[];
   /** Where no CPU is common to all: the answer of each side. */
@@ -65,6 +68,8 @@ export interface Baselines {
     readonly value: string | number | boolean | null;
     readonly baseline: Baseline;
   }[];
+  /** What took no part, where anything did. */
+  readonly findings?: readonly Finding[];
   readonly skipped?: readonly Skipped[];
 }
 
@@ -138,6 +143,12 @@ export interface Decoded {
     } | null;
     readonly microcode?: string;
     readonly kernel?: string;
+    /** Of a guest's definition: the software that it was taken to be started by, and on which machine type. */
+    readonly startedBy?: {
+      readonly qemu: string;
+      readonly libvirt?: string;
+      readonly machine: string | null;
+    };
     readonly definitions: Definitions;
     /** What the description has. */
     readonly features: readonly string[];
@@ -147,6 +158,8 @@ export interface Decoded {
     /** Of what a processor or its kernel shows: what guests are not given for certain, and why. */
     readonly withheld: readonly (Withheld & { readonly feature: string })[];
     readonly limits: { readonly physBits: number | null };
+    /** Of other architectures than x86, what tells the processor from others. */
+    readonly identity?: Identity;
     readonly candidates: readonly { readonly name: string; readonly lacks: readonly string[] }[];
     readonly findings: readonly Finding[];
   }[];

@@ -11,8 +11,6 @@ import type { Kind } from '../fleet/fleet.ts';
 import type { Asker } from './fit.ts';
 import { toldBy } from './stack.ts';
 
-const X86: ReadonlySet<string> = new Set(['x86_64', 'i686']);
-
 /** What was said of the software that starts guests; a version that is not said is what a host tells, else the newest. */
 export interface GivenSoftware {
   readonly qemu?: string | undefined;
@@ -76,9 +74,9 @@ export function asker(catalog: Catalog, asked: Asked): Asker {
   const known = new Map<string, Need>();
   return {
     need: (software) => {
-      const { arch, vendor, qemu: told } = software.host ?? {};
-      const more = asked.by === 'proxmox' ? ` ${arch} ${vendor} ${told}` : '';
-      const key = `${software.qemu} ${software.libvirt} ${software.machine} ${software.isGiven}${more}`;
+      const { qemu, libvirt, machine, isGiven, host } = software;
+      const more = asked.by === 'proxmox' ? ` ${host?.vendor} ${host?.qemu}` : '';
+      const key = `${qemu} ${libvirt} ${machine} ${isGiven} ${host?.arch}${more}`;
       const need = known.get(key) ?? needOfAsked(catalog, asked, software);
       known.set(key, need);
       return need;
@@ -113,6 +111,7 @@ export const keyOfAsker = (kind: Kind): string =>
           kind.physBits,
           kind.xsave,
           kind.model,
+          kind.identity,
           kind.notes,
         ],
       );
@@ -129,17 +128,21 @@ function needOfRows(catalog: Catalog, kind: Kind): Need {
   const none = emptyRow(catalog.bits);
   const all = catalog.rowWhere((f) => f.merge !== 'never' && !f.isKvm);
   const own = kind.notes.find((note) => note.code === 'host-cpu');
-  const unknown = kind.notes.find((note) => note.code === 'unknown-model');
+  const unknown = kind.notes.find(
+    (note) => note.code === 'unknown-model' || note.code === 'default-cpu',
+  );
   return needing(none, {
     arch: kind.arch,
     vendor: kind.vendor,
-    model: X86.has(kind.arch) ? null : (kind.model?.name ?? null),
+    model: isGuest && kind.identity ? kind.identity.model : null,
+    like: isGuest ? null : (kind.identity ?? null),
     features: minus(kind.has, left),
-    open: isGuest && !unknown ? minus(minus(all, kind.known), left) : none,
+    open: isGuest && !unknown && !own ? minus(minus(all, kind.known), left) : none,
     unnamed: kind.unnamed,
     physBits: isGuest ? kind.physBits : null,
     xsave: kind.xsave ?? [],
     own: isGuest && own ? own.message : null,
+    refused: isGuest ? (kind.notes.find((n) => n.code === 'refused')?.message ?? null) : null,
     unsettled: isGuest && unknown ? unknown.message : null,
   });
 }

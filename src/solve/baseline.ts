@@ -1,28 +1,41 @@
 // plimsoll baseline: the most capable CPU that every guest can have on all hosts of a fleet, and what holds it down.
-import { bitsOf, distinct, emptyRow, hasBit, isEmpty, type Row, size } from '../core/rows.ts';
+import {
+  bitsOf,
+  distinct,
+  emptyRow,
+  hasBit,
+  intersects,
+  isEmpty,
+  type Row,
+  size,
+} from '../core/rows.ts';
+import { archRecord } from '../cpu/arch/index.ts';
 import type { Product } from '../cpu/catalog.ts';
 import type { Definition } from '../cpu/definition.ts';
-import { isX86, type XsaveComponent } from '../cpu/host.ts';
+import type { XsaveComponent } from '../cpu/host.ts';
 import { type Need, needing } from '../cpu/need.ts';
 import { byBytes } from '../cpu/order.ts';
 import { type Stack, stackNames } from '../cpu/stack.ts';
-import type { Fleet, Kind } from '../fleet/fleet.ts';
+import type { ClassFacts, Fleet, Kind } from '../fleet/fleet.ts';
+import { inOwnWords } from '../fleet/words.ts';
 import type { Baseline, Baselines, Hold } from './answer.ts';
 import { findings, splitFindings } from './findings.ts';
 import type { Refused } from './findings-stack.ts';
 import { asking, Fits } from './fit.ts';
 import { type FloorGaps, floorGaps, isBarred } from './floor.ts';
-import { type BaselineOptions, drawLine, type Line, modelLists, nameOf } from './line.ts';
+import { type BaselineOptions, drawLine, type Line, nameOf, namingFor } from './line.ts';
 import { draw } from './safe.ts';
+import { byWeight } from './sayer.ts';
 import { type Split, splitBefore, splitByXsave } from './split.ts';
 import { stackOf } from './stack.ts';
 
 /** Physical address bits that QEMU gives a guest unless told otherwise. */
 const DEFAULT_PHYS_BITS = 40;
 
-export function baseline(fleet: Fleet, options: BaselineOptions = {}): Baseline {
-  const split = splitBefore(fleet);
-  if (split) return sided(fleet, split, options);
+export function baseline(given: Fleet, options: BaselineOptions = {}): Baseline {
+  const split = splitBefore(given);
+  if (split) return sided(given, split, options);
+  const fleet = inOwnWords(given);
   const line = drawLine(fleet, options);
   const byXsave = splitByXsave(fleet, line.drawn.features);
   if (byXsave) return sided(fleet, byXsave, options);
@@ -47,8 +60,9 @@ export function baseline(fleet: Fleet, options: BaselineOptions = {}): Baseline 
     holds: holds(line),
     unknown: line.tally.unknown(),
     xsave,
+    ...identityOf(line),
     runsOn,
-    findings: findings(line, limits, refused, options, gaps),
+    findings: [...fleet.left, ...findings(line, limits, refused, options, gaps)].sort(byWeight),
     ...skipped(fleet),
   };
 }
@@ -62,6 +76,7 @@ export function baselinesBy(fleet: Fleet, by: string, options: BaselineOptions =
       const { skipped: _, ...answer } = baseline(part, options);
       return { value, baseline: answer };
     }),
+    ...(fleet.left.length > 0 ? { findings: fleet.left } : {}),
     ...skipped(fleet),
   };
 }
@@ -99,7 +114,7 @@ function sided(fleet: Fleet, { because, sides }: Split, options: BaselineOptions
     unknown: [],
     xsave: [],
     runsOn: { hosts: 0, of: fleet.hosts },
-    findings: splitFindings(fleet),
+    findings: [...fleet.left, ...splitFindings(fleet)].sort(byWeight),
     sides: sides.map(({ value, members }) => {
       const { skipped: _, ...answer } = baseline(fleet.subset(members), { ...options, stack });
       return { because, value, ...fleet.list(members), baseline: answer };
@@ -115,16 +130,19 @@ function head(fleet: Fleet, stack: Stack) {
     schema: 'plimsoll.baseline/1',
     rules: 'safe',
     stack: stackNames(stack),
-    arch: same(fleet.classes.map((c) => c.arch)),
+    arch: same(fleet.classes.map((c) => c.arch)) ?? same(fleet.classes.map(familyOf)),
     view: same(fleet.classes.map((c) => c.view)) ?? 'mixed',
     hosts: fleet.hosts,
     classes: fleet.classes.length,
   } as const;
 }
 
+const familyOf = ({ arch }: ClassFacts): string => archRecord(arch).name;
+
 const skipped = (fleet: Fleet) => (fleet.skipped.length > 0 ? { skipped: fleet.skipped } : {});
 
 function physBits(fleet: Fleet, features: Row, options: BaselineOptions): Baseline['limits'] {
+  if (!fleet.catalog.arch.isX86) return { physBits: null, fleetPhysBits: null };
   const all = fleet.classes.filter((c) => c.physBits !== null || !c.named).map((c) => c.physBits);
   const known = all.filter((bits) => bits !== null);
   if (known.length < all.length || known.length === 0)
@@ -132,10 +150,17 @@ function physBits(fleet: Fleet, features: Row, options: BaselineOptions): Baseli
   // Not as arguments of one call: there may be more classes than a call takes.
   const fleetPhysBits = known.reduce((least, bits) => Math.min(least, bits), Infinity);
   // A guest without long mode has no such limit to set.
-  const settable = hasBit(features, fleet.catalog.feature('lm').id);
+  const settable = intersects(features, fleet.catalog.x86Row(['lm']));
   const bits =
     options.physBits === 'fleet' ? fleetPhysBits : Math.min(fleetPhysBits, DEFAULT_PHYS_BITS);
   return { physBits: settable ? bits : null, fleetPhysBits };
+}
+
+/** What tells the hosts' processors from others, of other architectures than x86. */
+function identityOf({ fleet, naming }: Line): Pick<Baseline, 'identity'> {
+  const { isX86, hasMidr, splitsByModel } = fleet.catalog.arch;
+  if (isX86 || !(hasMidr || splitsByModel) || naming.kin?.apart !== null) return {};
+  return { identity: fleet.classes[0]!.identity! };
 }
 
 /** Where the state of what the line exposes lies: the same on all hosts that tell, or they have no line in common. */
@@ -157,7 +182,8 @@ function define(
   const { fleet, namer, naming, drawn } = line;
   const definitions: { libvirt?: Definition; qemu?: Definition } = {};
   const refused: Refused[] = [];
-  const nothing = isEmpty(drawn.features) || !fleet.classes.every(isX86) || isBarred(gaps);
+  const isNothing = fleet.catalog.arch.isX86 && isEmpty(drawn.features);
+  const nothing = isNothing || isBarred(gaps);
   let hosts = 0;
   for (const product of namer.products) {
     const found = nothing ? null : namer.define(product, drawn.features, naming);
@@ -174,19 +200,23 @@ function define(
 
 /** Hosts on which a definition runs, whatever its name may mean: it is expanded again, and the one rule is asked. */
 function runsOn(
-  { fleet, namer, vendor }: Line,
+  { fleet, namer, vendor, drawn }: Line,
   product: Product,
   definition: Definition,
   limits: Pick<Need, 'xsave' | 'physBits'>,
 ): number {
   const models = [{ name: definition.name, product, alone: null }];
-  const needs = distinct(namer.expand(product, definition)).map((features) =>
+  const { arch, bits } = fleet.catalog;
+  // A host is its own equal, whatever is told of it.
+  const like = arch.isX86 || fleet.hosts < 2 ? null : (fleet.classes[0]!.identity ?? null);
+  const needs = distinct(namer.expand(product, definition, drawn.features)).map((features) =>
     asking(
-      needing(emptyRow(fleet.catalog.bits), {
+      needing(emptyRow(bits), {
         arch: fleet.classes[0]!.arch,
         vendor,
         features,
-        models,
+        models: arch.isX86 ? models : [],
+        like,
         ...limits,
       }),
     ),
@@ -209,11 +239,13 @@ function holds(line: Line): Hold[] {
       const without = fleet.narrow(tally.offeredWithout(classes));
       const then = draw(fleet.catalog, namer, outside, without);
       // Most fleets list no models: then there is nothing to look for in each class.
-      const lists =
-        naming.lists.length === 0
-          ? naming.lists
-          : modelLists(fleet.classes.filter((_, i) => !hasBit(classes, i)));
-      const model = nameOf(namer, then.features, { ...naming, lists });
+      const model = nameOf(
+        namer,
+        then.features,
+        naming.lists.length === 0 && !naming.kin
+          ? naming
+          : namingFor(fleet, naming, (i) => !hasBit(classes, i)),
+      );
       return {
         ...fleet.list(fleet.membersOf((i) => hasBit(classes, i))),
         features: fleet.names(features),

@@ -1,6 +1,8 @@
 // What stands in the way of a CPU on a host beside features: architecture, vendor, address bits, the layout of its
 // state, its clock, the models that the host lists, and the policies of its definition.
 import { bitsOf, emptyRow, hasBit, isEmpty, meet, minus } from '../core/rows.ts';
+import { differences } from '../cpu/arch/identity.ts';
+import { archRecord } from '../cpu/arch/index.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import type { Tsc, XsaveComponent } from '../cpu/host.ts';
 import { type NamedModel, type Need, startsWithout } from '../cpu/need.ts';
@@ -17,6 +19,8 @@ export interface Reason {
     | 'arch'
     | 'vendor'
     | 'model'
+    | 'midr'
+    | 'registers'
     | 'phys-bits'
     | 'xsave-layout'
     | 'tsc'
@@ -39,16 +43,14 @@ interface Found {
   readonly unknown: Reason[];
 }
 
-/** Hosts of a class that have one clock and, where features are known by models alone, one model. */
+/** Hosts of a class that have one clock. */
 interface Place {
   readonly index: number;
   readonly tsc: Tsc | null;
-  readonly model: string | null;
 }
 
 /** A frequency this near to the host's own is the host's own (KVM, tsc_tolerance_ppm). */
 const TSC_TOLERANCE = 250e-6;
-const X86: ReadonlySet<string> = new Set(['x86_64', 'i686']);
 
 /** The XSAVE components that hosts of the fleet are told to lay out differently. */
 export function contested(fleet: Fleet): ReadonlySet<number> {
@@ -75,7 +77,7 @@ export function besideFacts(
   const unknown: Reason[] = [];
   if (need.refused !== null) return { no: [{ code: 'refused', message: need.refused }], unknown };
   if (need.poorer !== null) no.push({ code: 'poorer', message: need.poorer });
-  if (facts.arch !== need.arch)
+  if (archRecord(facts.arch).name !== archRecord(need.arch).name)
     no.push({
       code: 'arch',
       message: `of another architecture: it is ${need.arch}, the host ${facts.arch}`,
@@ -85,6 +87,7 @@ export function besideFacts(
       code: 'vendor',
       message: `of another vendor: its CPU is of ${need.vendor}, the host's of ${facts.vendor}`,
     });
+  else identity(need, facts, { no, unknown });
   if (need.unsettled !== null) unknown.push({ code: 'unsettled', message: need.unsettled });
   if (need.physBits !== null && facts.physBits === null && !facts.named)
     unknown.push({
@@ -99,6 +102,26 @@ export function besideFacts(
   layout(catalog, need, facts.xsave, contested, { no, unknown });
   if (no.length === 0) no.push(...models(catalog, need, facts));
   return no.length + unknown.length === 0 ? NOTHING : { no, unknown };
+}
+
+/** What tells processors apart beside features, where the catalog knows none. */
+function identity({ like, model }: Need, { arch, identity }: ClassFacts, found: Found): void {
+  if (!identity) return;
+  if (like !== null) {
+    const { no, unknown } = differences(archRecord(arch), like, identity);
+    found.no.push(...no);
+    found.unknown.push(...unknown);
+  }
+  if (model === null) return;
+  const differ =
+    identity.model === null
+      ? { is: 'unknown', message: `it is ${model}, and which model the host is, is not told` }
+      : archRecord(arch).modelDiffers(model, identity.model);
+  if (differ)
+    (differ.is === 'no' ? found.no : found.unknown).push({
+      code: 'model',
+      message: differ.message,
+    });
 }
 
 /** The state of what is exposed must lie where it lies in the need. */
@@ -197,19 +220,10 @@ export const isOfUnits = (need: Need): boolean =>
   need.tscHz !== null || need.whole !== null || !isEmpty(need.forbid) || !isEmpty(need.held);
 
 /** What depends on more than the facts that classes share. */
-export function besideUnit(fleet: Fleet, need: Need, { index, tsc, model }: Place): Beside {
-  const facts = fleet.classes[index]!;
+export function besideUnit(fleet: Fleet, need: Need, { index, tsc }: Place): Beside {
   if (need.refused !== null || need.unsettled !== null) return NOTHING;
   const no: Reason[] = [];
   const unknown: Reason[] = [];
-  if (!X86.has(facts.arch) && need.arch === facts.arch && need.own === null) {
-    const names = [need.model ?? 'of no named model', model ?? 'of no named model'];
-    if (names[0] !== names[1])
-      no.push({
-        code: 'model',
-        message: `it is ${names[0]}, the host ${names[1]}, and features of ${facts.arch} are known by such names alone`,
-      });
-  }
   if (need.tscHz !== null) clock(need.tscHz, tsc, { no, unknown });
   heldByLibvirt(fleet, need, index, { no, unknown });
   forbidden(fleet, need, index, { no, unknown });

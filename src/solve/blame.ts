@@ -1,5 +1,5 @@
 // plimsoll blame: which hosts hold the line down, what is gained without them, and whether they can be mended.
-import { emptyRow, hasBit, isCovered, minus, rowOf, size } from '../core/rows.ts';
+import { emptyRow, hasBit, isCovered, minus, type Row, rowOf, size } from '../core/rows.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { byBytes } from '../cpu/order.ts';
 import { stackNames } from '../cpu/stack.ts';
@@ -34,7 +34,7 @@ export function blame(fleet: Fleet, options: BlameOptions = {}): Blame {
   const answers = boards.map((board) => blameSide(board, remedies, wanted));
   const head = { schema: 'plimsoll.blame/1', stack: stackNames(stack) } as const;
   const tail = {
-    findings: [...remedies.drift(boards), ...sideFindings(sides)].sort(byWeight),
+    findings: [...fleet.left, ...remedies.drift(boards), ...sideFindings(sides)].sort(byWeight),
     ...(fleet.skipped.length > 0 ? { skipped: fleet.skipped } : {}),
   };
   if (answers.length === 1) return { ...head, ...answers[0]!, ...tail };
@@ -65,7 +65,7 @@ function byLayout(side: Side, options: BaselineOptions): Side[] {
 export const isBlameAnswered = (answer: Blame): boolean =>
   answer.sides === undefined && answer.want?.possible !== false;
 
-function blameSide(board: Board, remedies: Remedies, wanted: readonly number[]): BlameSide {
+function blameSide(board: Board, remedies: Remedies, wanted: readonly string[]): BlameSide {
   const { fleet, features } = board;
   const none = emptyRow(fleet.classes.length);
   const base = size(features);
@@ -115,34 +115,39 @@ function groupsOf(board: Board, remedies: Remedies): BlameGroup[] {
     );
 }
 
-/** Ids of wanted features; guests must be able to have each of them on some host. */
-function readWanted(fleet: Fleet, boards: readonly Board[], names: readonly string[]): number[] {
+/** Wanted features by their own names; guests must be able to have each of them on some host. */
+function readWanted(fleet: Fleet, boards: readonly Board[], names: readonly string[]): string[] {
   const { catalog } = fleet;
   const problems: string[] = [];
-  const ids = names.flatMap((name) => {
-    const feature = catalog.find(name);
-    if (!feature) {
+  const found = names.flatMap((name) => {
+    const of = boards.flatMap((board) => {
+      const feature = board.fleet.catalog.find(name);
+      return feature ? [{ board, feature }] : [];
+    });
+    if (of.length === 0) {
       const known = catalog.features.map((f) => f.name);
       problems.push(
         `--want "${name}" is no feature that is known${didYouMean(name, known) || '; plimsoll features lists them'}`,
       );
       return [];
     }
-    if (boards.every(({ line }) => hasBit(line.outside.all, feature.id)))
+    const { feature } = of[0]!;
+    if (of.every((o) => hasBit(o.board.line.outside.all, o.feature.id)))
       problems.push(
         `--want ${feature.name} is a feature that no answer counts (${feature.why}), so no host holds it back`,
       );
-    return [feature.id];
+    return [feature.name];
   });
   if (problems.length > 0) throw new QueryError(problems.join('\n'));
-  return [...new Set(ids)];
+  return [...new Set(found)].sort(byBytes);
 }
 
 /** Every host that does not offer one of them: without a smaller set somebody would still hold it back. */
-function wantOf(board: Board, wanted: readonly number[]): Want {
+function wantOf(board: Board, names: readonly string[]): Want {
   const { fleet, rows, features } = board;
-  const classes = [...rows.keys()].filter((i) => !wanted.every((id) => hasBit(rows[i]!, id)));
-  const names = wanted.map((id) => fleet.catalog.features[id]!.name).sort(byBytes);
+  const ids = names.map((name) => fleet.catalog.find(name)?.id);
+  const hasAll = (row: Row) => ids.every((id) => id !== undefined && hasBit(row, id));
+  const classes = [...rows.keys()].filter((i) => !hasAll(rows[i]!));
   const lackers = rowOf(rows.length, classes);
   const list = fleet.list(fleet.membersOf((i) => hasBit(lackers, i)));
   if (classes.length === rows.length)

@@ -6,11 +6,12 @@ import { byBytes } from '../cpu/order.ts';
 import { isImmunity } from '../cpu/security.ts';
 import type { Stack } from '../cpu/stack.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import { inOwnWords } from '../fleet/words.ts';
 import type { Finding } from './answer.ts';
 import type { SecurityCost } from './answer-plan.ts';
 import { Columns, grouped } from './columns.ts';
 import { splitFindings } from './findings.ts';
-import { type BaselineOptions, drawLine, type Line, modelLists, nameOf } from './line.ts';
+import { type BaselineOptions, drawLine, type Line, nameOf, namingFor } from './line.ts';
 import { draw } from './safe.ts';
 import { type Split, splitBefore } from './split.ts';
 import { stackOf } from './stack.ts';
@@ -62,8 +63,8 @@ export class Board {
     const key = `${gone.join()} ${features.join()}`;
     let name = this.#names.get(key);
     if (name === undefined) {
-      const lists = modelLists(this.fleet.classes.filter((_, i) => !hasBit(gone, i)));
-      name = nameOf(this.line.namer, features, { ...this.line.naming, lists });
+      const naming = namingFor(this.fleet, this.line.naming, (i) => !hasBit(gone, i));
+      name = nameOf(this.line.namer, features, naming);
       this.#names.set(key, name);
     }
     return name;
@@ -97,10 +98,10 @@ export interface Side {
   readonly fleet: Fleet;
 }
 
-/** The fleet by architecture and vendor; one side where all hosts agree. */
+/** The fleet by architecture and vendor, each in its own words; one side where all hosts agree. */
 export function sidesOf(fleet: Fleet): Side[] {
   const split = splitBefore(fleet);
-  if (split === null) return [{ because: null, value: null, fleet }];
+  if (split === null) return [{ because: null, value: null, fleet: inOwnWords(fleet) }];
   return split.sides.flatMap(({ value, members }) => {
     const inner = sidesOf(fleet.subset(members));
     return inner.map((side) =>

@@ -46,6 +46,7 @@ export function check(
       ...reasons(each, 'no', 'baseline-broken', 'error', hostsOf),
       ...reasons(each, 'unknown', 'unknown', 'warning', hostsOf),
       ...layouts(fleet, need),
+      ...fleet.left,
     ],
     ...(fleet.skipped.length > 0 ? { skipped: fleet.skipped } : {}),
   };

@@ -1,5 +1,6 @@
 // plimsoll compare: can these CPUs run on this host, and if not, why not.
 import { hasBit, join, minus, type Row } from '../core/rows.ts';
+import { isX86 } from '../cpu/host.ts';
 import { type Need, startsWithout } from '../cpu/need.ts';
 import { byBytes } from '../cpu/order.ts';
 import type { Fleet, Kind } from '../fleet/fleet.ts';
@@ -36,8 +37,14 @@ export function compare(host: Fleet, cpus: Fleet, software: GivenSoftware = {}):
     cpus.members.map(({ id }, i) => ({ id, notes: fits.notes(cpus.kindOfMember[i]!) })),
   );
   fits.free();
-  const read = splitFindings(cpus);
+  // What a definition that names no architecture would mean on x86 is nothing to hosts of another.
+  const told = isX86(host.classes[0]!)
+    ? cpus
+    : cpus.subset(cpus.hostsWhere(({ asked }) => !asked?.anyArch));
+  const read = told.hosts > 0 ? splitFindings(told) : [];
   const findings: Finding[] = [
+    ...host.left,
+    ...cpus.left,
     ...splitFindings(host),
     ...read,
     ...own.filter((finding) => !read.some(({ message }) => message === finding.message)),

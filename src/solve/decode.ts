@@ -1,5 +1,6 @@
 // plimsoll decode: what a host, dump or definition really is: its features, limits, and the models that come near.
-import { minus, type Row, size } from '../core/rows.ts';
+import { emptyRow, minus, type Row, size } from '../core/rows.ts';
+import { meaningOfAsked, newestSoftware, noteOf, toldBy } from '../cpu/asked.ts';
 import type { Catalog } from '../cpu/catalog.ts';
 import { type Description, isShown, isX86, unsettled } from '../cpu/host.ts';
 import { whyWithheld } from '../cpu/kvm.ts';
@@ -7,6 +8,7 @@ import { byBytes } from '../cpu/order.ts';
 import { candidate, Fleet, type Skipped } from '../fleet/fleet.ts';
 import { textOf } from '../fleet/kind.ts';
 import type { Decoded } from './answer.ts';
+import type { GivenSoftware } from './asker.ts';
 import { baseline } from './baseline.ts';
 import { type BaselineOptions, drawLine } from './line.ts';
 import { byWeight } from './sayer.ts';
@@ -25,12 +27,17 @@ export interface DecodedOne {
 
 type One = { readonly id: string; readonly description: Description };
 
+export interface DecodeOptions extends BaselineOptions {
+  /** The software that starts guests; the newest of the catalog, where it is not said. */
+  readonly software?: GivenSoftware | undefined;
+}
+
 /** Decodes each CPU by itself; `read` as readDescriptions gives it. */
 export const decode = (
   catalog: Catalog,
   read: readonly One[],
   skipped: readonly Skipped[] = [],
-  options: BaselineOptions = {},
+  options: DecodeOptions = {},
 ): Decoded => ({
   schema: 'plimsoll.decode/1',
   hosts: [...decodeEach(catalog, read, options)].map(({ host, shared, findings }) => ({
@@ -48,7 +55,7 @@ const SOMEBODY = '\0somebody\0';
 export function decodeEach(
   catalog: Catalog,
   read: readonly One[],
-  options: BaselineOptions = {},
+  options: DecodeOptions = {},
 ): Iterable<DecodedOne> {
   const decoded = onceEach((d) => decodeOne(catalog, SOMEBODY, d, options));
   const each = read.map(({ description }) => decoded(description));
@@ -88,9 +95,10 @@ const saidOf = (id: string, findings: Host['findings']): Host['findings'] =>
 function decodeOne(
   catalog: Catalog,
   id: string,
-  d: Description,
-  options: BaselineOptions,
+  read: Description,
+  options: DecodeOptions,
 ): DecodedOne {
+  const { description: d, startedBy } = started(catalog, read, id, options.software);
   const host = candidate(catalog, id, d);
   const fleet = new Fleet(catalog, [host]);
   const answer = baseline(fleet, options);
@@ -108,16 +116,59 @@ function decodeOne(
       signature: d.signature,
       ...(d.microcode === null ? {} : { microcode: d.microcode }),
       ...(d.kernel === null ? {} : { kernel: d.kernel }),
+      ...(startedBy === null ? {} : { startedBy }),
       definitions: isSettled ? answer.definitions : {},
       features: [...catalog.names(d.has), ...d.unnamed].sort(byBytes),
-      offers: [...catalog.names(host.has), ...d.unnamed].sort(byBytes),
-      unknown: [...catalog.names(open), ...d.unnamedUnknown].sort(byBytes),
+      offers: [...catalog.names(host.has), ...host.unnamed].sort(byBytes),
+      unknown: [...catalog.names(open), ...host.unnamedUnknown].sort(byBytes),
       withheld: withheld(catalog, d, minus(d.has, host.has)),
       limits: { physBits: d.limits.physBits },
+      ...(host.identity ? { identity: host.identity } : {}),
       candidates: isX86(d) && isSettled ? candidates(catalog, fleet) : [],
     },
-    findings: answer.findings.filter((f) => f.code !== 'newer-stack'),
+    // Of a CPU that nobody knows there is no more to say than why.
+    findings: answer.findings.filter(({ code }) =>
+      isSettled ? code !== 'newer-stack' : d.notes.some((note) => note.code === code),
+    ),
   };
+}
+
+/** Notes on what a guest gets, which another software may take otherwise. */
+const ON_MEANING: ReadonlySet<string> = new Set(['host-cpu', 'refused', 'unknown-model']);
+
+/** A guest as its software takes its definition, and which software that is; null where none of QEMU's is asked. */
+function started(
+  catalog: Catalog,
+  d: Description,
+  id: string,
+  given: GivenSoftware | undefined,
+): {
+  readonly description: Description;
+  readonly startedBy: NonNullable<Host['startedBy']> | null;
+} {
+  const { asked } = d;
+  if (d.view !== 'guest' || asked === undefined || !isX86(d))
+    return { description: d, startedBy: null };
+  const newest = newestSoftware(catalog);
+  const { qemu = newest.qemu, libvirt = newest.libvirt } = given ?? {};
+  const isGiven = given?.qemu !== undefined;
+  const software = { ...newest, qemu, libvirt, ...(isGiven ? { isGiven } : {}) };
+  const meaning = meaningOfAsked(catalog, asked, software);
+  const { expansion } = meaning.is === 'cpu' ? meaning : {};
+  const startedBy = {
+    qemu: expansion?.qemu ?? qemu,
+    ...(asked.by === 'libvirt' ? { libvirt } : {}),
+    machine: expansion?.machine ?? asked.machine,
+  };
+  // As it was read, it is that of the newest.
+  if (given === undefined) return { description: d, startedBy };
+  const notes = d.notes.filter(({ code }) => !ON_MEANING.has(code));
+  const none = { has: emptyRow(catalog.bits), known: emptyRow(catalog.bits) };
+  const description: Description =
+    meaning.is === 'cpu'
+      ? { ...d, notes, ...toldBy(catalog, asked, meaning) }
+      : { ...d, ...none, notes: [...notes, noteOf(meaning, id)] };
+  return { description, startedBy };
 }
 
 /** Why guests are not given these, of a host that shows them; by name. */

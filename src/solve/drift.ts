@@ -12,7 +12,8 @@ import { byBytes } from '../cpu/order.ts';
 import { parseCpuString, withSwitches } from '../cpu/qemu-string.ts';
 import { expandCpu } from '../cpu/start.ts';
 import type { Fleet, HostList, Skipped } from '../fleet/fleet.ts';
-import type { Severity } from './answer.ts';
+import { underKernel } from '../fleet/under.ts';
+import type { Finding, Severity } from './answer.ts';
 import { asker, type GivenSoftware, softwareOf } from './asker.ts';
 import { guestProperties, type PropertyChange, propertyChanges } from './changes.ts';
 import { type Change, Hosts } from './drift-hosts.ts';
@@ -32,8 +33,20 @@ export interface DriftOptions {
   readonly to?: GivenSoftware | undefined;
   /** The kernel of the hosts after it; the fleet must have kept what they were described by. */
   readonly toKernel?: string | undefined;
+  /** What was among the guests and is none. */
+  readonly left?: readonly Finding[] | undefined;
+  /** Guests whose CPU cannot be told are listed, and no error. */
+  readonly lists?: boolean | undefined;
+  /** Guests whose CPU cannot be told by their definition, beside those. */
+  readonly unsettled?: readonly Unsettled[] | undefined;
   /** Go on without guests whose CPU cannot be known. */
   readonly skipUnreadable?: boolean | undefined;
+}
+
+/** A guest of which it cannot be told what the change does to it. */
+export interface Unsettled {
+  readonly guest: string;
+  readonly because: string;
 }
 
 /** What the change means to some guests, as a fact. */
@@ -81,20 +94,24 @@ export interface Drift {
   readonly toMachine: string | null;
   readonly qemu: string;
   readonly toQemu: string;
-  /** The kernel that the hosts have after the change, where that is asked; then `changes`, `line` and `hostFindings`. */
+  /** The kernel that the hosts have after the change, where that is asked; then `changes` and `line`. */
   readonly toKernel?: string;
   readonly changes?: Upgrade['changes'];
   readonly line?: Upgrade['line'];
-  readonly hostFindings?: Upgrade['hostFindings'];
+  /** What is to be known of the hosts, where anything is. */
+  readonly hostFindings?: readonly Finding[];
   readonly hosts?: number;
   readonly guests: readonly GuestDrift[];
+  /** Guests of which nothing can be told, where there are any. */
+  readonly unsettled?: readonly Unsettled[];
   readonly findings: readonly DriftFinding[];
   readonly skipped?: readonly Skipped[];
 }
 
 /**
  * Answers for every guest; the fleet, where there is one, says where each runs.
- * @throws QueryError naming the guest whose CPU is refused before the change, or cannot be known.
+ * @throws QueryError naming the guest whose CPU is refused before the change, or cannot be known, unless those are to
+ * be listed.
  */
 export function drift(
   catalog: Catalog,
@@ -119,10 +136,17 @@ export function drift(
       of.push(change);
     }
   }
-  if (skipped.length > 0 && !(options.skipUnreadable && moves.length > 0))
+  const isSkipping = options.skipUnreadable === true && moves.length > 0;
+  const isListing = options.lists === true && !isSkipping;
+  if (skipped.length > 0 && !isSkipping && !isListing)
     throw new QueryError(skipped.map((s) => `guest ${s.input}: ${s.reason}`).join('\n'));
+  const listed = isListing ? skipped : [];
+  const unsettled = [
+    ...listed.map(({ input, reason }): Unsettled => ({ guest: input, because: reason })),
+    ...(options.unsettled ?? []),
+  ].sort((a, b) => byBytes(a.guest, b.guest));
   const { toKernel } = options;
-  const then = toKernel === undefined || !fleet ? null : fleet.underKernel(toKernel);
+  const then = toKernel === undefined || !fleet ? null : underKernel(fleet, toKernel);
   const hosts = fleet && new Hosts(fleet, then ?? fleet, [...new Set(of)], options);
   const answers = new Map<Change, Omit<GuestDrift, 'guest'>>();
   const guests = moves.map(({ guest }, i): GuestDrift => {
@@ -135,17 +159,25 @@ export function drift(
     return { guest, ...answer };
   });
   hosts?.free();
+  const changed = fleet && then && upgrade(fleet, then);
+  const hostFindings = [
+    ...(fleet?.left ?? []),
+    ...(options.left ?? []),
+    ...(changed?.hostFindings ?? []),
+  ];
   return {
     schema: 'plimsoll.drift/1',
     machine: common(guests.map((g) => g.machine)),
     toMachine: common(guests.map((g) => g.toMachine)),
     qemu: from.qemu,
     toQemu: to.qemu,
-    ...(fleet && then ? { toKernel: toKernel!, ...upgrade(fleet, then) } : {}),
+    ...(fleet && then ? { toKernel: toKernel!, ...changed } : {}),
+    ...(hostFindings.length > 0 ? { hostFindings } : {}),
     ...(fleet ? { hosts: fleet.hosts } : {}),
     guests: guests.sort((a, b) => byBytes(a.guest, b.guest)),
+    ...(unsettled.length > 0 ? { unsettled } : {}),
     findings: findingsOf(catalog, moves, of),
-    ...(skipped.length > 0 ? { skipped } : {}),
+    ...(isSkipping && skipped.length > 0 ? { skipped } : {}),
   };
 }
 
@@ -172,7 +204,8 @@ const isAlike = (a: Software, b: Software): boolean =>
 export const driftVerdict = (answer: Drift): FitVerdict => {
   const any = (is: (g: GuestDrift) => boolean) => answer.guests.some(is);
   if (any((g) => g.refused !== undefined || (g.stranded?.count ?? 0) > 0)) return 'no';
-  return any((g) => (g.unknown?.count ?? 0) > 0) ? 'unknown' : 'runs';
+  const isOpen = any((g) => (g.unknown?.count ?? 0) > 0) || answer.unsettled !== undefined;
+  return isOpen ? 'unknown' : 'runs';
 };
 
 /** Whether any guest would stop running on a host where it ran. */

@@ -5,6 +5,7 @@ import type { Catalog, Feature } from '../cpu/catalog.ts';
 import { renamedTo } from '../cpu/products.ts';
 import { didYouMean } from '../cpu/suggest.ts';
 import type { Fleet, HostList } from '../fleet/fleet.ts';
+import { inOwnWords } from '../fleet/words.ts';
 import { MESSAGES, type Message } from './messages.ts';
 
 /** A feature that a message names, and on which hosts it is missing. */
@@ -34,7 +35,10 @@ export interface Explained {
 const SEPARATORS = /[\s,;]+|\band\b/;
 
 /** What a text of one or more messages means; nothing where none is recognised. */
-export function explain(catalog: Catalog, text: string, fleet?: Fleet): Explained {
+export function explain(known: Catalog, text: string, hosts?: Fleet): Explained {
+  // With hosts of another architecture than x86 at hand the message is about names of theirs.
+  const fleet = hosts && inOwnWords(hosts);
+  const catalog = fleet && !fleet.catalog.arch.isX86 ? fleet.catalog : known;
   // Terminals and logs break lines anywhere.
   const flat = text.replace(/\s+/g, ' ').trim();
   const explanations: Explanation[] = [];

@@ -22,12 +22,17 @@ export function stacks(
   const { fleet, drawn, outside, tally, stack, namer } = line;
   const { catalog } = fleet;
   takenSoftware(say, line, refused);
-  for (const { product } of refused)
+  // A guest's own definition is there already, and why hosts have none may be said once.
+  const isSaid =
+    line.naming.kin && (line.naming.kin.apart !== null || fleet.classes[0]!.view === 'guest');
+  for (const { product } of isSaid ? [] : refused)
     if (namer.binding.includes(product))
       say.say('error', 'no-definition', say.everyone, () =>
-        isEmpty(drawn.features)
-          ? `no feature is common to all hosts that ${product} could be asked for`
-          : `no ${product} model that is usable on every host can be made to mean exactly these features`,
+        !catalog.arch.isX86
+          ? ownWordsRefusal(product, line)
+          : isEmpty(drawn.features)
+            ? `no feature is common to all hosts that ${product} could be asked for`
+            : `no ${product} model that is usable on every host can be made to mean exactly these features`,
       );
   for (const product of namer.binding) {
     const row = drawn.unsaid.get(product)!;
@@ -62,6 +67,14 @@ export function stacks(
       () =>
         `with --stack ${stackNames(newest).join(',')} guests would also have ${some(catalog.names(gained))}`,
     );
+}
+
+/** Why there is no definition where a CPU is the host's own. */
+function ownWordsRefusal(product: Product, { naming }: Line): string {
+  const { beyond = [] } = naming.kin ?? {};
+  return beyond.length > 0
+    ? `the hosts differ in ${some(beyond)}, which no switch of ${product} takes from guests`
+    : `the hosts have nothing in common that ${product} could be asked for`;
 }
 
 /** What was taken for a product that the stack does not name; it constrains nothing, so it may have no definition. */

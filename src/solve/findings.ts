@@ -1,9 +1,10 @@
 // What a person should know beside the answer: each finding has a code, the hosts that it speaks of and a sentence.
 import { bitsOf, hasBit, intersects, isEmpty, meet, minus, type Row } from '../core/rows.ts';
+import { archRecord } from '../cpu/arch/index.ts';
 import type { Note } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import { isImmunity } from '../cpu/security.ts';
-import type { Fleet } from '../fleet/fleet.ts';
+import type { ClassFacts, Fleet } from '../fleet/fleet.ts';
 import type { Baseline, Finding } from './answer.ts';
 import { type Refused, stacks } from './findings-stack.ts';
 import { type FloorGaps, isBarred } from './floor.ts';
@@ -30,6 +31,7 @@ export function findings(
   merges(say, line);
   security(say, line);
   leftOut(say, line, options);
+  ownCpu(say, line, refused);
   stacks(say, line, isBarred(gaps) ? [] : refused, options);
   return say.sorted();
 }
@@ -64,27 +66,35 @@ function descriptions(say: Sayer): void {
 
 function views(say: Sayer): void {
   const { classes, kinds } = say.fleet;
-  const seen = [...new Set(classes.map((c) => c.view))];
-  if (seen.length > 1)
+  // Hosts of several architectures have nothing to be held against each other.
+  for (const arch of new Set(classes.map((c) => archRecord(c.arch)))) {
+    const isKin = (c: ClassFacts) => archRecord(c.arch) === arch;
+    const kin = classes.filter(isKin);
+    const seen = [...new Set(kin.map((c) => c.view))];
+    if (seen.length > 1)
+      say.say(
+        'warning',
+        'mixed-views',
+        say.members((i) => isKin(classes[i]!) && classes[i]!.view !== 'hypervisor'),
+        (who) =>
+          `${who}: not described by a hypervisor, as others are (views: ${seen.toSorted(byBytes).join(', ')}); what guests can have there is concluded${arch.isX86 ? ', and virsh domcapabilities would settle it' : ''}`,
+      );
     say.say(
       'warning',
-      'mixed-views',
-      say.members((i) => classes[i]!.view !== 'hypervisor'),
-      (who) =>
-        `${who}: not described by a hypervisor, as others are (views: ${seen.toSorted(byBytes).join(', ')}); what guests can have there is concluded, and virsh domcapabilities would settle it`,
+      'vendor-unknown',
+      say.members(
+        (i) =>
+          isKin(classes[i]!) && classes[i]!.vendor === null && kin.some((c) => c.vendor !== null),
+      ),
+      (who) => `${who}: no vendor given; taken to be the same as the others'`,
     );
+  }
   say.say(
     'warning',
     'host-is-guest',
     say.fleet.hostsWhere((kind) => kind.selfHosted),
     (who) =>
       `${who}: itself a virtual machine (it shows the hypervisor bit), so this is what its guests can have only as long as it stays where it is`,
-  );
-  say.say(
-    'warning',
-    'vendor-unknown',
-    say.members((i) => classes[i]!.vendor === null && classes.some((c) => c.vendor !== null)),
-    (who) => `${who}: no vendor given; taken to be the same as the others'`,
   );
   const assumed = new Map(kinds.map(({ assumed }) => [assumed.join(), assumed]));
   assumed.delete('');
@@ -109,7 +119,12 @@ function views(say: Sayer): void {
 
 /** libvirt passes QEMU no enforce, and looks at the processor itself: what KVM makes of it is concluded here. */
 function notEnforced(say: Sayer, { fleet, namer }: Line, refused: readonly Refused[]): void {
-  if (!namer.products.includes('libvirt') || refused.some((r) => r.product === 'libvirt')) return;
+  if (
+    !fleet.catalog.arch.isX86 ||
+    !namer.products.includes('libvirt') ||
+    refused.some((r) => r.product === 'libvirt')
+  )
+    return;
   say.say(
     'info',
     'not-enforced',
@@ -119,8 +134,24 @@ function notEnforced(say: Sayer, { fleet, namer }: Line, refused: readonly Refus
   );
 }
 
+/** What a person must know of a CPU that is the host's own, and why there is none. */
+function ownCpu(say: Sayer, { namer, naming }: Line, refused: readonly Refused[]): void {
+  const { arch } = say.fleet.catalog;
+  const apart = naming.kin?.apart ?? null;
+  const isDefined = refused.length < namer.products.length;
+  if (apart !== null)
+    say.say(
+      'error',
+      'not-told-apart',
+      say.everyone,
+      (who) => `${who}: not known to be one CPU: ${apart}`,
+    );
+  else if (isDefined && arch.remark !== null && say.fleet.hosts > 1)
+    say.say('info', 'own-cpu', say.everyone, () => arch.remark!);
+}
+
 /** What every 64-bit guest needs, where a host is known to lack it; and hosts of which nothing else is known. */
-function floor(say: Sayer, { lacking, bare }: FloorGaps): void {
+function floor(say: Sayer, { lacking, bare, unsettled }: FloorGaps): void {
   for (const { feature, needed, classes } of lacking)
     say.say(
       needed ? 'error' : 'warning',
@@ -137,6 +168,13 @@ function floor(say: Sayer, { lacking, bare }: FloorGaps): void {
     say.members((i) => bare.includes(i)),
     (who) =>
       `${who}: nothing is known but what every 64-bit guest needs, so no CPU can be said to run there; virsh domcapabilities of the host would settle it`,
+  );
+  say.say(
+    'error',
+    'nothing-known',
+    say.members((i) => unsettled.includes(i)),
+    (who) =>
+      `${who}: it is not known which CPU this guest gets, so no CPU can be drawn of it; leave it out, or give what it got (its live domain XML, or a query-cpu-model-expansion)`,
   );
 }
 
@@ -157,9 +195,12 @@ function unknownNames(say: Sayer, fleet: Fleet): void {
 /** What guests on such processors are known to be given, where some host cannot tell and none is known to lack it. */
 function leftOpen(say: Sayer, { fleet, tally, vendor }: Line): void {
   for (const { classes, features } of tally.openers()) {
-    const names = fleet
-      .names(features)
-      .filter((name) => !vendor || (fleet.catalog.findQemu(name)?.offered.has(vendor) ?? true));
+    const names = fleet.names(features).filter((name) => {
+      const f = fleet.catalog.findQemu(name);
+      // Beside x86 what nobody is known to have is no loss.
+      if (f && !fleet.catalog.arch.isX86) return !isEmpty(fleet.offering(f.id));
+      return !vendor || (f?.offered.has(vendor) ?? true);
+    });
     if (names.length === 0) continue;
     const isSettled = bitsOf(classes).every((c) => fleet.classes[c]!.view === 'hypervisor');
     say.say(
@@ -167,12 +208,13 @@ function leftOpen(say: Sayer, { fleet, tally, vendor }: Line): void {
       'unknown',
       say.members((i) => hasBit(classes, i)),
       (who) =>
-        `${who}: cannot tell of ${some(names)}, so left out${isSettled ? '' : '; virsh domcapabilities there would settle it'}`,
+        `${who}: cannot tell of ${some(names)}, so left out${isSettled || !fleet.catalog.arch.isX86 ? '' : '; virsh domcapabilities there would settle it'}`,
     );
   }
 }
 
 function physBits(say: Sayer, limits: Baseline['limits']): void {
+  if (!say.fleet.catalog.arch.isX86) return;
   const { classes } = say.fleet;
   const values = [...new Set(classes.flatMap((c) => c.physBits ?? []))].sort((a, b) => a - b);
   if (limits.fleetPhysBits === null)
@@ -319,7 +361,7 @@ function leftOut(
   const { catalog } = fleet;
   const having = (row: Row) => say.members((i) => !isEmpty(row) && intersects(row, fleet.has(i)));
   if (!options.nested) {
-    const roots = catalog.row(['vmx', 'svm']);
+    const roots = catalog.x86Row(['vmx', 'svm']);
     say.say(
       'info',
       'nested-left-out',

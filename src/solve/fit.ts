@@ -63,11 +63,8 @@ interface Unit {
   readonly class: number;
   readonly software: number;
   readonly tsc: Tsc | null;
-  /** Of architectures whose features the catalog does not know, the model. */
-  readonly model: string | null;
 }
 
-const X86: ReadonlySet<string> = new Set(['x86_64', 'i686']);
 const NO_SOFTWARE: Software = { qemu: '', libvirt: '', machine: '' };
 
 /** Every asker on every host of a fleet; the features of all of them cross the core's border once. */
@@ -276,15 +273,15 @@ export class Fits {
   beside(asker: number, unit: number): Beside {
     const n = this.#number(asker, unit);
     const need = this.#needs[n]!;
-    const { class: index, tsc, model } = this.#units[unit]!;
+    const { class: index, tsc } = this.#units[unit]!;
     const facts = this.fleet.classes[index]!;
     const byFacts = this.#beside[n] ?? new Map<ClassFacts, Beside>();
     this.#beside[n] = byFacts;
     const known =
       byFacts.get(facts) ?? besideFacts(this.fleet.catalog, need, facts, this.#contested);
     byFacts.set(facts, known);
-    if (!this.#ofUnits[n] && X86.has(facts.arch)) return known;
-    const more = besideUnit(this.fleet, need, { index, tsc, model });
+    if (!this.#ofUnits[n]) return known;
+    const more = besideUnit(this.fleet, need, { index, tsc });
     return more === NOTHING
       ? known
       : { no: [...known.no, ...more.no], unknown: [...known.unknown, ...more.unknown] };
@@ -381,13 +378,11 @@ function unitsOf(fleet: Fleet, softwareOfKind: Uint32Array, asksClock: boolean) 
   for (const [i, kind] of fleet.kinds.entries()) {
     const index = fleet.classOfKind[i]!;
     const tsc = asksClock ? kind.tsc : null;
-    const model = X86.has(kind.arch) ? null : (kind.model?.name ?? null);
     const plain = softwareOfKind[i]! * fleet.classes.length + index;
-    const key =
-      tsc === null && model === null ? plain : `${plain} ${tsc?.hz} ${tsc?.scaling} ${model}`;
+    const key = tsc === null ? plain : `${plain} ${tsc.hz} ${tsc.scaling}`;
     let number = numbers.get(key);
     if (number === undefined) {
-      number = units.push({ class: index, software: softwareOfKind[i]!, tsc, model }) - 1;
+      number = units.push({ class: index, software: softwareOfKind[i]!, tsc }) - 1;
       numbers.set(key, number);
     }
     unitOfKind[i] = number;

@@ -11,6 +11,7 @@ import {
 } from '../core/rows.ts';
 import { kvmWord } from '../cpu/accelerators.ts';
 import { floorOf } from '../cpu/floor.ts';
+import { isX86, unsettled } from '../cpu/host.ts';
 import type { Line } from './line.ts';
 
 export interface FloorGaps {
@@ -22,11 +23,13 @@ export interface FloorGaps {
   }[];
   /** Classes of which nothing but the floor is known. */
   readonly bare: readonly number[];
+  /** Classes of guests whose CPU nobody knows before they start: there is nothing to draw of them. */
+  readonly unsettled: readonly number[];
 }
 
 /** Whether no definition may be given. */
-export const isBarred = ({ lacking, bare }: FloorGaps): boolean =>
-  bare.length > 0 || lacking.some((gap) => gap.needed);
+export const isBarred = ({ lacking, bare, unsettled }: FloorGaps): boolean =>
+  bare.length + unsettled.length > 0 || lacking.some((gap) => gap.needed);
 
 export function floorGaps({ fleet, tally, drawn, outside }: Line): FloorGaps {
   const { catalog, classes } = fleet;
@@ -48,5 +51,12 @@ export function floorGaps({ fleet, tally, drawn, outside }: Line): FloorGaps {
         (index) => own(index) && isEmpty(minus(fleet.narrow(fleet.known(index)), counted)),
       )
     : [];
-  return { lacking, bare };
+  const open = new Set(
+    fleet.kinds.flatMap((kind, i) =>
+      kind.view === 'guest' && isX86(kind) && unsettled(kind) !== null
+        ? [fleet.classOfKind[i]!]
+        : [],
+    ),
+  );
+  return { lacking, bare, unsettled: [...open] };
 }

@@ -1,6 +1,5 @@
 // plimsoll groups: the split of a fleet into pools that keeps the most features on the most hosts.
 import { meet, type Row } from '../core/rows.ts';
-import type { Catalog } from '../cpu/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { byBytes } from '../cpu/order.ts';
 import { didYouMean } from '../cpu/suggest.ts';
@@ -49,18 +48,22 @@ export function groups(fleet: Fleet, options: GroupsOptions): Groups {
   const { pools, least = 1, together } = options;
   check('the number of pools', pools, MAX_POOLS);
   check('the least number of hosts of a pool', least, Number.MAX_SAFE_INTEGER);
-  const worth = readWorth(fleet.catalog, options.weigh ?? new Map());
   if (together !== undefined) checkKey(fleet, together);
   const stack = sharedStack(fleet, options);
   const sides = sidesOf(fleet);
-  const findings = [...sideFindings(sides), ...(together ? mixedSets(fleet, sides, together) : [])];
+  const worths = readWorths(sides, options.weigh ?? new Map());
+  const findings = [
+    ...fleet.left,
+    ...sideFindings(sides),
+    ...(together ? mixedSets(fleet, sides, together) : []),
+  ];
   const head = { schema: 'plimsoll.groups/1' } as const;
   const skipped = fleet.skipped.length > 0 ? { skipped: fleet.skipped } : {};
   const most = Math.max(1, pools - sides.length + 1);
-  const parts = sides.map((side): Part => {
+  const parts = sides.map((side, i): Part => {
     const board = new Board(side.fleet, { ...options, stack });
     const packs = packsOf(board, together);
-    return { side, board, packs, splits: partitions(packs, { most, least, worth }) };
+    return { side, board, packs, splits: partitions(packs, { most, least, worth: worths[i]! }) };
   });
   const because = whyNot(parts, pools, least);
   if (because !== null)
@@ -117,15 +120,14 @@ function check(what: string, n: number, most: number): void {
     throw new QueryError(`${what} is ${n}; it takes a whole number from 1 to ${most}`);
 }
 
-function readWorth(
-  catalog: Catalog,
+/** What features are worth, by their ids in the words of each side. */
+function readWorths(
+  sides: readonly Side[],
   weigh: ReadonlyMap<string, number>,
-): ReadonlyMap<number, number> {
-  const worth = new Map<number, number>();
+): ReadonlyMap<number, number>[] {
   for (const [name, value] of weigh) {
-    const feature = catalog.find(name);
-    if (!feature) {
-      const known = catalog.features.map((f) => f.name);
+    if (!sides.some(({ fleet }) => fleet.catalog.find(name))) {
+      const known = sides.flatMap(({ fleet }) => fleet.catalog.features.map((f) => f.name));
       throw new QueryError(
         `--weigh "${name}" is no feature that is known${didYouMean(name, known) || '; plimsoll features lists them'}`,
       );
@@ -134,9 +136,15 @@ function readWorth(
       throw new QueryError(
         `--weigh ${name}=${value}: a weight is a whole number from 0 to ${MAX_WORTH}`,
       );
-    worth.set(feature.id, value);
   }
-  return worth;
+  return sides.map(({ fleet }) => {
+    const worth = new Map<number, number>();
+    for (const [name, value] of weigh) {
+      const feature = fleet.catalog.find(name);
+      if (feature) worth.set(feature.id, value);
+    }
+    return worth;
+  });
 }
 
 function checkKey(fleet: Fleet, key: string): void {

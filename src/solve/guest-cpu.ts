@@ -2,6 +2,7 @@
 import { hasBit, meet, minus, type Row } from '../core/rows.ts';
 import type { Catalog, Product } from '../cpu/catalog.ts';
 import type { Definition, GuestCpu } from '../cpu/definition.ts';
+import { isX86 } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import { closeDependencies } from '../cpu/qemu.ts';
 import { parseStack } from '../cpu/stack.ts';
@@ -25,6 +26,9 @@ export function guestCpu(
   fleet?: Fleet,
   { models, called }: GuestCpuOptions = {},
 ): GuestCpu {
+  const { arch, vendor, definitions: own } = answer;
+  if (arch !== null && !isX86({ arch }))
+    return { arch, vendor, definitions: own, features: answer.features, physBits: null };
   const features = catalog.row(answer.features.filter((name) => catalog.findQemu(name)));
   const namer = namerOf(catalog, parseStack(catalog, answer.stack.join(',')));
   const choice = { vendor: answer.vendor, ...(models ? { models } : {}) };

@@ -4,6 +4,7 @@ import type { Vendor } from '../cpu/catalog.ts';
 import type { Stack } from '../cpu/stack.ts';
 import { LISTERS, type ModelList } from '../cpu/usable.ts';
 import type { ClassFacts, Fleet } from '../fleet/fleet.ts';
+import { kinOf } from '../fleet/words.ts';
 import { type Listed, type Namer, type Naming, namerOf } from './name.ts';
 import { type Drawn, draw, type Outside, outside, ROOTS, rootsKnown } from './safe.ts';
 import { stackOf } from './stack.ts';
@@ -36,24 +37,21 @@ export interface Line {
   readonly drawn: Drawn;
 }
 
-/** Draws the line for hosts of one architecture and vendor. */
+/** Draws the line for hosts of one architecture and vendor, in its own words. */
 export function drawLine(fleet: Fleet, options: BaselineOptions = {}): Line {
   const { catalog } = fleet;
   const stack = options.stack ?? stackOf(fleet);
   const vendor = fleet.classes.find((c) => c.vendor !== null)?.vendor ?? null;
   const namer = namerOf(catalog, stack);
-  const vague = options.nested ? vagueRoots(fleet) : [];
+  const vague = options.nested && catalog.arch.isX86 ? vagueRoots(fleet) : [];
   const out = outside(
     catalog,
     vendor,
     options.nested ? ROOTS.filter((root) => !vague.includes(root)) : false,
   );
   const tally = new Tally(fleet, out.all);
-  const naming = {
-    vendor,
-    lists: modelLists(fleet.classes),
-    ...(options.models ? { models: options.models } : {}),
-  };
+  const choice = { vendor, lists: [], ...(options.models ? { models: options.models } : {}) };
+  const naming = namingFor(fleet, choice);
   const drawn = draw(catalog, namer, out, fleet.narrow(tally.offered));
   return { fleet, stack, vendor, namer, naming, outside: out, vague, tally, drawn };
 }
@@ -70,6 +68,17 @@ function vagueRoots(fleet: Fleet): string[] {
     );
   });
 }
+
+/** How a CPU is named that hosts of these classes are to have in common. */
+export const namingFor = (
+  fleet: Fleet,
+  naming: Naming,
+  keep: (index: number) => boolean = () => true,
+): Naming => ({
+  ...naming,
+  lists: modelLists(fleet.classes.filter((_, i) => keep(i))),
+  ...(fleet.catalog.arch.isX86 ? {} : { kin: kinOf(fleet, keep) }),
+});
 
 /** The distinct model lists of these classes. */
 export function modelLists(classes: readonly ClassFacts[]): Listed[] {

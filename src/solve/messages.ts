@@ -250,7 +250,7 @@ export const MESSAGES: readonly Message[] = [
     means:
       'on ARM there are no named models under KVM: a guest has the CPU of its host, and moves only where ID registers are the same',
     remedies: [
-      'plimsoll compares ARM hosts by the names of their kernel; keep guests within hosts that are alike',
+      'plimsoll compare HOST OTHER says whether two ARM hosts are one processor (their MIDR, and what else tells them apart); keep guests within hosts that are',
     ],
   },
 ];

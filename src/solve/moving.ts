@@ -33,59 +33,74 @@ export function movingFindings(
   guests: readonly Asking[],
   homesOf: (asker: number) => readonly number[],
 ): Finding[] {
-  const { fleet } = fits;
+  const hosts = unlike(fits);
+  const ids: Record<What, string[]> = { clocks: [], vendors: [] };
+  const units: Record<What, Set<number>> = { clocks: new Set(), vendors: new Set() };
   const known = new Map<string, Apart>();
-  const apart = guests.map(({ id, asker }) => {
+  for (const { id, asker } of guests) {
     const key = fits.sameAs(asker);
-    const found = known.get(key) ?? apartFor(fits, asker, homesOf(asker));
+    const found = known.get(key) ?? apartFor(fits, hosts, asker, homesOf(asker));
+    if (!known.has(key))
+      for (const what of WHAT) for (const unit of found[what]) units[what].add(unit);
     known.set(key, found);
-    return { id, ...found };
-  });
-  return (['clocks', 'vendors'] as const).flatMap((what) => {
-    const of = apart.filter((a) => a[what].length > 0);
-    if (of.length === 0) return [];
-    const kinds = new Set(of.flatMap((a) => a[what]));
-    const ids = of.map((a) => a.id).sort(byBytes);
-    const few = ids.slice(0, NAMED).join(', ');
-    const names = ids.length > NAMED ? `${few} and ${ids.length - NAMED} more` : few;
-    const hosts = fleet.list(fleet.hostsWhere((_, kind) => kinds.has(kind)));
+    for (const what of WHAT) if (found[what].length > 0) ids[what].push(id);
+  }
+  return WHAT.filter((what) => ids[what].length > 0).map((what) => {
     const { code, says } = FINDINGS[what];
-    return [{ code, severity: 'warning' as const, ...hosts, message: says(names) }];
+    const few = ids[what].sort(byBytes).slice(0, NAMED).join(', ');
+    const more = ids[what].length - NAMED;
+    const list = fits.fleet.list(
+      fits.fleet.hostsWhere((_, kind) => units[what].has(fits.unitOfKind[kind]!)),
+    );
+    const names = more > 0 ? `${few} and ${more} more` : few;
+    return { code, severity: 'warning' as const, ...list, message: says(names) };
   });
 }
 
-/** Kinds of hosts that are not alike to a guest. */
-interface Apart {
-  readonly clocks: readonly number[];
-  readonly vendors: readonly number[];
+type What = keyof typeof FINDINGS;
+const WHAT: readonly What[] = ['clocks', 'vendors'];
+
+/** Units of hosts that are not alike to a guest. */
+type Apart = Readonly<Record<What, readonly number[]>>;
+
+/** What guests may be kept apart by: units whose clocks are told, where they differ, and whether vendors do. */
+function unlike({ fleet, unitOfKind }: Fits) {
+  const timed = new Set<number>();
+  let [least, most] = [Number.POSITIVE_INFINITY, 0];
+  for (const [kind, { tsc }] of fleet.kinds.entries())
+    if (tsc) {
+      timed.add(unitOfKind[kind]!);
+      least = Math.min(least, tsc.hz);
+      most = Math.max(most, tsc.hz);
+    }
+  return {
+    timed: timed.size > 0 && !isSameClock(least, most) ? timed : new Set<number>(),
+    vendors: new Set(fleet.classes.map(({ vendor }) => vendor).filter((v) => v !== null)).size,
+  };
 }
 
-function apartFor(fits: Fits, asker: number, homes: readonly number[]): Apart {
-  const { kinds, catalog } = fits.fleet;
+function apartFor(
+  fits: Fits,
+  { timed, vendors }: ReturnType<typeof unlike>,
+  asker: number,
+  homes: readonly number[],
+): Apart {
+  const { classes, catalog } = fits.fleet;
   const { id: invtsc } = catalog.feature('invtsc');
   const isTimed = ({ tscHz, features }: Need) => tscHz !== null || hasBit(features, invtsc);
   const isAnyones = ({ vendor, own, features }: Need) =>
     vendor === null && own === null && !isEmpty(features);
-  if (!fits.needsOf(asker).some((need) => isTimed(need) || isAnyones(need)))
-    return { clocks: [], vendors: [] };
-  const runs = new Set(homes);
-  const clocks: number[] = [];
-  const vendors: number[] = [];
-  for (const [kind, { tsc, vendor }] of kinds.entries()) {
-    const unit = fits.unitOfKind[kind]!;
-    const need = fits.need(asker, unit);
-    if (tsc && isTimed(need)) clocks.push(kind);
-    if (vendor && runs.has(unit) && isAnyones(need)) vendors.push(kind);
-  }
-  const [least, most] = clocks.reduce(
-    ([low, high], kind) => [
-      Math.min(low, kinds[kind]!.tsc!.hz),
-      Math.max(high, kinds[kind]!.tsc!.hz),
-    ],
-    [Number.POSITIVE_INFINITY, 0],
-  );
+  const needs = fits.needsOf(asker);
+  const vendorOf = (unit: number) => classes[fits.classOf(unit)]!.vendor;
+  const clocks = needs.some(isTimed)
+    ? [...timed].filter((unit) => isTimed(fits.need(asker, unit)))
+    : [];
+  const anyones =
+    vendors > 1 && needs.some(isAnyones)
+      ? homes.filter((unit) => vendorOf(unit) !== null && isAnyones(fits.need(asker, unit)))
+      : [];
   return {
-    clocks: clocks.length > 0 && !isSameClock(least!, most!) ? clocks : [],
-    vendors: new Set(vendors.map((kind) => kinds[kind]!.vendor)).size > 1 ? vendors : [],
+    clocks,
+    vendors: new Set(anyones.map(vendorOf)).size > 1 ? anyones : [],
   };
 }

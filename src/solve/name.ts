@@ -25,29 +25,17 @@ import {
   toSwitchOff,
 } from '../cpu/qemu.ts';
 import { type Stack, stackNames, withNewest } from '../cpu/stack.ts';
-import { blockersOf, type Lister, listsVersions, type ModelList } from '../cpu/usable.ts';
+import { blockersOf, listsVersions } from '../cpu/usable.ts';
 import { cost, ModelName } from './model-name.ts';
+import type { Listed, Namer, Naming } from './namer.ts';
+import { OwnWords } from './own-words.ts';
+
+export type { Listed, Namer, Naming } from './namer.ts';
 
 const MAX_DEFINED = 4096;
 
-export interface Naming {
-  readonly vendor: Vendor | null;
-  /** Choose only among these names; all where absent. */
-  readonly models?: readonly string[];
-  /** The lists of the hosts that have one; a name must be usable on each. */
-  readonly lists: readonly Listed[];
-  /** Further conditions that a name must meet. */
-  readonly keep?: (name: string) => boolean;
-}
-
-/** A host's list of models, and who made it. */
-export interface Listed {
-  readonly lister: Lister;
-  readonly models: ModelList;
-}
-
 /** The names that a product of the stack can be given, with their meanings over every version of it in the stack. */
-export class Namer {
+class ModelNamer implements Namer {
   readonly #catalog: Catalog;
   /** The stack that was given: what the answer is for. */
   readonly #given: Stack;
@@ -74,22 +62,18 @@ export class Namer {
     clearBit(this.#latent, catalog.feature('vmx').id);
   }
 
-  /** The products that have a definition. */
   get products(): readonly Product[] {
     return [...new Set(this.#stack.map((s) => s.product))];
   }
 
-  /** Those that the stack names: an answer says nothing that one of them cannot say. */
   get binding(): readonly Product[] {
     return [...new Set(this.#given.map((s) => s.product))];
   }
 
-  /** All software that definitions are for: what the stack names, and what was taken for what it does not. */
   get software(): Stack {
     return this.#stack;
   }
 
-  /** The software that was taken for a product that the stack does not name. */
   get taken(): Stack {
     return this.#stack.filter((s) => !this.#given.some((g) => g.product === s.product));
   }
@@ -112,7 +96,6 @@ export class Namer {
     return row;
   }
 
-  /** The cheapest definition that gives exactly these features, or null where no name can be made to. */
   define(product: Product, target: Row, naming: Naming): Definition | null {
     const { vendor, models, lists, keep } = naming;
     if (lists.length > 0 || keep) return this.#define(product, target, naming);
@@ -166,12 +149,10 @@ export class Namer {
     );
   }
 
-  /** The same definition with every feature that it gives written out. */
   writeOut(product: Product, definition: Definition, target: Row): Definition {
     return { ...definition, require: this.#catalog.names(meet(target, this.nameable(product))) };
   }
 
-  /** The names that every version of the product in the stack can be given. */
   names(product: Product): readonly ModelName[] {
     return this.#known(product).flatMap(({ name }) => this.#nameOf(product, name) ?? []);
   }
@@ -224,7 +205,6 @@ export class Namer {
       .filter((m) => m.kind !== 'special');
   }
 
-  /** Whether a name is one of these, or stands for one of them, or they for it, in the words of the product. */
   isAmong(product: Product, name: string, models: readonly string[]): boolean {
     if (models.includes(name)) return true;
     const all = this.#catalog.qemuModels;
@@ -378,7 +358,9 @@ export function namerOf(catalog: Catalog, stack: Stack): Namer {
   const known = namers.get(catalog) ?? new Map<string, Namer>();
   namers.set(catalog, known);
   const key = stackNames(stack).join();
-  const namer = known.get(key) ?? new Namer(catalog, stack);
+  const namer =
+    known.get(key) ??
+    (catalog.arch.isX86 ? new ModelNamer(catalog, stack) : new OwnWords(catalog, stack));
   known.set(key, namer);
   return namer;
 }

@@ -32,6 +32,8 @@ export interface PlaceOptions {
   readonly baseline?: { readonly document: unknown; readonly name: string } | undefined;
   /** The software that starts the guests; what the hosts tell, else the newest, where it is not said. */
   readonly software?: GivenSoftware | undefined;
+  /** What was among the guests and is none. */
+  readonly left?: readonly Finding[] | undefined;
   /** Guests that could not be read. */
   readonly skipped?: readonly Skipped[] | undefined;
 }
@@ -112,6 +114,7 @@ export function place(
       ? { powerCycle: powerCycles(fleet, guests, ground.fits, options.baseline) }
       : {}),
     findings: [
+      ...distinct([...fleet.left, ...(options.left ?? [])]),
       ...ground.findings(guests),
       ...ground.notes(guests),
       ...ground.moves(guests),
@@ -208,7 +211,9 @@ class Ground {
       no: [],
     };
     for (let unit = 0; unit < fits.units; unit++) byVerdict[fits.verdict(asker, unit)].push(unit);
-    this.#open.set(this.fits.sameAs(asker), byVerdict.unknown);
+    // Of a guest whose CPU nobody knows it is no description of a host that would settle it.
+    const open = byVerdict.unknown.filter((unit) => fits.need(asker, unit).unsettled === null);
+    this.#open.set(this.fits.sameAs(asker), open);
     const homes = [...byVerdict.runs, ...byVerdict['own-cpu']];
     this.#homes.set(this.fits.sameAs(asker), homes);
     const { count, hosts } = this.#lister.list(homes);
@@ -338,6 +343,11 @@ class Ground {
     return { of, number };
   }
 }
+
+/** Hosts and guests may be read from the same files: what is said of both is said once. */
+const distinct = (findings: readonly Finding[]): Finding[] => [
+  ...new Map(findings.map((f) => [`${f.code} ${f.message}`, f])).values(),
+];
 
 /** Askers by number, as Fits counts them. */
 const numbersOf = (guests: readonly Guest[]): ReadonlyMap<Asker, number> =>

@@ -124,11 +124,18 @@ export class Remedies {
     if (!isKnown)
       return {
         remedy: 'unknown',
-        because: 'its description cannot tell; virsh domcapabilities would settle it',
+        because: fleet.catalog.arch.isX86
+          ? 'its description cannot tell; virsh domcapabilities would settle it'
+          : 'its description cannot tell',
       };
     const sku = skuOf(host);
     if (sku === null)
-      return { remedy: 'unknown', because: 'its processor is not known (no signature was given)' };
+      return {
+        remedy: 'unknown',
+        because: host.identity
+          ? 'its processor is not known (neither MIDR nor model was given)'
+          : 'its processor is not known (no signature was given)',
+      };
     const peer = this.#skus(board)
       .get(sku)!
       .find((other) => hasBit(board.rows[fleet.classOfKind[other]!]!, id));
@@ -140,6 +147,11 @@ export class Remedies {
         because: `same SKU as ${name ?? 'another host'}, which has it${facts === '' ? '' : `; ${facts}`}`,
       };
     }
+    if (host.identity && fleet.catalog.arch.splitsByModel)
+      return {
+        remedy: 'unknown',
+        because: `no other ${skuText(host)} is there to tell whether it can have it`,
+      };
     const ever = this.#known(host, fleet.classes[index]!.vendor);
     if (ever?.has(id))
       return {
@@ -244,11 +256,17 @@ function versions(kinds: readonly Kind[]): string {
   return facts.flatMap(([what, of]) => differing(what, of)).join(', ');
 }
 
-const skuOf = (k: Kind): string | null =>
-  k.signature && `${k.signature.family} ${k.signature.model} ${k.signature.stepping}`;
+const skuOf = ({ identity, ...k }: Kind): string | null =>
+  identity
+    ? (identity.midr?.join(' ') ?? identity.model)
+    : k.signature && `${k.signature.family} ${k.signature.model} ${k.signature.stepping}`;
 
-const skuText = ({ signature: s }: Kind): string =>
-  s ? `family ${s.family}, model ${s.model}, stepping ${s.stepping}` : 'unknown';
+const skuText = ({ identity, signature: s }: Kind): string =>
+  identity
+    ? (identity.model ?? 'unknown')
+    : s
+      ? `family ${s.family}, model ${s.model}, stepping ${s.stepping}`
+      : 'unknown';
 
 function listOf(names: readonly string[], count = names.length): string {
   const more = count - NAMED;

@@ -49,7 +49,7 @@ export function outside(
             f.places.some((p) => p.kind === 'msr' && p.msr === ARCH_CAPABILITIES_MSR),
         )
       : emptyRow(catalog.bits),
-    ofPmu: catalog.row(['pdcm']),
+    ofPmu: catalog.x86Row(['pdcm']),
     nested: dependents(catalog, leftOff(nested)),
   };
   return { ...rows, all: Object.values(rows).reduce(join) };
@@ -90,6 +90,7 @@ function madeOf(catalog: Catalog, root: string): Row {
 
 /** These features and all that QEMU clears without them. */
 function dependents(catalog: Catalog, names: readonly string[]): Row {
+  if (!catalog.arch.isX86) return emptyRow(catalog.bits);
   const everything = catalog.rowWhere(() => true);
   const without = everything.slice();
   for (const name of names) clearBit(without, catalog.feature(name).id);

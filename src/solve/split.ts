@@ -1,19 +1,28 @@
-// What must be equal before hosts can have a CPU in common: architecture, vendor, and the XSAVE layout of what is exposed.
+// What must be equal before hosts can have a CPU in common: architecture, vendor, the XSAVE layout of what is exposed,
+// and beside x86 what else tells processors apart (cpu/arch).
 import { hasBit, type Row } from '../core/rows.ts';
+import { archRecord } from '../cpu/arch/index.ts';
 import type { XsaveComponent } from '../cpu/host.ts';
 import { byBytes } from '../cpu/order.ts';
 import type { ClassFacts, Fleet, HostSet } from '../fleet/fleet.ts';
 
 export interface Split {
-  readonly because: 'arch' | 'vendor' | 'xsave';
+  readonly because: 'arch' | 'vendor' | 'midr' | 'model' | 'xsave';
   /** In byte order of their values. */
   readonly sides: readonly { readonly value: string | null; readonly members: HostSet }[];
 }
 
 /** The split that comes before any meet, or null where the hosts agree. */
 export function splitBefore(fleet: Fleet): Split | null {
-  return split(fleet, 'arch', (c) => c.arch) ?? split(fleet, 'vendor', (c) => c.vendor);
+  return (
+    split(fleet, 'arch', (c) => archRecord(c.arch).name) ??
+    split(fleet, 'vendor', (c) => c.vendor) ??
+    split(fleet, 'midr', (c) => c.identity?.midr?.join(' ') ?? null) ??
+    split(fleet, 'model', (c) => (c.identity && splitsByModel(c) ? c.identity.model : null))
+  );
 }
+
+const splitsByModel = ({ arch }: ClassFacts): boolean => archRecord(arch).splitsByModel;
 
 /** The split by where the exposed XSAVE components lie: a guest's saved state moves as it is. */
 export function splitByXsave(fleet: Fleet, features: Row): Split | null {

@@ -167,11 +167,16 @@ test('a machine of KubeVirt is a guest', async () => {
     [d!.host, d!.view, d!.machine, ...states(d!, 'ssbd cx16 sse4.1')],
     ['web', 'guest', 'pc-q35-rhel9.2.0', true, false, true],
   );
-  const [hostModel] = await read('kubernetes', vm({ cores: 2 }));
-  assert.equal(
-    hostModel!.notes.map((n) => n.code),
-    ['host-cpu'],
-  );
+  for (const [cpu, code] of [
+    [{ model: 'host-model' }, 'host-cpu'],
+    [{ cores: 2 }, 'unknown-model'],
+  ] as const) {
+    const [guest] = await read('kubernetes', vm(cpu));
+    assert.equal(
+      guest!.notes.map((n) => n.code),
+      [code],
+    );
+  }
   assert.match(
     await refusal(
       'kubernetes',

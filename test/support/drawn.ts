@@ -9,6 +9,7 @@ import { KVM } from './made.ts';
 export interface DrawnHost {
   readonly host: string;
   readonly arch?: string;
+  readonly midr?: string;
   readonly vendor?: string;
   readonly view: 'hypervisor' | 'hardware' | 'kernel';
   readonly features: readonly string[];
@@ -106,7 +107,12 @@ export function drawnFleet(catalog: Catalog, most: number): fc.Arbitrary<DrawnHo
   });
   return fc.array(one, { minLength: 1, maxLength: most }).map((list) =>
     list.map((d, i): DrawnHost => {
-      if (d.arm) return { host: `h${i}`, arch: 'aarch64', view: d.view, features: ['fp', 'asimd'] };
+      // A line of Arm hosts is held against hosts whose MIDR is told alone.
+      if (d.arm)
+        return {
+          ...{ host: `h${i}`, arch: 'aarch64', midr: '0x413fd0c1' },
+          ...{ view: d.view, features: ['fp', 'asimd'] },
+        };
       if (d.exact) return exactHost(catalog, `h${i}`, d.open);
       const model = catalog.qemuModels.get(d.model)!;
       const resolved = model.of ?? `${d.model}-v1`;

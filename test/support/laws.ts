@@ -288,7 +288,7 @@ async function definitionsRun(catalog: Catalog, fleet: Fleet, line: Baseline): P
     const text = dialectByName(name)!.write!(cpu, catalog);
     const input = {
       name: 'written',
-      bytes: encode(name === 'qemu' ? `qemu-system-x86_64 ${text}` : text),
+      bytes: encode(name === 'qemu' ? `qemu-system-${cpu.arch} ${text}` : text),
     };
     const { read } = await readDescriptions(catalog, [input], { takes: 'guests' });
     const { guests } = place(fleet, guestsOf(catalog, read), { software });
