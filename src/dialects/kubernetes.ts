@@ -48,7 +48,7 @@ export const kubernetes: Dialect = {
   recognises: (head) =>
     /(?:^|[{,\s])"?apiVersion"?\s*:/.test(head) &&
     ([...head.matchAll(KIND)].some(([, kind]) => OURS.test(kind!)) ||
-      (/^\s*(?:#.*\n|---.*\n)*\s*(?:\{\s*)?"?(?:apiVersion|kind)"?\s*:/.test(head) &&
+      (/^\s*(?:\{\s*)?"?(?:apiVersion|kind)"?\s*:/.test(head.replace(/^(?:#|---).*$/gm, '')) &&
         /(?:^|[{,\s])"?kind"?\s*:/.test(head))),
   proves: [
     {

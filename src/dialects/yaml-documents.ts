@@ -5,8 +5,9 @@ import type { Document } from './json.ts';
 import { quote } from './lines.ts';
 import type { YamlDocument as Composed } from './yaml.ts';
 
-type Library = typeof import('./yaml.ts');
-type Lines = InstanceType<Library['LineCounter']>;
+type Yaml = typeof import('./yaml.ts');
+type Library = Omit<Yaml, 'LineCounter'>;
+type Lines = InstanceType<Yaml['LineCounter']>;
 
 interface Fault {
   readonly at: number | undefined;
@@ -27,8 +28,9 @@ export async function readYaml(
   text: string,
   skip: Skip | undefined,
 ): Promise<Document[]> {
-  const library = await import('./yaml.ts');
-  const lines = new library.LineCounter();
+  const { Composer, isScalar, LineCounter, Parser, visit } = await import('./yaml.ts');
+  const library = { Composer, isScalar, Parser, visit };
+  const lines = new LineCounter();
   const lineOf = (offset = 0) => lines.linePos(offset).line || 1;
   const found: Document[] = [];
   for (const document of documentsIn(library, name, text, lines))
