@@ -15,7 +15,7 @@ const test = suite('time grows with length');
 const catalog = await loadCatalog();
 
 /** How many pairs of a beginning and a unit are tried at effort 1. */
-const PAIRS = 2000;
+const PAIRS = 1500;
 /** A fourth of the longest line that is read by expressions, and a little less. */
 const SMALL = 15 * 1024;
 const LARGE = 4 * SMALL;
@@ -221,16 +221,14 @@ test('no unit behind any beginning takes more than its length', async () => {
   assert.equal(slow, []);
 });
 
-test('a string of ten megabytes is read, whatever is in it', async () => {
-  for (const unit of ['\\n', 'a', '\\"', ': "'.replace('"', '\\"')]) {
-    const note = unit.repeat(10_000_000 / unit.length);
-    const text = `[{"host":"h","features":["aes"],"note":"${note}: \\":"}]`;
-    const { read } = await readDescriptions(catalog, [{ name: 'a', bytes: bytes.encode(text) }]);
-    assert.equal(
-      read.map(({ id }) => id),
-      ['h'],
-    );
-  }
+test('a string of ten megabytes is read, escapes and all', async () => {
+  const note = '\\n'.repeat(5_000_000);
+  const text = `[{"host":"h","features":["aes"],"note":"${note}: \\":"}]`;
+  const { read } = await readDescriptions(catalog, [{ name: 'a', bytes: bytes.encode(text) }]);
+  assert.equal(
+    read.map(({ id }) => id),
+    ['h'],
+  );
 });
 
 test('whatever is thrown while an input is read is its problem alone', async () => {
