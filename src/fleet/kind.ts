@@ -119,6 +119,12 @@ export function kindOf(catalog: Catalog, d: Description): Kind {
   };
 }
 
+/** All that a kind or a description says, as text: equal for those that say the same. */
+export const textOf = (said: Kind | Description): string =>
+  JSON.stringify(said, (_, value) =>
+    value instanceof Map || ArrayBuffer.isView(value) ? [...(value as Iterable<unknown>)] : value,
+  );
+
 /** What is told of a host of another architecture than x86. */
 const identityOf = (d: Description): Identity => ({
   model: archRecord(d.arch).modelOf(d),

@@ -188,6 +188,13 @@ function findFiles(path: string, only?: 'file'): Found[] {
   return [{ name: path, error }];
 }
 
+/** A folder without the slashes that its name may end in. */
+function withoutSlashes(folder: string): string {
+  let end = folder.length;
+  while (folder[end - 1] === '/') end--;
+  return folder.slice(0, end);
+}
+
 /** A folder that only oc adm must-gather and oc adm inspect make. */
 const GATHERED = /\/(?:cluster-scoped-resources|namespaces)\//;
 
@@ -196,7 +203,7 @@ const GATHERED = /\/(?:cluster-scoped-resources|namespaces)\//;
  * beside the resources there.
  */
 function withContained(files: readonly Found[], top: string): Found[] {
-  const start = top.replace(/\/+$/, '');
+  const start = withoutSlashes(top);
   const roots = new Set(
     files.flatMap(({ name }) => {
       const at = name.slice(start.length).search(GATHERED);
@@ -222,7 +229,7 @@ function walk(directory: string, above: readonly string[]): Found[] {
     return [{ name: directory, error: cannotRead(directory, error) }];
   }
   const found: Found[] = [];
-  const start = directory.replace(/\/+$/, '');
+  const start = withoutSlashes(directory);
   for (const entry of entries) {
     if (entry.name.startsWith('.')) continue;
     const path = `${start}/${entry.name}`;

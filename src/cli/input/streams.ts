@@ -1,6 +1,6 @@
 // Large files, compressed ones and standard input, piece by piece: what is in memory does not grow with them.
 import { closeSync, createReadStream, fstatSync, openSync, readSync, statSync } from 'node:fs';
-import { QueryError } from '../../cpu/errors.ts';
+import { problemOf, QueryError } from '../../cpu/errors.ts';
 import type { Input, Stream } from '../../dialects/dialect.ts';
 import { MAX_LINE } from '../../dialects/text/lines.ts';
 import type { Opened, Unreadable } from '../../reading/problems.ts';
@@ -82,10 +82,10 @@ async function unpacked({ name, bytes }: Input): Promise<Input | Unreadable> {
   }
 }
 
-function unreadable(name: string, error: unknown): Unreadable {
-  if (error instanceof QueryError) return { name, error };
-  throw error;
-}
+const unreadable = (name: string, error: unknown): Unreadable => ({
+  name,
+  error: problemOf(name, error),
+});
 
 function* openOne(
   file: Found,

@@ -5,7 +5,7 @@ import { catalogMap, type LibvirtMap } from '../../cpu/catalog/libvirt-map.ts';
 import { parseStack } from '../../cpu/catalog/software.ts';
 import type { LibvirtCpu } from '../../cpu/cpu-element.ts';
 import type { Description, View } from '../../cpu/description.ts';
-import { QueryError } from '../../cpu/errors.ts';
+import { problemOf, QueryError } from '../../cpu/errors.ts';
 import type { Dialect, Input } from '../../dialects/dialect.ts';
 import { dialectByName, dialectNames, recogniseDialect } from '../../dialects/index.ts';
 import { readLearnt } from '../../dialects/learnt/learnt-catalog.ts';
@@ -155,8 +155,7 @@ export async function ruleCpusOf(
         placed.push({ input: input.name, host, line, found: 'cpu' in one ? one.cpu : one });
       }
     } catch (error) {
-      if (!(error instanceof QueryError)) throw error;
-      problems.push(skippedFor(input.name, error));
+      problems.push(skippedFor(input.name, problemOf(input.name, error)));
     }
   }
   reader.free();

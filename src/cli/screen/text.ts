@@ -89,7 +89,11 @@ export const wrapSentence = (sentence: string, columns: number): string[] =>
   wrap(sentence.split(' '), columns);
 
 /** `12,345`. */
-export const number = (n: number): string => `${n}`.replace(/\B(?=(\d{3})+$)/g, ',');
+export function number(n: number): string {
+  let text = `${n}`;
+  for (let at = text.length - 3; at > 0; at -= 3) text = `${text.slice(0, at)},${text.slice(at)}`;
+  return text;
+}
 
 /** `1 host`, `2 hosts`. */
 export const count = (n: number, one: string, many = `${one}s`): string =>

@@ -238,7 +238,7 @@ function withGlobals(lines: ProxmoxLines, cpu: string): string {
   const [model, ...rest] = cpu.split(',');
   const args = lines.filter(([key]) => key === 'arg').map(([, word]) => word);
   const set = args.flatMap((word, i) => {
-    const match = /^(\S+-cpu)\.([\w-]+)=(.*)$/.exec(args[i - 1] === '-global' ? word : '');
+    const match = /^([\w-]+-cpu)\.([\w-]+)=(.*)$/.exec(args[i - 1] === '-global' ? word : '');
     const is = match && [`${model}-x86_64-cpu`, 'x86_64-cpu'].includes(match[1]!);
     return is ? [`${match[2]}=${match[3]}`] : [];
   });

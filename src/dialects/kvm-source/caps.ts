@@ -1,8 +1,8 @@
 // The capabilities of a KVM module as its source sets them, bit by bit: what passes from the processor, what is made up.
 import type { KvmModule } from '../../cpu/schema.ts';
-import { type Statement, splitAt } from './c.ts';
+import { type Statement, splitAt, Unreadable } from './c.ts';
 import { and, type Condition, Conditions, not, YES } from './conditions.ts';
-import { type KvmNames, Unreadable } from './kernel-names.ts';
+import type { KvmNames } from './kernel-names.ts';
 
 /** What is known so far of one bit of guests. */
 export class Bit {

@@ -4,10 +4,18 @@ import type { Catalog, Place } from '../../cpu/catalog/catalog.ts';
 import { QueryError } from '../../cpu/errors.ts';
 import { byBytes, sortByBytes } from '../../cpu/order.ts';
 import type { KvmModule, LearntKvm, LearntKvmRow } from '../../cpu/schema.ts';
-import { bodyOf, macroOf, plainSource, type Statement, statementsOf } from './c.ts';
+import {
+  behind,
+  bodyOf,
+  macroOf,
+  plainSource,
+  type Statement,
+  statementsOf,
+  Unreadable,
+} from './c.ts';
 import { Module, type Site, siteText } from './caps.ts';
 import { and, type Condition, Conditions, not, YES } from './conditions.ts';
-import { KvmNames, type ReadSource, Unreadable } from './kernel-names.ts';
+import { KvmNames, type ReadSource } from './kernel-names.ts';
 import { gateOf, passes } from './leaves.ts';
 import { rowOf } from './table-rows.ts';
 
@@ -146,10 +154,10 @@ class Reader {
     const body = bodyOf(source, site.function);
     if (body === null) throw new Unreadable(`${site.file} has no function ${site.function}`);
     const locals = new Map(
-      [...body.matchAll(/\bunsigned int (\w+) = ([^;]+);/g)].map(([, name, value]) => [
-        name!,
-        value!.trim(),
-      ]),
+      body.split(';').flatMap((part): [string, string][] => {
+        const [, name, value] = /\bunsigned int (\w+) = ([\s\S]+)/.exec(part) ?? [];
+        return name === undefined ? [] : [[name, value!.trim()]];
+      }),
     );
     module.run(statementsOf(body), site, locals);
   }
@@ -157,8 +165,8 @@ class Reader {
   /** KVM's own words, and what it says of power management. */
   #ofKvm(module: Module, cases: string): void {
     const site = { file: CPUID, function: '__do_cpuid_func' };
-    const [own] = /case KVM_CPUID_FEATURES:[\s\S]*?break;/.exec(cases) ?? [];
-    if (own === undefined) throw new Unreadable(`${siteText(site)} has no case KVM_CPUID_FEATURES`);
+    const own = behind(cases, 'case KVM_CPUID_FEATURES:', 'break;');
+    if (own === null) throw new Unreadable(`${siteText(site)} has no case KVM_CPUID_FEATURES`);
     const numbers = new Map(
       [...this.#source(WORDS).matchAll(/define\s+KVM_FEATURE_(\w+)\s+(\d+)/g)].map(
         ([, name, bit]) => [name!, bit!],
@@ -166,10 +174,11 @@ class Reader {
     );
     for (const [, name] of own.matchAll(/KVM_FEATURE_(\w+)/g))
       module.set(`${KVM_LEAF}.${numbers.get(name!)}`, YES, site);
-    const [, power = '0'] = /case 6:[^}]*?entry->eax = (\w+);/.exec(cases) ?? [];
+    const [, power = '0'] = /entry->eax = (\w+);/.exec(behind(cases, 'case 6:', '}') ?? '') ?? [];
     for (let bit = 0; bit < 32; bit++)
       if ((Number(power) >>> bit) & 1) module.set(`cpuid.6.0.eax.${bit}`, YES, site);
-    const [, edx] = /case 0x80000007:[^}]*?entry->edx &= \(1 << (\d+)\)/.exec(cases) ?? [];
+    const clocks = behind(cases, 'case 0x80000007:', '}') ?? '';
+    const [, edx] = /entry->edx &= \(1 << (\d+)\)/.exec(clocks) ?? [];
     const invariant = edx === undefined ? undefined : module.bit(`cpuid.80000007.0.edx.${edx}`);
     if (invariant) invariant.hardware = true;
   }

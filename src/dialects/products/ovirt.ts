@@ -28,7 +28,10 @@ const MODEL = 'model_';
 /** Above every level that the engine ships. */
 const LEVEL = 90;
 const NAME = 'Plimsoll line of the fleet';
-const ENTRY = /(\d+):([^:;'"\n]+):([^:;'"\n]*):([^:;'"\n]+):(\w+)\s*(?:;|$)/;
+const ENTRY = /^(\d+):([^:;'"\n]+):([^:;'"\n]*):([^:;'"\n]+):(\w+)\s*(?:;|$)/;
+/** The first entry of a line, and what it requires. */
+const FIRST_ENTRY =
+  /^[ \t]*(?:ServerCPUList[ \t]*[:=][ \t]*['"]?)?\d+:[^:;\n]+:([^:;\n]*):[^:;\n]+:\w/gm;
 /** Modes in which a machine has the CPU of its host, in libvirt's words. */
 const MODES: Readonly<Record<string, string>> = {
   __proto__: null as never,
@@ -45,9 +48,7 @@ export const ovirt: Dialect = {
     (/^\s*(?:<\?xml[^>]*>\s*)?<(?:hosts?|clusters?|vms?)[\s>]/.test(head) &&
       (head.includes('/ovirt-engine/api') || inOrder(head, '<cpu>', '<type>'))) ||
     (head.includes(MODEL) &&
-      /^\s*(?:ServerCPUList\s*[:=]\s*['"]?)?\d+:[^:;\n]+:[^:;\n]*model_[^:;\n]*:[^:;\n]+:\w+/m.test(
-        head,
-      )),
+      [...head.matchAll(FIRST_ENTRY)].some(([, required]) => required!.includes(MODEL))),
   proves: [
     kernelFlags('getCapabilities of VDSM'),
     {
@@ -220,14 +221,12 @@ function readEntries(input: Input, catalog: Catalog, text: string): Description[
   const guests: Description[] = [];
   const others = new Map<string, number>();
   for (const [i, line] of shortLines(input.name, text).entries()) {
-    const entries = line
-      .replace(/^\s*ServerCPUList\s*[:=]\s*['"]?/, '')
-      .replace(/\s+version:.*$/, '');
+    const entries = line.replace(/^\s*ServerCPUList\s*[:=]\s*['"]?/, '').split(/\sversion:/, 1)[0]!;
     for (const entry of entries.split(';').map((part) => part.trim().replace(/['"]$/, ''))) {
       if (entry === '' || entry.startsWith('#')) continue;
       const match = ENTRY.exec(`${entry};`);
       const where = `${input.name}:${i + 1}`;
-      if (!match || match.index > 0)
+      if (!match)
         throw new QueryError(
           `${where}: ${quote(entry)} is no entry of ServerCPUList; write LEVEL:NAME:FLAGS:MODEL,+FEATURE,-FEATURE:ARCH`,
         );

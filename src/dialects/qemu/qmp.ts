@@ -10,6 +10,7 @@ import { type Dialect, type Input, orSkip } from '../dialect.ts';
 import { writeModelInfo } from '../pinned.ts';
 import { isObject, type JsonObject, MAX_JSON, parseJson } from '../text/json.ts';
 import { quote } from '../text/lines.ts';
+import { Tokens } from '../text/tokens.ts';
 import { untold } from '../words/blank-description.ts';
 import {
   areFeatureNames,
@@ -134,7 +135,9 @@ function* valuesOf({ name, bytes }: Input): Generator<{ value: unknown; line: nu
   let start = 0;
   let line = 1;
   let startLine = 1;
-  for (const { 0: token, index } of text.matchAll(/\n|[{}[\]]|"(?:[^"\\\n]|\\.)*"/g)) {
+  const tokens = new Tokens(text, true);
+  for (let token = tokens.next(); token !== ''; token = tokens.next()) {
+    const index = tokens.start;
     if (token === '\n') line++;
     else if (token === '{' || token === '[') {
       // Outside of JSON a bracket is one only where an object follows it.

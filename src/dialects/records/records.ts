@@ -27,6 +27,7 @@ import {
   repeatedKey,
 } from '../text/json.ts';
 import { type Line, linesOf, quote } from '../text/lines.ts';
+import { Tokens } from '../text/tokens.ts';
 import { KVM, ofOtherHypervisor } from '../words/blank-description.ts';
 import { RecordValues } from './record-values.ts';
 
@@ -171,7 +172,8 @@ function startLines(text: string, count: number): number[] {
   let depth = 0;
   let line = 1;
   let isNext = false;
-  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\],\n]|[^\s"{}[\],:]+/g)) {
+  const tokens = new Tokens(text);
+  for (let token = tokens.next(); token !== ''; token = tokens.next()) {
     if (token === '\n') line++;
     else if (token === ',') isNext = depth === 1;
     else {

@@ -15,7 +15,7 @@ const GENERATION = /^POWER(\d+)$/;
 
 /** The name that libvirt puts in the place of an early stepping's. */
 export const currentPpcName = (name: string): string =>
-  LEGACY.has(name) ? name.replace(/\+?_v.*$/, '') : name;
+  LEGACY.has(name) ? name.split(/\+?_v/, 1)[0]! : name;
 
 function ppcModelOf(map: LibvirtMap, where: string, name: string): Ppc64Model {
   const model = map.ppc64.models.find((m) => m.name === name);
