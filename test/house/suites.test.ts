@@ -72,7 +72,7 @@ test('calls are taken apart at their own commas', () => {
 
 test('an expected error is a regular expression: uvu does not compare a text', () => {
   for (const [name, text] of texts)
-    for (const args of name === 'suites' ? [] : callsOf('assert.throws', text)) {
+    for (const args of name === 'house/suites' ? [] : callsOf('assert.throws', text)) {
       assert.ok(
         args.length >= 2,
         `${name}.test.ts: assert.throws(${args[0]}) expects nothing in particular`,
@@ -88,7 +88,7 @@ test('a property that fails says why, starts from the seed, and is drawn as ofte
   const property = readFileSync(join(ROOT, 'test/support/property.ts'), 'utf8');
   assert.match(property, /includeErrorInReport: true/);
   for (const [name, text] of texts)
-    if (name !== 'suites') {
+    if (name !== 'house/suites') {
       assert.not.match(text, /\bfc\.(assert|check)\(/, `${name}.test.ts: use assertProperty`);
       assert.not.match(text, /PLIMSOLL_(SEED|EFFORT) \?\?/, `${name}.test.ts: use seed and draws`);
       assert.not.match(text, /numRuns: draws/, `${name}.test.ts: assertProperty takes the whole`);

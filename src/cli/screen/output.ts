@@ -91,6 +91,7 @@ export const json = (document: { readonly schema: string }): string =>
 /** So much is given away at once. */
 const PIECE = 1 << 16;
 const encoder = new TextEncoder();
+const bytesFor = (text: string): Uint8Array => encoder.encode(printableLines(text));
 
 /**
  * The same of a document with a long list: `entries` under this name, each the parts of an object, one after another.
@@ -104,7 +105,7 @@ export function* jsonOf(
 ): Generator<Uint8Array> {
   const known = new WeakMap<object, Uint8Array>();
   const bytesOf = (part: object): Uint8Array => {
-    const bytes = known.get(part) ?? encoder.encode(partOf(part));
+    const bytes = known.get(part) ?? bytesFor(partOf(part));
     known.set(part, bytes);
     return bytes;
   };
@@ -116,7 +117,7 @@ export function* jsonOf(
     size += bytes.length;
   };
   const putText = () => {
-    put(encoder.encode(text));
+    put(bytesFor(text));
     text = '';
   };
   let comma = '';
