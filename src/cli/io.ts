@@ -94,3 +94,14 @@ export function wantsColor(io: Io, choice: ColorChoice): boolean {
   if (FORCE_COLOR) return FORCE_COLOR !== '0' && FORCE_COLOR !== 'false';
   return io.stdout.isTTY === true && TERM !== 'dumb';
 }
+
+/** Bytes that came in pieces, of so many in all. */
+export function concat(chunks: readonly Uint8Array[], total: number): Uint8Array {
+  const all = new Uint8Array(total);
+  let at = 0;
+  for (const chunk of chunks) {
+    all.set(chunk, at);
+    at += chunk.length;
+  }
+  return all;
+}

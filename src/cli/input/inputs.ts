@@ -18,8 +18,8 @@ import { QueryError } from '../../cpu/errors.ts';
 import { sortByBytes } from '../../cpu/order.ts';
 import type { Input } from '../../dialects/dialect.ts';
 import type { Unreadable } from '../../reading/problems.ts';
-import { type Io, reasonOf } from '../io.ts';
-import { concat, decompress } from './decompress.ts';
+import { concat, type Io, reasonOf } from '../io.ts';
+import { decompress } from './decompress.ts';
 
 /** Bytes of one input: a text must fit into one string of the language, and decompressed data is text too. */
 export const MAX_BYTES = 500_000_000;

@@ -4,8 +4,8 @@ import { problemOf, QueryError } from '../../cpu/errors.ts';
 import type { Input, Stream } from '../../dialects/dialect.ts';
 import { MAX_LINE } from '../../dialects/text/lines.ts';
 import type { Opened, Unreadable } from '../../reading/problems.ts';
-import { type Io, reasonOf } from '../io.ts';
-import { concat, decompress, formatOf, growsPast, unpack } from './decompress.ts';
+import { concat, type Io, reasonOf } from '../io.ts';
+import { decompress, formatOf, growsPast, unpack } from './decompress.ts';
 import {
   cannotRead,
   type Found,

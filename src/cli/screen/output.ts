@@ -3,8 +3,7 @@ import { promises as fs } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { QueryError } from '../../cpu/errors.ts';
 import { printable, printableLines } from '../../cpu/printable.ts';
-import { concat } from '../input/decompress.ts';
-import { type Io, type Output, reasonOf, shown, write } from '../io.ts';
+import { concat, type Io, type Output, reasonOf, shown, write } from '../io.ts';
 
 /** An answer as text, or a long one in pieces. */
 export type Answer = string | Iterable<string | Uint8Array>;
