@@ -24,11 +24,11 @@ export interface Call {
 }
 
 /** 0: yes, or an answer; 1: no; 2: that is not known. What could not be answered at all throws. */
-export type Answer = 0 | 1 | 2;
+export type ExitCode = 0 | 1 | 2;
 
 /** Wraps what a command does into what commander calls. */
 export type Answering = <A extends unknown[]>(
-  run: (call: Call, ...args: A) => Promise<Answer>,
+  run: (call: Call, ...args: A) => Promise<ExitCode>,
 ) => (...args: A) => Promise<void>;
 
 /** Columns where output is no terminal, and where a terminal does not say. */

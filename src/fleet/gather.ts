@@ -8,8 +8,8 @@ import type { Gathered } from './fleet.ts';
 import { type Batch, batchOf, GONE, idAt } from './hosts.ts';
 import { IdIndex, withoutRepeats } from './id-index.ts';
 import { distinctIds, hostIds, numberedIds } from './ids.ts';
-import { type Document, joinDocuments } from './join.ts';
-import { type Kind, kindOf, textOf } from './kind.ts';
+import { type HostDocument, joinDocuments } from './join.ts';
+import { type Kind, kindOfHost, kindText } from './kind.ts';
 
 /** Hosts of an input, in its order; an empty id stands for a host that its document does not name. */
 export interface Arrival extends Batch {
@@ -159,10 +159,10 @@ export class Gatherer {
   /** The number of the kind that a description is of. */
   describe(description: Description): number {
     const told = withKernel(description, this.#kernel);
-    const kind = kindOf(this.#catalog, told);
+    const kind = kindOfHost(this.#catalog, told);
     if (this.#keeps) return this.kind({ ...kind, described: [{ input: '', description: told }] });
     // A host that is described over and over costs no more memory than once.
-    const text = textOf(kind);
+    const text = kindText(kind);
     const known = this.#described.get(text) ?? this.kind(kind);
     this.#described.set(text, known);
     return known;
@@ -217,7 +217,7 @@ export class Gatherer {
     );
     const joined = new Map<string, number>();
     for (const [id, places] of [...index.repeated()].sort(([a], [b]) => byBytes(a, b))) {
-      const documents = places.map(([b, i]): Document => {
+      const documents = places.map(([b, i]): HostDocument => {
         const { input, batch } = named[b]!;
         return { input, kind: this.#kinds[batch.kinds[i]!]! };
       });
@@ -249,11 +249,11 @@ export class Gatherer {
   }
 
   /** What was joined once cannot be joined again: which document said what is no longer known. */
-  #refuseClosed(id: string, documents: readonly Document[]): void {
+  #refuseClosed(id: string, documents: readonly HostDocument[]): void {
     const closed = this.#inputs.find((i) => i.closed && documents.some((d) => d.input === i.name));
     const other = documents.find((d) => d.input !== closed?.name);
     if (!closed || !other) return;
-    if (new Set(documents.map((d) => textOf(d.kind))).size > 1)
+    if (new Set(documents.map((d) => kindText(d.kind))).size > 1)
       throw new QueryError(
         `host ${id} is in the summary ${closed.name} and, described otherwise, in ${other.input}; put all that describes a host into one part`,
       );

@@ -6,7 +6,7 @@ import { type Description, isShown, isX86, unsettled } from '../cpu/description.
 import { byBytes } from '../cpu/order.ts';
 import { whyWithheld } from '../cpu/proven/kvm.ts';
 import { candidate, Fleet, type Skipped } from '../fleet/fleet.ts';
-import { textOf } from '../fleet/kind.ts';
+import { kindText } from '../fleet/kind.ts';
 import type { Decoded } from './answer.ts';
 import { baseline } from './baseline.ts';
 import type { GivenSoftware } from './fit/asker.ts';
@@ -75,7 +75,7 @@ export function onceEach<T>(work: (description: Description) => T): typeof work 
   const known = new Map<Description, T>();
   return (d) => {
     if (known.has(d)) return known.get(d)!;
-    const text = textOf({ ...d, host: null, line: null, keys: {} });
+    const text = kindText({ ...d, host: null, line: null, keys: {} });
     const done = byText.has(text) ? byText.get(text)! : work(d);
     byText.set(text, done);
     known.set(d, done);

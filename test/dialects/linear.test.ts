@@ -5,7 +5,12 @@ import * as assert from 'uvu/assert';
 import { loadCatalog } from '../../src/cpu/catalog/catalog.ts';
 import { QueryError } from '../../src/cpu/errors.ts';
 import { dialectNames, recogniseDialect } from '../../src/dialects/index.ts';
-import { plainSource, splitAt, statementsOf, Unreadable } from '../../src/dialects/kvm-source/c.ts';
+import {
+  plainSource,
+  splitAt,
+  statementsOf,
+  UnreadableSource,
+} from '../../src/dialects/kvm-source/c.ts';
 import { KvmNames } from '../../src/dialects/kvm-source/kernel-names.ts';
 import { readDescriptions } from '../../src/reading/read.ts';
 import { explain } from '../../src/solve/explain.ts';
@@ -149,7 +154,7 @@ async function attempt(work: Work, text: string): Promise<void> {
   try {
     await work(text);
   } catch (error) {
-    if (!(error instanceof QueryError || error instanceof Unreadable)) throw error;
+    if (!(error instanceof QueryError || error instanceof UnreadableSource)) throw error;
   }
 }
 

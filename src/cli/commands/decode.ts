@@ -19,7 +19,7 @@ import {
   writerOf,
 } from '../input/read-fleet.ts';
 import { softwareFrom } from '../input/read-guests.ts';
-import type { Answer, Answering, Call } from '../io.ts';
+import type { Answering, Call, ExitCode } from '../io.ts';
 import type { LibvirtOptions } from '../libvirt/libvirt-inputs.ts';
 import {
   commaList,
@@ -78,7 +78,7 @@ export function define(command: Command, answering: Answering): void {
   outputOptions(command).addHelpText('after', HELP).action(answering(run));
 }
 
-async function run(call: Call, inputs: readonly string[], options: Options): Promise<Answer> {
+async function run(call: Call, inputs: readonly string[], options: Options): Promise<ExitCode> {
   const { as } = options;
   if (as !== undefined)
     return (await import('../libvirt/decode-by-libvirt.ts')).runLibvirtDecode(call, inputs, {

@@ -36,7 +36,7 @@ const LARGE = 1024 * 1024;
 const SMALL = 64 * 1024;
 
 /** A file to read, or why it cannot be. */
-export interface Found {
+export interface FoundFile {
   readonly name: string;
   /** Whether it is on a disk, and no pipe. */
   readonly isFile?: boolean;
@@ -60,13 +60,13 @@ export async function* readInputs(
 }
 
 /** The files below the paths, each once, in the order of their names. */
-export function findInputs(paths: readonly string[]): Found[] {
-  const byName = new Map<string, Found>();
+export function findInputs(paths: readonly string[]): FoundFile[] {
+  const byName = new Map<string, FoundFile>();
   for (const path of paths) for (const file of findFiles(path)) byName.set(file.name, file);
   const all = sortByBytes([...byName.keys()]).map((name) => byName.get(name)!);
   // Below one path nothing is found twice.
   if (paths.length === 1) return all;
-  const found = new Map<string, Found>();
+  const found = new Map<string, FoundFile>();
   for (const file of all) {
     const key = file.name === '-' ? '-' : resolve(file.name);
     if (!found.has(key)) found.set(key, file);
@@ -75,7 +75,7 @@ export function findInputs(paths: readonly string[]): Found[] {
 }
 
 /** An opened file that says where it lies. */
-export const marked = <T extends object>({ contained }: Found, opened: T): T =>
+export const marked = <T extends object>({ contained }: FoundFile, opened: T): T =>
   contained ? Object.assign(opened, { contained }) : opened;
 
 /** One file or standard input, decompressed. */
@@ -102,7 +102,7 @@ export async function readJson(
 }
 
 /** A file or standard input, decompressed, or why it cannot be had. */
-export async function read(file: Found, io: Io): Promise<Input | Unreadable> {
+export async function read(file: FoundFile, io: Io): Promise<Input | Unreadable> {
   const name = file.name === '-' ? 'stdin' : file.name;
   try {
     if (file.error) throw file.error;
@@ -114,7 +114,7 @@ export async function read(file: Found, io: Io): Promise<Input | Unreadable> {
   }
 }
 
-async function readFile({ name, isFile }: Found): Promise<Uint8Array> {
+async function readFile({ name, isFile }: FoundFile): Promise<Uint8Array> {
   const small = isFile ? readSmall(name) : null;
   if (small !== null) return small.slice();
   try {
@@ -170,7 +170,7 @@ async function readStream(stream: Io['stdin']): Promise<Uint8Array> {
 }
 
 /** The files that a path stands for; a problem takes the place of what cannot be read. */
-function findFiles(path: string, only?: 'file'): Found[] {
+function findFiles(path: string, only?: 'file'): FoundFile[] {
   if (path === '-') return [{ name: path }];
   let stat: Stats;
   try {
@@ -202,7 +202,7 @@ const GATHERED = /\/(?:cluster-scoped-resources|namespaces)\//;
  * Marks what lies in a folder of the resources of a cluster, and in the one around it: notes, logs and versions lie
  * beside the resources there.
  */
-function withContained(files: readonly Found[], top: string): Found[] {
+function withContained(files: readonly FoundFile[], top: string): FoundFile[] {
   const start = withoutSlashes(top);
   const roots = new Set(
     files.flatMap(({ name }) => {
@@ -217,7 +217,7 @@ function withContained(files: readonly Found[], top: string): Found[] {
   return files.map((file) => (isIn(file.name) ? { ...file, contained: true } : file));
 }
 
-function walk(directory: string, above: readonly string[]): Found[] {
+function walk(directory: string, above: readonly string[]): FoundFile[] {
   let entries: Dirent[];
   let real: string;
   try {
@@ -228,7 +228,7 @@ function walk(directory: string, above: readonly string[]): Found[] {
   } catch (error) {
     return [{ name: directory, error: cannotRead(directory, error) }];
   }
-  const found: Found[] = [];
+  const found: FoundFile[] = [];
   const start = withoutSlashes(directory);
   for (const entry of entries) {
     if (entry.name.startsWith('.')) continue;
@@ -249,7 +249,7 @@ function walk(directory: string, above: readonly string[]): Found[] {
 }
 
 /** Refuses what would block for ever or has no end. */
-function check(path: string, stat: Stats): Found {
+function check(path: string, stat: Stats): FoundFile {
   if (stat.isFile()) return { name: path, isFile: true };
   // What a shell puts in the place of <(command).
   if (stat.isFIFO() && /^\/(dev\/(fd\/|stdin$)|proc\/)/.test(path)) return { name: path };

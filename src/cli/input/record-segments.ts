@@ -2,7 +2,7 @@
 // where each began.
 import { readSync } from 'node:fs';
 import {
-  type Found,
+  type FoundHosts,
   type RecordKeys,
   type ScanListener,
   Scanner,
@@ -143,7 +143,7 @@ class Thread implements ScanListener {
     this.#pieces.push({ line: line.slice(), number: number - this.#before });
   }
 
-  found(hosts: Found): void {
+  found(hosts: FoundHosts): void {
     if (this.#task.ids) this.#arrivals.push(hosts);
     else for (const kind of hosts.kinds) this.#counts[kind] = (this.#counts[kind] ?? 0) + 1;
   }

@@ -8,7 +8,7 @@ import { concat, type Io, reasonOf } from '../io.ts';
 import { decompress, formatOf, growsPast, unpack } from './decompress.ts';
 import {
   cannotRead,
-  type Found,
+  type FoundFile,
   findInputs,
   MAX_BYTES,
   marked,
@@ -55,7 +55,7 @@ export function* openStreams(
   progress(total, total);
 }
 
-function sizeOf({ name, isFile }: Found): number {
+function sizeOf({ name, isFile }: FoundFile): number {
   try {
     return isFile ? statSync(name).size : 0;
   } catch {
@@ -88,7 +88,7 @@ const unreadable = (name: string, error: unknown): Unreadable => ({
 });
 
 function* openOne(
-  file: Found,
+  file: FoundFile,
   io: Io,
   threads: number,
   progress: (bytes: number) => void,

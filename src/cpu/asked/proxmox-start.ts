@@ -24,7 +24,7 @@ import type { Accelerator } from '../qemu/model.ts';
 import {
   automatic,
   type Flags,
-  hyperv,
+  hypervFlags,
   nestedOf,
   type ProxmoxNode,
   type Vm,
@@ -335,7 +335,7 @@ function cpuOf(
   const flags: Flags = new Map();
   const isX86 = arch === 'x86_64';
   automatic(vm, type, flags);
-  if (isX86 && kvm) hyperv(vm, pick('vendorId'), flags);
+  if (isX86 && kvm) hypervFlags(vm, pick('vendorId'), flags);
   for (const name of builtin) flags.set(name, `+${name}`);
   const open = new Set<string>();
   for (const layer of [model?.flags, line?.flags]) {

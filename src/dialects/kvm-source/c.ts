@@ -11,7 +11,7 @@ export type Statement =
     };
 
 /** What a reader could not do with a file: the function, and what stood in its way. */
-export class Unreadable extends Error {}
+export class UnreadableSource extends Error {}
 
 /** Deeper than any function of a kernel. */
 const MAX_DEPTH = 64;
@@ -102,7 +102,8 @@ export function statementsOf(body: string, depth = 0): Statement[] {
 
 /** The first statement, and what comes after it. */
 function statementAt(text: string, depth: number): [readonly Statement[], string] {
-  if (depth > MAX_DEPTH) throw new Unreadable(`blocks are nested more than ${MAX_DEPTH} deep`);
+  if (depth > MAX_DEPTH)
+    throw new UnreadableSource(`blocks are nested more than ${MAX_DEPTH} deep`);
   if (text.startsWith('{')) {
     const end = closing(text, 0);
     return [statementsOf(text.slice(1, end), depth + 1), text.slice(end + 1)];

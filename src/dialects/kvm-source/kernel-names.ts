@@ -6,7 +6,7 @@ import {
   type Statement,
   splitAt,
   statementsOf,
-  Unreadable,
+  UnreadableSource,
 } from './c.ts';
 
 /** A file of a kernel's tree, by its path; null where there is none. */
@@ -52,7 +52,7 @@ export class KvmNames {
         `cpuid.${Number(leaf).toString(16)}.${Number(index)}.${register!.toLowerCase()}`,
       );
     if (this.leaves.size === 0)
-      throw new Unreadable(`${REVERSE} has no table reverse_cpuid that could be read`);
+      throw new UnreadableSource(`${REVERSE} has no table reverse_cpuid that could be read`);
     this.#readFeatures(source(FEATURES), reverse, words);
     this.#readMade(source(COMMON));
     for (const [path, modules] of Object.entries(MAKERS)) this.#readForced(source(path), modules);
@@ -140,7 +140,7 @@ function anyOf(condition: string): string[][] | null {
 function wordNumbers(headers: string): Map<number, string> {
   const numbers = new Map<number, string>();
   const list = /enum\s+cpuid_leafs\s*\{([^{}]*)\}/.exec(headers)?.[1];
-  if (list === undefined) throw new Unreadable(`${WORDS[0]} has no enum cpuid_leafs`);
+  if (list === undefined) throw new UnreadableSource(`${WORDS[0]} has no enum cpuid_leafs`);
   for (const [i, entry] of splitAt(list, /^,/).entries())
     if (entry !== '') numbers.set(i, entry.split('=')[0]!.trim());
   return numbers;

@@ -9,7 +9,7 @@ import { QueryError } from '../../cpu/errors.ts';
 import { byBytes } from '../../cpu/order.ts';
 import { withUsable } from '../../cpu/proven/by-models.ts';
 import { type Dialect, type Input, orSkip, type Skip } from '../dialect.ts';
-import { askedOfLibvirt, type Place } from '../guests/guest-by-model.ts';
+import { askedOfLibvirt, type DefinitionPlace } from '../guests/guest-by-model.ts';
 import { child, childText } from '../libvirt/libvirt-element.ts';
 import { kernelFlags } from '../proves.ts';
 import { at, decodeText, inOrder, readDocuments, shortLines, textOf } from '../text/documents.ts';
@@ -158,7 +158,7 @@ async function readApi(
 function typed(input: Input, catalog: Catalog, element: XmlElement): Description {
   const name = childText(element, 'name');
   const where = `${input.name}:${element.line}: ${element.name}${name === null ? '' : ` ${name}`}`;
-  const place: Place = { dialect: 'ovirt', line: element.line, where };
+  const place: DefinitionPlace = { dialect: 'ovirt', line: element.line, where };
   const custom = childText(element, 'custom_cpu_model');
   const type = childText(child(element, 'cpu'), 'type');
   const mode = MODES[childText(child(element, 'cpu'), 'mode') ?? ''];

@@ -11,7 +11,7 @@ import { type Dialect, type Input, orSkip } from '../dialect.ts';
 import { decodeText, shortLines } from '../text/documents.ts';
 import { quote } from '../text/lines.ts';
 import { untold, vendorOf } from '../words/blank-description.ts';
-import type { Told } from '../words/kernel-flags.ts';
+import type { ToldFeatures } from '../words/kernel-flags.ts';
 import { featuresByRegister, readRegisters, registerKey } from '../words/registers.ts';
 import { inferVendor } from '../words/vendor-from-features.ts';
 
@@ -226,7 +226,11 @@ function describe(input: Input, catalog: Catalog, { line, sets, facts }: Block):
  * What of Xen's policy holds for KVM: what Xen gives and KVM gives never, or only where an option or the kernel lets
  * it, is unknown.
  */
-function ofKvmToo(catalog: Catalog, { has, known, unnamed }: Told, vendor: Vendor | null): Told {
+function ofKvmToo(
+  catalog: Catalog,
+  { has, known, unnamed }: ToldFeatures,
+  vendor: Vendor | null,
+): ToldFeatures {
   const given = catalog.rowWhere(
     (f) => !f.hostConditional && (vendor === null ? f.offered.size > 0 : f.offered.has(vendor)),
   );

@@ -19,7 +19,7 @@ import {
   readFeatureWords,
 } from '../words/feature-words.ts';
 import { definitionFor } from '../words/product-definitions.ts';
-import { hostOf, isSameHost, type Listed, readProps } from '../words/qemu-host.ts';
+import { hostOf, isSameHost, type ListedModel, readProps } from '../words/qemu-host.ts';
 import { archOfTypes, hostOfArch, namesOf } from '../words/qemu-host-arch.ts';
 import { settingsOf } from './readconfig.ts';
 
@@ -373,7 +373,7 @@ const blank = (catalog: Catalog, session: Session, line: number): Description =>
 });
 
 /** A model of query-cpu-definitions. */
-function listed(definition: JsonObject): Listed {
+function listed(definition: JsonObject): ListedModel {
   const blockers = definition['unavailable-features'];
   const alias = definition['alias-of'];
   return {

@@ -6,10 +6,10 @@ import {
   type Document,
   isObject,
   type JsonObject,
-  kindOf,
   MAX_JSON,
   parseJson,
   repeatedKey,
+  valueKind,
 } from './json.ts';
 import { quote } from './lines.ts';
 import { Tokens } from './tokens.ts';
@@ -141,7 +141,7 @@ export const at = (value: unknown, ...keys: readonly string[]): unknown =>
   );
 
 const unlike = (wanted: string, value: unknown): string =>
-  value === undefined ? `is missing; it is ${wanted}` : `is ${kindOf(value)}, not ${wanted}`;
+  value === undefined ? `is missing; it is ${wanted}` : `is ${valueKind(value)}, not ${wanted}`;
 
 /** @throws QueryError where the value is no object. */
 export function objectOf(value: unknown, where: string, what: string): JsonObject {

@@ -3,8 +3,9 @@
 import type { LibvirtMap, Ppc64Parts } from '../../cpu/catalog/libvirt-map.ts';
 import type { LibvirtCpu } from '../../cpu/cpu-element.ts';
 import { QueryError } from '../../cpu/errors.ts';
+import type { ModelList } from '../../cpu/model-lists.ts';
 import { type LibvirtVerdict, refuse } from './libvirt-verdict.ts';
-import { type CpuInput, guestStub, hostStub, type ModelList } from './spelt-out.ts';
+import { type CpuInput, guestStub, hostStub } from './spelt-out.ts';
 
 type Ppc64Model = Ppc64Parts['models'][number];
 
