@@ -6,7 +6,6 @@ import Module, { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Script } from 'node:vm';
-import { crc32 } from 'node:zlib';
 import { build } from 'esbuild';
 
 const dist = resolve('dist');
@@ -93,7 +92,6 @@ try {
   rmSync(dir, { recursive: true });
 }
 const whole = join(dist, 'command.tmp');
-writeFileSync(whole, script.createCachedData());
-// V8 tells texts apart by their length alone, so the name says which text it is of.
-const text = crc32(Buffer.from(wrapped, 'latin1')).toString(16);
-renameSync(whole, join(dist, `command.${process.versions.v8}-${process.arch}-${text}.v8`));
+// V8 tells texts apart by their length alone, so the text itself stands before what is made of it.
+writeFileSync(whole, Buffer.concat([Buffer.from(wrapped, 'latin1'), script.createCachedData()]));
+renameSync(whole, join(dist, `command.${process.versions.v8}-${process.arch}.v8`));

@@ -11,15 +11,16 @@ export type { Definition, Definitions, GuestCpu } from './cpu/definition.ts';
 export type { Description, View } from './cpu/description.ts';
 export { QueryError } from './cpu/errors.ts';
 export type {
+  BitPlace as Place,
   Feature,
   LibvirtModel,
   Merge,
-  Place,
   Product,
   QemuModel,
   Vendor,
 } from './cpu/feature.ts';
 export type { Asked, AskedOfLibvirt, AskedOfQemu } from './cpu/guest.ts';
+export type { ModelList } from './cpu/model-lists.ts';
 export type { Need, Software } from './cpu/need.ts';
 export type { Expansion, Surroundings } from './cpu/qemu/expand.ts';
 export { expandCpu, type Realized, realizeTcg } from './cpu/qemu/qemu-start.ts';
@@ -71,11 +72,11 @@ export { startCheck, startedCpu } from './solve/libvirt/guest-start.ts';
 export { type Live, translateCpu, updateCpu, updateLiveCpu } from './solve/libvirt/guest-update.ts';
 export { type Hypervisor, hypervisorOf } from './solve/libvirt/hypervisor.ts';
 export {
-  type BaselineOptions as LibvirtOptions,
+  type LibvirtBaselineOptions as LibvirtOptions,
   libvirtBaseline,
 } from './solve/libvirt/libvirt-baseline.ts';
 export { libvirtCompare, partialCheck } from './solve/libvirt/libvirt-compare.ts';
-export { decode as libvirtDecode } from './solve/libvirt/libvirt-decode.ts';
+export { libvirtDecode } from './solve/libvirt/libvirt-decode.ts';
 export type { LibvirtVerdict } from './solve/libvirt/libvirt-verdict.ts';
 export {
   type CpuData,
@@ -84,7 +85,6 @@ export {
   expandFeatures,
   guestStub,
   hostStub,
-  type ModelList,
 } from './solve/libvirt/spelt-out.ts';
 export { guestCpu } from './solve/line/guest-cpu.ts';
 export type { BaselineOptions } from './solve/line/line.ts';

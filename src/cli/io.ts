@@ -24,11 +24,11 @@ export interface Call {
 }
 
 /** 0: yes, or an answer; 1: no; 2: that is not known. What could not be answered at all throws. */
-export type Answer = 0 | 1 | 2;
+export type ExitCode = 0 | 1 | 2;
 
 /** Wraps what a command does into what commander calls. */
 export type Answering = <A extends unknown[]>(
-  run: (call: Call, ...args: A) => Promise<Answer>,
+  run: (call: Call, ...args: A) => Promise<ExitCode>,
 ) => (...args: A) => Promise<void>;
 
 /** Columns where output is no terminal, and where a terminal does not say. */
@@ -95,4 +95,15 @@ export function wantsColor(io: Io, choice: ColorChoice): boolean {
   if (NO_COLOR) return false;
   if (FORCE_COLOR) return FORCE_COLOR !== '0' && FORCE_COLOR !== 'false';
   return io.stdout.isTTY === true && TERM !== 'dumb';
+}
+
+/** Bytes that came in pieces, of so many in all. */
+export function concat(chunks: readonly Uint8Array[], total: number): Uint8Array {
+  const all = new Uint8Array(total);
+  let at = 0;
+  for (const chunk of chunks) {
+    all.set(chunk, at);
+    at += chunk.length;
+  }
+  return all;
 }

@@ -7,9 +7,6 @@ interface Command {
   readonly runProcess: typeof runProcess;
 }
 
-/** Node 20.15 and 22.2 brought it; without it, the command is compiled as always. */
-type Zlib = typeof import('node:zlib') & { readonly crc32?: (data: Uint8Array) => number };
-
 /** The command that was built into the directory of this bundle. */
 export function load(): Command {
   const require = createRequire(import.meta.url);
@@ -23,18 +20,16 @@ export function load(): Command {
   const fd = fs.openSync(file, 'r');
   const text = Buffer.allocUnsafe(head.length + fs.fstatSync(fd).size + tail.length);
   text.write(head);
-  const size = head.length + fs.readSync(fd, text, { offset: head.length });
+  const end = head.length + fs.readSync(fd, text, { offset: head.length });
   fs.closeSync(fd);
-  text.write(tail, size);
-  const source = text.subarray(0, size + tail.length);
-  let cachedData: Buffer;
-  try {
-    // What .ci/command.mjs made of this very text. Another V8 could not take it, and V8 itself would take the form of
-    // any text of the same length.
-    const { crc32 }: Zlib = require('node:zlib');
-    const name = `command.${process.versions.v8}-${process.arch}-${crc32!(source).toString(16)}.v8`;
-    cachedData = fs.readFileSync(path.join(dirname, name));
-  } catch {
+  text.write(tail, end);
+  const source = text.subarray(0, end + tail.length);
+  const cachedData = compiled(
+    fs,
+    path.join(dirname, `command.${process.versions.v8}-${process.arch}.v8`),
+    source,
+  );
+  if (!cachedData) {
     // Newer Nodes keep a compiled form by themselves.
     (Module as { enableCompileCache?: () => void }).enableCompileCache?.();
     return require(file);
@@ -44,4 +39,24 @@ export function load(): Command {
   const script = new Script(source.toString('latin1'), { filename: file, cachedData });
   script.runInThisContext()(module.exports, require, module, file, dirname);
   return module.exports as Command;
+}
+
+/**
+ * V8's compiled form of this very text, as .ci/command.mjs wrote it: behind the text that it is of, because V8 would take
+ * the form of any text of the same length, and Node's hashes take longer to load than the text takes to compare.
+ */
+function compiled(
+  fs: typeof import('node:fs'),
+  file: string,
+  source: Uint8Array,
+): Buffer | undefined {
+  try {
+    const whole = fs.readFileSync(file);
+    return whole.subarray(0, source.length).equals(source)
+      ? whole.subarray(source.length)
+      : undefined;
+  } catch {
+    // Another V8 could not take it: there is none for this one.
+    return undefined;
+  }
 }

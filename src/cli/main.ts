@@ -200,10 +200,22 @@ async function run(call: Call, printed: { out: string; err: string }): Promise<O
   }
 }
 
-const failure = (error: unknown): Outcome => ({
-  code: 2,
-  complaint: error instanceof QueryError ? complaints(error) : bugReport(error),
-});
+/** What the engine and the core say where there is no room left. */
+const NO_ROOM =
+  /memory|allocation failed|^Invalid (?:string|array|typed array|array buffer) length/i;
+
+const failure = (error: unknown): Outcome => ({ code: 2, complaint: complaintOf(error) });
+
+function complaintOf(error: unknown): string {
+  if (error instanceof QueryError) return complaints(error);
+  if (error instanceof RangeError && NO_ROOM.test(error.message))
+    return complaints(
+      new QueryError(
+        `the answer takes more memory than there is (${error.message}); ask about fewer hosts at once, or with --no-ids`,
+      ),
+    );
+  return bugReport(error);
+}
 
 async function program(
   { argv, io }: Call,

@@ -186,7 +186,7 @@ export const planOptions = (command: Command): Command =>
   );
 
 /** The value of an option that counts something; its range is the question's own to check. */
-export const wholeNumber =
+export const wholeNumberOption =
   (option: string) =>
   (value: string): number => {
     if (!/^\d{1,15}$/.test(value))

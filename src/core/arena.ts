@@ -8,14 +8,14 @@ const PAGE = 65536;
 const LIMIT = 65535 * PAGE;
 
 /** Some bytes of an arena: at an address, and how many. */
-export interface Block {
+export interface ArenaBlock {
   at: number;
   size: number;
 }
 
 export class Arena {
   readonly core: Core;
-  readonly #gaps: Block[] = [];
+  readonly #gaps: ArenaBlock[] = [];
   #end: number;
   #words = new Uint32Array(0);
 
@@ -43,7 +43,7 @@ export class Arena {
    * A block of at least `bytes` bytes, with whatever was in it.
    * @throws RangeError when 4 GiB do not suffice.
    */
-  allocate(bytes: number): Block {
+  allocate(bytes: number): ArenaBlock {
     const size = roundUp(Math.max(bytes, 1), LINE);
     let i = this.#gaps.findIndex((gap) => gap.size >= size);
     if (i < 0) i = this.#grow(size);
@@ -56,7 +56,7 @@ export class Arena {
   }
 
   /** Gives a block back. */
-  free({ at, size }: Block): void {
+  free({ at, size }: ArenaBlock): void {
     let low = 0;
     for (let high = this.#gaps.length; low < high; ) {
       const middle = (low + high) >> 1;
@@ -75,7 +75,7 @@ export class Arena {
 
   /** Runs `work` with blocks of these sizes in bytes, which are given back when it ends. */
   borrow<T>(sizes: readonly number[], work: (...at: number[]) => T): T {
-    const blocks: Block[] = [];
+    const blocks: ArenaBlock[] = [];
     try {
       for (const size of sizes) blocks.push(this.allocate(size));
       return work(...blocks.map((block) => block.at));

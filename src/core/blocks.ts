@@ -1,6 +1,6 @@
 // Text of blocks of lines, as /proc/cpuinfo is, sorted into kinds by the core: read straight into its memory, judged
 // by whoever knows what it means, one block of each kind.
-import { type Arena, type Block, sharedArena } from './arena.ts';
+import { type Arena, type ArenaBlock, sharedArena } from './arena.ts';
 
 /** Bytes that are read at once. */
 const CHUNK = 256 * 1024;
@@ -70,7 +70,7 @@ export function renumber(runs: Uint32Array, numbers: ArrayLike<number>): void {
 export class BlockScanner {
   readonly #arena: Arena;
   readonly #listener: BlockListener;
-  readonly #block: Block;
+  readonly #block: ArenaBlock;
   readonly #window: number;
   readonly #output: readonly number[];
   /** Bytes at the window's start that are not scanned yet, the beginning of a block, and those of the text before. */

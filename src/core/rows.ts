@@ -1,6 +1,6 @@
 // A CPU in memory: one bit a feature. The one order (isCovered), meet and join of the project are here: on single
 // rows in plain code, on many rows at once in the WASM core.
-import { type Arena, type Block, sharedArena } from './arena.ts';
+import { type Arena, type ArenaBlock, sharedArena } from './arena.ts';
 
 /** Feature bits, 32 to a word: bit `id` is bit `id & 31` of word `id >> 5`. Rows that meet are equally long. */
 export type Row = Uint32Array;
@@ -159,9 +159,11 @@ export interface Classes {
 }
 
 // Blocks of rows that nothing refers to any more go back to their arena.
-const unreachable = new FinalizationRegistry<{ arena: Arena; block: Block }>(({ arena, block }) => {
-  if (block.size > 0) arena.free(block);
-});
+const unreachable = new FinalizationRegistry<{ arena: Arena; block: ArenaBlock }>(
+  ({ arena, block }) => {
+    if (block.size > 0) arena.free(block);
+  },
+);
 
 /** Many rows of one width in the memory of the core. Each question crosses the border once. */
 export class Rows {
@@ -171,7 +173,7 @@ export class Rows {
   /** Words of a row. */
   readonly #words: number;
   readonly #arena: Arena;
-  readonly #block: Block = { at: 0, size: 0 };
+  readonly #block: ArenaBlock = { at: 0, size: 0 };
   #length = 0;
 
   constructor(bits: number, arena: Arena = sharedArena()) {

@@ -1,6 +1,6 @@
 // Text of one JSON object a line, sorted into kinds by the core: read straight into its memory, judged by whoever
 // knows what it means. What the core does not prove to be of a known kind is handed on as it is, line by line.
-import { type Arena, type Block, sharedArena } from './arena.ts';
+import { type Arena, type ArenaBlock, sharedArena } from './arena.ts';
 
 /** Bytes that are read at once: small enough for the cache, large enough for the system. */
 export const CHUNK = 256 * 1024;
@@ -44,7 +44,7 @@ const NEWLINE = 10;
 const ascii = new TextDecoder('latin1');
 
 /** Hosts as they are found, in views of the core's memory that hold until the listener returns. */
-export interface Found {
+export interface FoundHosts {
   /** The number that the listener gave the kind of each. */
   readonly kinds: Uint32Array;
   /** Where each id ends in `ids`; a host without a name has an empty one. Both are empty if no ids are wanted. */
@@ -59,7 +59,7 @@ export interface ScanListener {
   kind(line: Uint8Array, number: number, variant: Variant | null): number | null;
   /** A record, or what stands in the place of one, for the listener to judge. */
   other(line: Uint8Array, number: number): void;
-  found(hosts: Found): void;
+  found(hosts: FoundHosts): void;
   /** A line is longer than `maxLine`: this throws. */
   tooLong(number: number): never;
 }
@@ -75,7 +75,7 @@ export class Scanner {
   readonly #arena: Arena;
   readonly #listener: ScanListener;
   readonly #options: ScanOptions;
-  readonly #block: Block;
+  readonly #block: ArenaBlock;
   readonly #window: number;
   readonly #output: readonly [kinds: number, ends: number, ids: number];
   /** Bytes at the window's start that are not scanned yet: the beginning of a line. */

@@ -1,6 +1,6 @@
 // XML text cut before each `<` by the core: what stands between two of them, a stretch, is a number, the same for
 // equal ones. Told what each stretch is, the core follows them to the elements that are asked for.
-import { type Arena, type Block, sharedArena } from './arena.ts';
+import { type Arena, type ArenaBlock, sharedArena } from './arena.ts';
 
 /** Bytes that are cut at once: their numbers stay in the cache. */
 const CHUNK = 256 * 1024;
@@ -30,7 +30,7 @@ export interface Followed {
 
 export class Cutter {
   readonly #arena: Arena;
-  readonly #block: Block;
+  readonly #block: ArenaBlock;
   // Where the parts of the block are: first the cutter's tables.
   readonly #follower: number;
   readonly #codes: number;

@@ -6,7 +6,7 @@ import type { Vendor } from './catalog/catalog.ts';
 import type { LibvirtCpu } from './cpu-element.ts';
 import { QueryError } from './errors.ts';
 import type { Asked } from './guest.ts';
-import type { Lister } from './model-lists.ts';
+import type { ListMaker } from './model-lists.ts';
 import { isPrintable } from './printable.ts';
 import type { Note, Signature, Tsc, XsaveComponent } from './processor-facts.ts';
 import type { ProxmoxModel } from './proxmox-line.ts';
@@ -48,7 +48,7 @@ export interface Description {
    */
   readonly models: ReadonlyMap<string, readonly string[] | null> | null;
   /** Who lists them, where neither the dialect nor the software tells. */
-  readonly lister?: Lister;
+  readonly lister?: ListMaker;
   /** The machine type and QEMU version that it speaks for, where it says so. */
   readonly machine: string | null;
   readonly qemu: string | null;

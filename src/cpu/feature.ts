@@ -8,7 +8,7 @@ export type Product = 'libvirt' | 'qemu';
 export type Register = 'eax' | 'ebx' | 'ecx' | 'edx';
 
 /** One bit of a CPUID word, or of a model-specific register. */
-export type Place =
+export type BitPlace =
   | {
       readonly kind: 'cpuid';
       readonly leaf: number;
@@ -35,7 +35,7 @@ export interface Feature {
   /** QEMU's name; libvirt's or Xen's where QEMU has none. */
   readonly name: string;
   /** Where it lives; a few have two places. */
-  readonly places: readonly Place[];
+  readonly places: readonly BitPlace[];
   /** The model-specific register that it is in, if it is in no word of CPUID. */
   readonly msr: number | null;
   /** It stands in the CPUID leaf in which KVM introduces itself to guests, not in one of the processor's. */
@@ -48,7 +48,7 @@ export interface Feature {
   readonly libvirt: {
     readonly name: string;
     readonly since: string;
-    readonly was: Readonly<Record<string, Place>>;
+    readonly was: Readonly<Record<string, BitPlace>>;
   } | null;
   /** Spellings in /proc/cpuinfo whose absence means that the feature is absent, where the kernel is young enough. */
   readonly linux: readonly string[];

@@ -8,19 +8,19 @@ import { compareVersions } from './order.ts';
 export type ModelList = ReadonlyMap<string, readonly string[] | null>;
 
 /** Who made a list: libvirt or QEMU, or KubeVirt's labeller, which has libvirt's names but for those that it calls obsolete. */
-export type Lister = Product | 'kubevirt';
-export const LISTERS: readonly Lister[] = ['libvirt', 'qemu', 'kubevirt'];
+export type ListMaker = Product | 'kubevirt';
+export const LISTERS: readonly ListMaker[] = ['libvirt', 'qemu', 'kubevirt'];
 
 /** What tells of who made the list of a description. */
 interface Listing {
   readonly dialect: string;
-  readonly lister?: Lister;
+  readonly lister?: ListMaker;
   readonly qemu: string | null;
   readonly libvirt?: string | null;
 }
 
 /** Who made it: QEMU itself, KubeVirt's labeller, or libvirt and what else stands on it. */
-export function listerOf({ dialect, lister, ...software }: Listing): Lister {
+export function listerOf({ dialect, lister, ...software }: Listing): ListMaker {
   if (lister) return lister;
   if (dialect === 'kubernetes') return 'kubevirt';
   if (dialect === 'records') return listerOfRecord(software);
@@ -31,11 +31,11 @@ export function listerOf({ dialect, lister, ...software }: Listing): Lister {
 export const listerOfRecord = ({
   qemu,
   libvirt = null,
-}: Pick<Listing, 'qemu' | 'libvirt'>): Lister =>
+}: Pick<Listing, 'qemu' | 'libvirt'>): ListMaker =>
   qemu !== null && libvirt === null ? 'qemu' : 'libvirt';
 
 /** Model lists by who made them. */
-export type ModelLists = { readonly [L in Lister]?: ModelList };
+export type ModelLists = { readonly [L in ListMaker]?: ModelList };
 
 /** Whether a product that looks for hosts by the name of a model finds this one: the very name, and nothing in its way. */
 export const isFound = (list: ModelList, name: string): boolean => list.get(name)?.length === 0;
@@ -47,7 +47,7 @@ export const isFound = (list: ModelList, name: string): boolean => list.get(name
  */
 export function blockersOf(
   catalog: Catalog,
-  lister: Lister,
+  lister: ListMaker,
   list: ModelList,
   name: string,
 ): readonly string[] | 'unlisted' | null {
@@ -57,7 +57,7 @@ export function blockersOf(
   return couldList(catalog, productOf(lister), list, name) ? 'unlisted' : null;
 }
 
-const productOf = (lister: Lister): Product => (lister === 'qemu' ? 'qemu' : 'libvirt');
+const productOf = (lister: ListMaker): Product => (lister === 'qemu' ? 'qemu' : 'libvirt');
 
 /** Other names of exactly this model: its version under a name of its own, or its plain name where that is version 1. */
 function sameModel(catalog: Catalog, name: string): string[] {

@@ -5,10 +5,10 @@
 const HIDDEN =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for.
   /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
-/** The same where text has lines, and colours of our own. */
+/** The same where text has lines and columns. */
 const HIDDEN_IN_LINES =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for.
-  /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 const COLOUR_OR_HIDDEN = new RegExp(`\\x1b\\[\\d{1,2}m|${HIDDEN_IN_LINES.source}`, 'g');
 
 const escaped = (c: string): string => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`;
@@ -23,8 +23,8 @@ export const printable = (text: string): string => text.replace(HIDDEN, escaped)
 export const isPrintable = (text: string): boolean => text.search(HIDDEN) < 0;
 
 /**
- * Text in lines, or JSON, as it may leave the process: as `printable`, but line feeds stay. JSON stays the same data,
- * for these characters stand in its strings alone. With `colours`, the escapes of a terminal's colours stay, too.
+ * Text in lines, or JSON, as it may leave the process: as `printable`, but line feeds and tabs stay. JSON stays the same
+ * data, for these characters stand in its strings alone. With `colours`, the escapes of a terminal's colours stay, too.
  */
 export const printableLines = (text: string, colours = false): string =>
   colours

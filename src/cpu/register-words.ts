@@ -1,14 +1,14 @@
 // The CPUID and MSR words that a document states of one processor, uninterpreted.
 import type { Register } from './feature.ts';
 
-export type Registers = Readonly<Record<Register, number>>;
+export type LeafRegisters = Readonly<Record<Register, number>>;
 
 /** The words that a document states of one processor. */
 export class Words {
-  readonly #leaves = new Map<number, Registers>();
+  readonly #leaves = new Map<number, LeafRegisters>();
   readonly #msrs = new Map<number, bigint>();
 
-  setLeaf(leaf: number, subleaf: number, registers: Registers): void {
+  setLeaf(leaf: number, subleaf: number, registers: LeafRegisters): void {
     this.#leaves.set(leaf * 0x10000 + subleaf, registers);
   }
 
@@ -16,7 +16,7 @@ export class Words {
     this.#msrs.set(msr, value);
   }
 
-  leaf(leaf: number, subleaf = 0): Registers | undefined {
+  leaf(leaf: number, subleaf = 0): LeafRegisters | undefined {
     return this.#leaves.get(leaf * 0x10000 + subleaf);
   }
 

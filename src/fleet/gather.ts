@@ -6,9 +6,10 @@ import { QueryError } from '../cpu/errors.ts';
 import { byBytes } from '../cpu/order.ts';
 import type { Gathered } from './fleet.ts';
 import { type Batch, batchOf, GONE, idAt } from './hosts.ts';
+import { IdIndex, withoutRepeats } from './id-index.ts';
 import { distinctIds, hostIds, numberedIds } from './ids.ts';
-import { type Document, joinDocuments } from './join.ts';
-import { type Kind, kindOf } from './kind.ts';
+import { type HostDocument, joinDocuments } from './join.ts';
+import { type Kind, kindOfHost, kindText } from './kind.ts';
 
 /** Hosts of an input, in its order; an empty id stands for a host that its document does not name. */
 export interface Arrival extends Batch {
@@ -20,6 +21,8 @@ const TAB = 9;
 const BACKSLASH = 0x5c;
 /** Hosts of one batch; more begin another, so that no array has to be copied when it grows. */
 const BATCH = 65536;
+/** So many hosts are held before anybody looks whether they are the same over and over. */
+export const MANY = 1 << 20;
 
 /** The hosts of an input as they come, in arrays that grow and are used again. */
 export class Arrivals {
@@ -29,6 +32,9 @@ export class Arrivals {
   #ids = new Uint8Array(1024);
   #hosts = 0;
   #ascending = true;
+  /** Hosts that are done, and at how many it is looked whether some are there twice. */
+  #held = 0;
+  #many = MANY;
 
   /** These hosts after those before. */
   push({ kinds, ends, ids, ascending }: Arrival): void {
@@ -50,6 +56,7 @@ export class Arrivals {
     this.#seal();
     const done = this.#done;
     this.#done = [];
+    this.#held = 0;
     return done;
   }
 
@@ -69,7 +76,25 @@ export class Arrivals {
     });
     this.#hosts = 0;
     this.#ascending = true;
+    this.#held += hosts;
+    if (this.#held < this.#many) return;
+    this.#done = areDistinct(this.#done) ? this.#done : withoutRepeats(this.#done);
+    this.#held = this.#done.reduce((n, { kinds }) => n + kinds.length, 0);
+    this.#many = Math.max(MANY, 4 * this.#held);
   }
+}
+
+/** Whether the ids of all hosts ascend, so that none is missing or there twice: most inventories are sorted. */
+export function areDistinct(arrivals: Iterable<Arrival>): boolean {
+  let last = '';
+  for (const arrival of arrivals) {
+    const { length } = arrival.kinds;
+    if (length === 0) continue;
+    const first = idAt(arrival, 0);
+    if (!arrival.ascending || !isLongerOrGreater(first, last)) return false;
+    last = idAt(arrival, length - 1);
+  }
+  return true;
 }
 
 function withRoom<T extends Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer>>(
@@ -102,6 +127,8 @@ export class Gatherer {
     readonly closed: boolean;
   }[] = [];
   readonly #keys = new Set<string>();
+  /** The kinds that descriptions are of, by all that they say. */
+  readonly #described = new Map<string, number>();
   /** How many hosts of each kind there are, where nobody asks who they are. */
   readonly #counts: number[] | null;
 
@@ -132,10 +159,13 @@ export class Gatherer {
   /** The number of the kind that a description is of. */
   describe(description: Description): number {
     const told = withKernel(description, this.#kernel);
-    const kind = kindOf(this.#catalog, told);
-    return this.kind(
-      this.#keeps ? { ...kind, described: [{ input: '', description: told }] } : kind,
-    );
+    const kind = kindOfHost(this.#catalog, told);
+    if (this.#keeps) return this.kind({ ...kind, described: [{ input: '', description: told }] });
+    // A host that is described over and over costs no more memory than once.
+    const text = kindText(kind);
+    const known = this.#described.get(text) ?? this.kind(kind);
+    this.#described.set(text, known);
+    return known;
   }
 
   /** All hosts of an input; a closed one says all that is to be said of its hosts. */
@@ -169,22 +199,9 @@ export class Gatherer {
         keys,
       };
     }
-    const batches = this.#areDistinct() ? this.#inputs.flatMap((i) => i.arrivals) : this.#settle();
+    const arrivals = this.#inputs.flatMap((i) => i.arrivals);
+    const batches = areDistinct(arrivals) ? arrivals : this.#settle();
     return { kinds: this.#kinds, weights: [], batches, keys };
-  }
-
-  /** Whether the ids of all hosts ascend, so that none is missing or there twice: most inventories are sorted. */
-  #areDistinct(): boolean {
-    let last = '';
-    for (const { arrivals } of this.#inputs)
-      for (const arrival of arrivals) {
-        const { length } = arrival.kinds;
-        if (length === 0) continue;
-        const first = idAt(arrival, 0);
-        if (!arrival.ascending || !isLongerOrGreater(first, last)) return false;
-        last = idAt(arrival, length - 1);
-      }
-    return true;
   }
 
   #settle(): readonly Batch[] {
@@ -192,28 +209,26 @@ export class Gatherer {
     const named = this.#apart ? this.#guestsApart(read) : read;
     // Names that are given here are given once.
     if (!explicit) return named.map(({ batch }) => batch);
-    const index = new IdIndex(named.map(({ batch }) => batch));
-    const twice = index.repeated();
-    if (twice.size === 0) return named.map(({ batch }) => batch);
-    const batches = named.map(({ batch }) => ({ ...batch, kinds: batch.kinds.slice() }));
     const isMixed = this.#kinds.some((kind) => kind.view !== 'guest');
-    for (const [id, all] of [...twice].sort(([a], [b]) => byBytes(a, b))) {
+    const index = new IdIndex(
+      named.map(({ batch }) => batch),
       // A guest is not the host that has the same name.
-      const places = isMixed
-        ? all.filter(([b, i]) => this.#kinds[batches[b]!.kinds[i]!]!.view !== 'guest')
-        : all;
-      if (places.length < 2) continue;
-      const documents = places.map(
-        ([b, i]): Document => ({
-          input: named[b]!.input,
-          kind: this.#kinds[batches[b]!.kinds[i]!]!,
-        }),
-      );
+      (kind) => !isMixed || this.#kinds[kind]!.view !== 'guest',
+    );
+    const joined = new Map<string, number>();
+    for (const [id, places] of [...index.repeated()].sort(([a], [b]) => byBytes(a, b))) {
+      const documents = places.map(([b, i]): HostDocument => {
+        const { input, batch } = named[b]!;
+        return { input, kind: this.#kinds[batch.kinds[i]!]! };
+      });
       this.#refuseClosed(id, documents);
-      const kind = this.kind(joinDocuments(this.#catalog, id, documents));
-      for (const [n, [b, i]] of places.entries()) batches[b]!.kinds[i] = n === 0 ? kind : GONE;
+      // What the same documents say of another host is the same.
+      const key = places.map(([b, i]) => `${named[b]!.input}\0${named[b]!.batch.kinds[i]}`).join();
+      const kind = joined.get(key) ?? this.kind(joinDocuments(this.#catalog, id, documents));
+      joined.set(key, kind);
+      for (const [n, [b, i]] of places.entries()) index.put(b, i, n === 0 ? kind : GONE);
     }
-    return batches;
+    return index.settled();
   }
 
   /** Guests of one name are several, and told apart by where they stand. */
@@ -234,13 +249,11 @@ export class Gatherer {
   }
 
   /** What was joined once cannot be joined again: which document said what is no longer known. */
-  #refuseClosed(id: string, documents: readonly Document[]): void {
+  #refuseClosed(id: string, documents: readonly HostDocument[]): void {
     const closed = this.#inputs.find((i) => i.closed && documents.some((d) => d.input === i.name));
     const other = documents.find((d) => d.input !== closed?.name);
     if (!closed || !other) return;
-    const text = (kind: Kind) =>
-      JSON.stringify({ ...kind, has: [...kind.has], known: [...kind.known] });
-    if (new Set(documents.map((d) => text(d.kind))).size > 1)
+    if (new Set(documents.map((d) => kindText(d.kind))).size > 1)
       throw new QueryError(
         `host ${id} is in the summary ${closed.name} and, described otherwise, in ${other.input}; put all that describes a host into one part`,
       );
@@ -328,83 +341,4 @@ function isLongerOrGreater(id: string, than: string): boolean {
   if (a!.length !== b!.length) return a!.length > b!.length;
   const at = a!.findIndex((byte, i) => byte !== b![i]);
   return at >= 0 && a![at]! > b![at]!;
-}
-
-/** Which hosts have an id: a table by hash over their bytes, as millions of strings would not fit. */
-class IdIndex {
-  readonly #batches: readonly Batch[];
-  /** A hash, and the place of the host by batch and position there, for each slot: three words, all 0 if empty. */
-  readonly #slots: Uint32Array;
-  readonly #mask: number;
-  readonly #repeated = new Map<string, [batch: number, i: number][]>();
-
-  constructor(batches: readonly Batch[]) {
-    const hosts = batches.reduce((n, { kinds }) => n + kinds.length, 0);
-    const size = 2 ** Math.ceil(Math.log2(hosts * 1.5 + 2));
-    this.#batches = batches;
-    this.#slots = new Uint32Array(size * 3);
-    this.#mask = size - 1;
-    for (const [b, { ids, ends }] of batches.entries()) {
-      let start = 0;
-      for (let i = 0; i < ends.length; i++) {
-        const end = ends[i]!;
-        if (end > start) this.#put(ids, start, end, b, i);
-        start = end;
-      }
-    }
-  }
-
-  has(id: string): boolean {
-    const bytes = new TextEncoder().encode(id);
-    return this.#slots[this.#find(bytes, 0, bytes.length) + 1] !== 0;
-  }
-
-  /** The ids that several hosts have, and where. */
-  repeated(): ReadonlyMap<string, readonly (readonly [batch: number, i: number])[]> {
-    return this.#repeated;
-  }
-
-  #put(ids: Uint8Array, start: number, end: number, b: number, i: number): void {
-    const slots = this.#slots;
-    const at = this.#find(ids, start, end);
-    if (slots[at + 1] === 0) {
-      slots[at] = hash(ids, start, end);
-      slots[at + 1] = b + 1;
-      slots[at + 2] = i;
-      return;
-    }
-    const id = idAt(this.#batches[b]!, i);
-    const places = this.#repeated.get(id);
-    if (places) places.push([b, i]);
-    else
-      this.#repeated.set(id, [
-        [slots[at + 1]! - 1, slots[at + 2]!],
-        [b, i],
-      ]);
-  }
-
-  /** The slot of an id, or the empty one where it belongs. */
-  #find(ids: Uint8Array, start: number, end: number): number {
-    const slots = this.#slots;
-    const code = hash(ids, start, end);
-    for (let slot = code & this.#mask; ; slot = (slot + 1) & this.#mask) {
-      const at = slot * 3;
-      if (slots[at + 1] === 0) return at;
-      if (slots[at] !== code) continue;
-      const batch = this.#batches[slots[at + 1]! - 1]!;
-      const i = slots[at + 2]!;
-      const from = i === 0 ? 0 : batch.ends[i - 1]!;
-      if (batch.ends[i]! - from !== end - start) continue;
-      let n = 0;
-      while (n < end - start && batch.ids[from + n] === ids[start + n]) n++;
-      if (n === end - start) return at;
-    }
-  }
-}
-
-/** FNV-1a over bytes, stirred so that its low bits depend on all of them. */
-function hash(ids: Uint8Array, start: number, end: number): number {
-  let code = 0x811c9dc5;
-  for (let i = start; i < end; i++) code = Math.imul(code ^ ids[i]!, 0x01000193);
-  return (code ^ (code >>> 15)) >>> 0;
 }

@@ -11,7 +11,7 @@ import type { Kind } from './kind.ts';
 const VIEWS: readonly View[] = ['guest', 'hardware', 'kernel', 'hypervisor'];
 
 /** What one document says of a host. */
-export interface Document {
+export interface HostDocument {
   readonly input: string;
   readonly kind: Kind;
 }
@@ -20,7 +20,11 @@ export interface Document {
  * What all documents of one host say together.
  * @throws QueryError where two of one view contradict each other.
  */
-export function joinDocuments(catalog: Catalog, id: string, documents: readonly Document[]): Kind {
+export function joinDocuments(
+  catalog: Catalog,
+  id: string,
+  documents: readonly HostDocument[],
+): Kind {
   const ordered = [...documents].sort(
     (a, b) => VIEWS.indexOf(b.kind.view) - VIEWS.indexOf(a.kind.view) || byBytes(a.input, b.input),
   );
@@ -44,7 +48,12 @@ function withoutDescribed({ described: _, ...kind }: Kind): Kind {
   return kind;
 }
 
-function joinTwo(catalog: Catalog, id: string, better: Document, other: Document): Document {
+function joinTwo(
+  catalog: Catalog,
+  id: string,
+  better: HostDocument,
+  other: HostDocument,
+): HostDocument {
   const [a, b] = [better.kind, other.kind];
   const where =
     better.input === other.input

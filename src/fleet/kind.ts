@@ -82,7 +82,7 @@ export interface Member extends Beside {
 }
 
 /** What a description says, settled into what its host offers. */
-export function kindOf(catalog: Catalog, d: Description): Kind {
+export function kindOfHost(catalog: Catalog, d: Description): Kind {
   const told = offer(catalog, d);
   const { has, known, assumed, notes, unnamed = d.unnamed } = told;
   const { unnamedUnknown = d.unnamedUnknown } = told;
@@ -119,6 +119,12 @@ export function kindOf(catalog: Catalog, d: Description): Kind {
   };
 }
 
+/** All that a kind or a description says, as text: equal for those that say the same. */
+export const kindText = (said: Kind | Description): string =>
+  JSON.stringify(said, (_, value) =>
+    value instanceof Map || ArrayBuffer.isView(value) ? [...(value as Iterable<unknown>)] : value,
+  );
+
 /** What is told of a host of another architecture than x86. */
 const identityOf = (d: Description): Identity => ({
   model: archRecord(d.arch).modelOf(d),
@@ -146,5 +152,5 @@ const listKey = (list: ModelList | undefined) =>
 /** A description and its id, settled into what it offers. */
 export const candidate = (catalog: Catalog, id: string, d: Description): Candidate => ({
   id,
-  ...kindOf(catalog, d),
+  ...kindOfHost(catalog, d),
 });

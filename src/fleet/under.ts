@@ -3,7 +3,7 @@ import type { Catalog } from '../cpu/catalog/catalog.ts';
 import { type Description, isShown, isX86 } from '../cpu/description.ts';
 import type { Fleet } from './fleet.ts';
 import { joinDocuments } from './join.ts';
-import { type Kind, kindOf } from './kind.ts';
+import { type Kind, kindOfHost } from './kind.ts';
 
 /** The code of the note about hosts that stay as they are, whatever kernel is asked about. */
 export const KEPT = 'kernel-kept';
@@ -22,7 +22,10 @@ function kindUnder(catalog: Catalog, kind: Kind, kernel: string): Kind {
     );
   const documents = described.map(({ input, description }) => {
     const why = whyKept(description);
-    const again = kindOf(catalog, why === null ? { ...description, asIf: kernel } : description);
+    const again = kindOfHost(
+      catalog,
+      why === null ? { ...description, asIf: kernel } : description,
+    );
     return { input, kind: why === null ? again : noted(again, why) };
   });
   return { ...joinDocuments(catalog, 'here', documents), described };

@@ -1,7 +1,7 @@
 // libvirt's cpu_map as the generator of the catalog reads it: x86, in the order in which libvirt loads it.
 import { SaxesParser } from 'saxes';
 
-export interface MapModel {
+export interface CpuMapModel {
   vendor: string | null;
   signatures: [family: number, model: number, steppings?: number[]][];
   /** host and guest, `on` or `off` each. */
@@ -16,7 +16,7 @@ export interface CpuMap {
   readonly vendors: Set<string>;
   /** Features, and where they live, as catalog records write it. */
   readonly places: Map<string, string>;
-  readonly models: Map<string, MapModel>;
+  readonly models: Map<string, CpuMapModel>;
 }
 
 /** Reads the index and all that it includes; `read` gives the text of a file of the folder. */
@@ -34,7 +34,7 @@ export function readCpuMap(read: (file: string) => string): CpuMap {
 }
 
 function readFile(text: string, { vendors, places, models }: CpuMap): void {
-  let model: MapModel | undefined;
+  let model: CpuMapModel | undefined;
   let feature = '';
   parse(text, (name, a, depth) => {
     if (depth === 1) {
@@ -50,10 +50,10 @@ function readFile(text: string, { vendors, places, models }: CpuMap): void {
 }
 
 function readChild(
-  model: MapModel,
+  model: CpuMapModel,
   name: string,
   a: Record<string, string>,
-  models: ReadonlyMap<string, MapModel>,
+  models: ReadonlyMap<string, CpuMapModel>,
 ): void {
   if (name === 'model') {
     const parent = models.get(a.name!)!;
@@ -76,7 +76,7 @@ function readChild(
   }
 }
 
-const emptyModel = (): MapModel => ({
+const emptyModel = (): CpuMapModel => ({
   vendor: null,
   signatures: [],
   decode: '',
@@ -90,7 +90,7 @@ function signature({
   family,
   model,
   stepping,
-}: Record<string, string>): MapModel['signatures'][number] {
+}: Record<string, string>): CpuMapModel['signatures'][number] {
   if (!stepping) return [Number(family), Number(model)];
   const steppings = stepping.split(',').flatMap((range) => {
     const [from, to = from] = range.split('-').map(Number);

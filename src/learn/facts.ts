@@ -29,7 +29,7 @@ export const QEMU: Readonly<Record<string, string>> = { '7.2.22': '7.2', '10.0.1
 export const versionsOf = (releases: readonly string[]): string[] => releases.map((r) => QEMU[r]!);
 
 /** libvirt's name for CPUID's twelve letters. */
-export const vendorOf = ({ libvirt128 }: Facts, letters: string): string =>
+export const vendorOfLetters = ({ libvirt128 }: Facts, letters: string): string =>
   libvirt128.vendors.find((v: Json) => v.string === letters)?.name ?? letters;
 
 /** The oldest of the three libvirts that has something. */

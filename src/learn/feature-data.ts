@@ -8,7 +8,7 @@ import {
   placeOfQemu,
   QEMU,
   sinceLibvirt,
-  vendorOf,
+  vendorOfLetters,
   wordOf,
 } from './facts.ts';
 import { linuxAbsence } from './linux-data.ts';
@@ -137,7 +137,7 @@ class Table {
     for (const record of this.#byName.values()) {
       const { seen = {}, models = {} } = this.#facts.offers.features[record.name] ?? {};
       const letters = [...Object.keys(seen), ...Object.keys(models)];
-      record.offered = [...new Set(letters.map((l) => vendorOf(this.#facts, l)))].sort();
+      record.offered = [...new Set(letters.map((l) => vendorOfLetters(this.#facts, l)))].sort();
     }
   }
 

@@ -15,7 +15,7 @@ type Rule = KvmFile['rules'][number];
 const BOTH: readonly KvmModule[] = ['Intel', 'AMD'];
 const MODULES: Readonly<Record<string, KvmModule>> = { GenuineIntel: 'Intel', AuthenticAMD: 'AMD' };
 
-export function learnKvm({ kvm, curated }: Facts): Learnt {
+export function kvmData({ kvm, curated }: Facts): Learnt {
   const { modules, elsewhere, byModel, hiddenWith, hybrid, qemu, unshown } = curated.kvm;
   // A kernel of a distribution stands beside the mainline, which is in its own order.
   const versions: string[] = kvm.sources
@@ -73,7 +73,7 @@ export function learnKvm({ kvm, curated }: Facts): Learnt {
  * The table with the column of a further kernel of the mainline. What could not be read there is as on the kernel before
  * it; the answer names that, for a person to look at.
  */
-export function withKernel(file: Learnt, learnt: LearntKvm): { file: Learnt; carried: string[] } {
+export function withColumn(file: Learnt, learnt: LearntKvm): { file: Learnt; carried: string[] } {
   const { kernel } = learnt;
   if (file.kernels.includes(kernel)) throw new Error(`kernel ${kernel} is in the table already`);
   const kernels = [...file.kernels, kernel].sort(order);

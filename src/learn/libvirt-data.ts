@@ -1,7 +1,7 @@
 // Models of libvirt 12.8, and what 9.0 and 11.3 have otherwise.
 
 import { Deltas } from '../cpu/catalog/delta.ts';
-import type { MapModel } from './cpu-map.ts';
+import type { CpuMapModel } from './cpu-map.ts';
 import { type Facts, given, type Json, sinceLibvirt } from './facts.ts';
 
 export function learnLibvirt(facts: Facts, ofLibvirt: ReadonlyMap<string, string>): Json[] {
@@ -45,7 +45,7 @@ export function learnLibvirt(facts: Facts, ofLibvirt: ReadonlyMap<string, string
 function was90(
   m: Json,
   signatures: Json,
-  old: MapModel,
+  old: CpuMapModel,
   ours: (names: Iterable<string>) => string[],
 ): Json {
   const state = (on: boolean) => (on ? 'on' : 'off');

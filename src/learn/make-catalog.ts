@@ -6,10 +6,10 @@ import { parseArgs } from 'node:util';
 import { readCpuMap } from './cpu-map.ts';
 import { type Facts, type Json, sinceLibvirt } from './facts.ts';
 import { learnFeatures } from './feature-data.ts';
-import { learnKvm, withKernel } from './kvm-data.ts';
+import { kvmData, withColumn } from './kvm-data.ts';
 import { learnLibvirt } from './libvirt-data.ts';
 import { learnLinux } from './linux-data.ts';
-import { learnMachines, learnQemu } from './qemu-data.ts';
+import { learnMachines, qemuData } from './qemu-data.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -108,7 +108,7 @@ write(
   { models: libvirtModels },
 );
 
-const qemuModels = learnQemu(facts);
+const qemuModels = qemuData(facts);
 const { kvm, tcg } = quirks.accelerator_defaults_on_named_models;
 write(
   'qemu.ts',
@@ -136,10 +136,10 @@ const {
   rules,
   ...kernels
 } = learntKvm.reduce((file, path) => {
-  const { file: wider, carried } = withKernel(file, read(path));
+  const { file: wider, carried } = withColumn(file, read(path));
   console.log(`${path}: ${carried.length} as on the kernel before it: ${carried.join(', ')}`);
   return wider;
-}, learnKvm(facts));
+}, kvmData(facts));
 write(
   'kvm.ts',
   {

@@ -1,8 +1,8 @@
 // Models of QEMU 7.2 and 10.0, their machine types, and what a machine type changes about a model.
 import { Deltas } from '../cpu/catalog/delta.ts';
-import { type Facts, given, type Json, QEMU, vendorOf, versionsOf } from './facts.ts';
+import { type Facts, given, type Json, QEMU, vendorOfLetters, versionsOf } from './facts.ts';
 
-export function learnQemu(facts: Facts): Json[] {
+export function qemuData(facts: Facts): Json[] {
   const lists = new Deltas();
   return facts.qemuModels.models.map((m: Json) => {
     const known = versionsOf(m.known_to_qemu);
@@ -25,7 +25,7 @@ function versioned(facts: Facts, m: Json, lists: Deltas): Json {
   return {
     base: m.base,
     version: m.version,
-    vendor: vendorOf(facts, d.vendor),
+    vendor: vendorOfLetters(facts, d.vendor),
     cache: m.cache,
     values: {
       level: d.level,

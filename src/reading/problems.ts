@@ -1,5 +1,5 @@
 // What is asked of readers of inputs, and the problems that inputs have.
-import { QueryError } from '../cpu/errors.ts';
+import { problemOf, QueryError } from '../cpu/errors.ts';
 import { byBytes } from '../cpu/order.ts';
 import type { Input, Other, Skip, Stream } from '../dialects/dialect.ts';
 import { kindsText } from '../fleet/aside.ts';
@@ -74,8 +74,7 @@ export class Problems {
       if ('error' in input) throw input.error;
       await read();
     } catch (error) {
-      if (!(error instanceof QueryError)) throw error;
-      this.#add(input.name, error);
+      this.#add(input.name, problemOf(input.name, error));
     }
   }
 

@@ -109,9 +109,10 @@ export async function readDescriptions(
   await takeEach(inputs, (input) =>
     problems.attempt(input, async () => {
       const whole = await wholeOf(input as Input | Stream);
+      const known = knownOf(whole, dialect);
       const descriptions =
-        (await readAlike(alike, whole, dialect, options)) ??
-        (await readInput(catalog, whole, dialect, problems, options));
+        (await readAlike(alike, whole, known, options)) ??
+        (await readInput(catalog, whole, known, problems, options));
       for (const description of descriptions) checkTaken(input.name, description, options);
       for (const description of descriptions)
         found.push({
@@ -201,9 +202,8 @@ class FleetReader {
   }
 
   #takeAlike(input: Input): boolean {
-    const found = orNull(this.#options, () =>
-      this.#alike.read(input, () => isLibvirt(input.bytes, this.#dialect)),
-    );
+    const known = knownOf(input, this.#dialect);
+    const found = orNull(this.#options, () => this.#alike.read(input, () => known() === libvirt));
     if (found !== null) this.#enter(input.name, found);
     return found !== null;
   }
@@ -217,11 +217,12 @@ class FleetReader {
     if (isSummary(head)) return this.#takeSummaries(await wholeOf(opened));
     if (isArrow(head)) return this.#takeSnapshot(await wholeOf(opened));
     if (this.#options.mayBeEmpty && head.length === 0) return;
-    const scanned = scannedAs(opened, this.#dialect);
+    const known = knownOf(opened, this.#dialect);
+    const scanned = scannedAs(opened, known);
     if (scanned === cpuinfo) return this.#takeProcessors(opened);
     if (scanned === records && this.#options.keep !== undefined)
       return this.#takeRecords(opened, this.#options.keep);
-    return this.#takeOthers(opened);
+    return this.#takeOthers(opened, known);
   }
 
   async #takeSummaries({ name, bytes }: Input): Promise<void> {
@@ -256,22 +257,14 @@ class FleetReader {
     this.#count(opened, scan.hosts, records);
   }
 
-  async #takeOthers(opened: Input | Stream): Promise<void> {
+  async #takeOthers(opened: Input | Stream, known: Known): Promise<void> {
     // What is at hand was tried.
     const left = 'again' in opened && !opened.again ? await wholeOf(opened) : opened;
     const alike =
-      'bytes' in opened ? null : await readAlike(this.#alike, left, this.#dialect, this.#options);
-    this.#enter(
-      opened.name,
-      alike ??
-        (await readInput(
-          this.#catalog,
-          await wholeOf(left),
-          this.#dialect,
-          this.#problems,
-          this.#options,
-        )),
-    );
+      'bytes' in opened ? null : await readAlike(this.#alike, left, known, this.#options);
+    const whole = async () =>
+      readInput(this.#catalog, await wholeOf(left), known, this.#problems, this.#options);
+    this.#enter(opened.name, alike ?? (await whole()));
   }
 
   /** What the question asks of those who have read hosts before. */
@@ -345,12 +338,11 @@ async function wholeOf(input: Input | Stream): Promise<Input> {
 }
 
 /** The language of an input of which the core can sort the text, where that is long enough to be worth it. */
-function scannedAs(input: Input | Stream, dialect: Dialect | undefined): Dialect | undefined {
+function scannedAs(input: Input | Stream, known: Known): Dialect | undefined {
   const head = headOf(input);
   const isShort = 'bytes' in input && head.length < SCANNED;
   if (head.length === 0 || (isShort && head[0] !== SMALL_P)) return undefined;
-  const start = head.subarray(0, HEAD);
-  const reader = dialect ?? recogniseDialect(new TextDecoder().decode(start));
+  const reader = known();
   if (reader === cpuinfo) return cpuinfo;
   return reader === records && !isShort && !isOneValue(head) ? records : undefined;
 }
@@ -365,15 +357,14 @@ const alikeDescriptions = (catalog: Catalog): AlikeOptions<Description> => ({
 async function readAlike(
   alike: Alike<Description>,
   input: Input | Stream,
-  dialect: Dialect | undefined,
+  known: Known,
   options: ReadOptions,
 ): Promise<readonly Description[] | null> {
   const head = headOf(input);
   if (firstTag(head) < 0) return null;
   if (!alike.isReady) await alike.prepare(head.length);
-  if ('bytes' in input)
-    return orNull(options, () => alike.read(input, () => isLibvirt(head, dialect)));
-  return isLibvirt(head, dialect)
+  if ('bytes' in input) return orNull(options, () => alike.read(input, () => known() === libvirt));
+  return known() === libvirt
     ? alike.stream({ name: input.name, bytes: head }, (into) => input.read(into))
     : null;
 }
@@ -388,31 +379,37 @@ function orNull<T>({ skipUnreadable }: ReadOptions, read: () => T): T | null {
   }
 }
 
-const isLibvirt = (head: Uint8Array, dialect: Dialect | undefined): boolean =>
-  (dialect ?? recognised(head)) === libvirt;
-
 const headText = (bytes: Uint8Array): string => new TextDecoder().decode(bytes.subarray(0, HEAD));
 
-const recognised = (bytes: Uint8Array): Dialect | undefined => recogniseDialect(headText(bytes));
+/** The language of an input, if it is one that is known: as somebody said, or recognised when it is first asked for. */
+type Known = () => Dialect | undefined;
+
+function knownOf(input: Input | Stream, given: Dialect | undefined): Known {
+  let found: Dialect | null | undefined = given;
+  return () => {
+    found ??= recogniseDialect(headText(headOf(input))) ?? null;
+    return found ?? undefined;
+  };
+}
 
 async function readInput(
   catalog: Catalog,
   input: Input,
-  dialect: Dialect | undefined,
+  known: Known,
   problems: Problems,
-  { takes = 'hosts', lines = false }: ReadOptions,
+  { from, takes = 'hosts', lines = false }: ReadOptions,
 ): Promise<Description[]> {
-  if (isBeside(input)) {
+  if (isBeside(input, known)) {
     problems.other(input.name.slice(input.name.lastIndexOf('/') + 1));
     return [];
   }
   const wanted = takes === 'guests' ? 'guests' : 'a host description';
   if (input.bytes.length === 0)
     throw new QueryError(`${input.name} is empty; give ${wanted} or leave the file out`);
-  const known = dialect ?? recognised(input.bytes);
-  const reader = known ?? (lines ? dialectByName('qemu') : undefined);
-  const other = known === undefined || known === records ? headText(input.bytes) : '';
-  const what = dialect === undefined ? whatElse(other) : null;
+  const found = known();
+  const reader = found ?? (lines ? dialectByName('qemu') : undefined);
+  const other = found === undefined || found === records ? headText(input.bytes) : '';
+  const what = from === undefined ? whatElse(other) : null;
   if (what !== null) throw new QueryError(`${input.name} ${what}`);
   if (!reader && input.bytes.subarray(0, HEAD).includes(0))
     throw new QueryError(
@@ -437,9 +434,9 @@ async function readInput(
 }
 
 /** Whether a file of a folder of many kinds is none of those that describe a CPU: notes, logs and pages beside them. */
-function isBeside({ name, bytes, contained }: Input): boolean {
+function isBeside({ name, bytes, contained }: Input, known: Known): boolean {
   if (!contained) return isGatherVersion(headText(bytes));
-  return bytes.length === 0 || /\.(?:log|html?)$/i.test(name) || recognised(bytes) === undefined;
+  return bytes.length === 0 || /\.(?:log|html?)$/i.test(name) || known() === undefined;
 }
 
 const noCpu = (input: string, { name }: Dialect): QueryError =>

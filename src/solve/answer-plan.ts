@@ -57,10 +57,10 @@ export interface BlameSide {
   readonly want?: Want;
   readonly security: SecurityCost;
   /** For few hosts: each feature that some have and some lack, and who has it. */
-  readonly matrix?: Matrix;
+  readonly matrix?: FeatureMatrix;
 }
 
-export interface Matrix {
+export interface FeatureMatrix {
   readonly hosts: readonly string[];
   /** `has` is parallel to the hosts: yes, no, or null where that is not known. */
   readonly rows: readonly { readonly feature: string; readonly has: readonly (boolean | null)[] }[];

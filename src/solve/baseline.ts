@@ -23,7 +23,7 @@ import { inOwnWords } from '../fleet/words.ts';
 import type { Baseline, Baselines, Hold } from './answer.ts';
 import { asking, Fits } from './fit/fit.ts';
 import { findings, splitFindings } from './line/findings.ts';
-import type { Refused } from './line/findings-stack.ts';
+import type { RefusedName } from './line/findings-stack.ts';
 import { type FloorGaps, floorGaps, isBarred } from './line/fleet-floor.ts';
 import { type BaselineOptions, drawLine, type Line, nameOf, namingFor } from './line/line.ts';
 import { draw } from './line/safe.ts';
@@ -183,7 +183,7 @@ function define(
 ) {
   const { fleet, namer, naming, drawn } = line;
   const definitions: { libvirt?: Definition; qemu?: Definition } = {};
-  const refused: Refused[] = [];
+  const refused: RefusedName[] = [];
   const isNothing = fleet.catalog.arch.isX86 && isEmpty(drawn.features);
   const nothing = isNothing || isBarred(gaps);
   let hosts = 0;

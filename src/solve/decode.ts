@@ -6,6 +6,7 @@ import { type Description, isShown, isX86, unsettled } from '../cpu/description.
 import { byBytes } from '../cpu/order.ts';
 import { whyWithheld } from '../cpu/proven/kvm.ts';
 import { candidate, Fleet, type Skipped } from '../fleet/fleet.ts';
+import { kindText } from '../fleet/kind.ts';
 import type { Decoded } from './answer.ts';
 import { baseline } from './baseline.ts';
 import type { GivenSoftware } from './fit/asker.ts';
@@ -39,7 +40,7 @@ export const decode = (
   options: DecodeOptions = {},
 ): Decoded => ({
   schema: 'plimsoll.decode/1',
-  hosts: decodeEach(catalog, read, options).map(({ host, shared, findings }) => ({
+  hosts: [...decodeEach(catalog, read, options)].map(({ host, shared, findings }) => ({
     host,
     ...shared,
     findings,
@@ -50,21 +51,36 @@ export const decode = (
 /** In the place of the id, where the same is said of several hosts: no id is so. */
 const SOMEBODY = '\0somebody\0';
 
-/** The same, in parts. */
+/** The same in parts, one host after another; all that may be refused has been by the time that this returns. */
 export function decodeEach(
   catalog: Catalog,
   read: readonly One[],
   options: DecodeOptions = {},
-): DecodedOne[] {
-  const known = new Map<Description, DecodedOne>();
-  return read.map(({ id, description }) => {
-    let made = known.get(description);
-    if (!made) {
-      made = decodeOne(catalog, SOMEBODY, description, options);
-      known.set(description, made);
-    }
-    return { host: id, shared: made.shared, findings: saidOf(id, made.findings) };
-  });
+): Iterable<DecodedOne> {
+  const decoded = onceEach((d) => decodeOne(catalog, SOMEBODY, d, options));
+  const each = read.map(({ description }) => decoded(description));
+  return named(read, each);
+}
+
+function* named(read: readonly One[], each: readonly DecodedOne[]): Generator<DecodedOne> {
+  for (const [i, { id }] of read.entries()) {
+    const { shared, findings } = each[i]!;
+    yield { host: id, shared, findings: saidOf(id, findings) };
+  }
+}
+
+/** The same work, done once for all hosts that are described alike but for their names and keys. */
+export function onceEach<T>(work: (description: Description) => T): typeof work {
+  const byText = new Map<string, T>();
+  const known = new Map<Description, T>();
+  return (d) => {
+    if (known.has(d)) return known.get(d)!;
+    const text = kindText({ ...d, host: null, line: null, keys: {} });
+    const done = byText.has(text) ? byText.get(text)! : work(d);
+    byText.set(text, done);
+    known.set(d, done);
+    return done;
+  };
 }
 
 const saidOf = (id: string, findings: Host['findings']): Host['findings'] =>

@@ -6,7 +6,7 @@ import { renamedTo } from '../cpu/catalog/products.ts';
 import { didYouMean } from '../cpu/catalog/suggest.ts';
 import type { Fleet, HostList } from '../fleet/fleet.ts';
 import { inOwnWords } from '../fleet/words.ts';
-import { MESSAGES } from './messages.ts';
+import { MESSAGES, type Message } from './messages.ts';
 
 /** A feature that a message names, and on which hosts it is missing. */
 export interface Concerned {
@@ -43,24 +43,25 @@ export function explain(known: Catalog, text: string, hosts?: Fleet): Explained 
   const flat = text.replace(/\s+/g, ' ').trim();
   const explanations: Explanation[] = [];
   for (const message of MESSAGES) {
-    const match = message.pattern.exec(flat);
+    const match = foundIn(flat, message.patterns);
     if (!match) continue;
-    const names = (match.groups?.features ?? '')
+    const names = match.features
       .split(SEPARATORS)
-      .map((name) => name.replace(/^['"`(]+|['"`).:]+$/g, ''))
-      .filter((name) => /^[\w.+-]+$/.test(name) && !name.startsWith('model_'));
-    const bits = match.groups?.bit ? [bitName(match[0])] : [];
+      // A dot at the end is the sentence's.
+      .flatMap((name) => /^[\w.+-]*[\w+-]/.exec(name)?.[0] ?? [])
+      .filter((name) => !name.startsWith('model_'));
+    const bits = match.bit === undefined ? [] : [bitName(match.bit)];
     const spellings = [...new Set([...names, ...bits].filter((name) => name !== ''))];
     const features = spellings.map((spelling) => concerned(catalog, spelling, fleet));
     explanations.push({
       code: message.code,
-      matched: match[0].length > 200 ? `${match[0].slice(0, 197)}...` : match[0],
+      matched: match.text.length > 200 ? `${match.text.slice(0, 197)}...` : match.text,
       means: message.means,
       features,
       remedies: [
         ...featureRemedies(catalog, features),
         ...message.remedies,
-        ...modelRemedies(catalog, match.groups?.model),
+        ...modelRemedies(catalog, match.model),
       ],
     });
     if (message.last) break;
@@ -68,8 +69,54 @@ export function explain(known: Catalog, text: string, hosts?: Fleet): Explained 
   return { schema: 'plimsoll.explain/1', explanations };
 }
 
-/** The feature in QEMU's "CPUID.07H:EBX.erms [bit 9]". */
-const bitName = (text: string): string => /\.([\w.-]+) \[bit \d+\]/.exec(text)?.[1] ?? '';
+/** A part of a text in which a message was recognised, and what it names. */
+interface Match {
+  readonly text: string;
+  readonly features: string;
+  readonly bit: string | undefined;
+  readonly model: string | undefined;
+}
+
+/** The first place where one of the patterns is found. */
+function foundIn(text: string, patterns: Message['patterns']): Match | undefined {
+  let found: { readonly start: number; readonly last: RegExpExecArray; end: number } | undefined;
+  for (const pattern of patterns) {
+    const [one, other] = pattern instanceof RegExp ? [pattern] : pattern;
+    const first = one.exec(text);
+    if (!first || (found && found.start <= first.index)) continue;
+    const behind = first.index + first[0].length;
+    const last = other ? other.exec(text.slice(behind)) : first;
+    if (!last) continue;
+    const end = (other ? behind : 0) + last.index + last[0].length;
+    found = { start: first.index, last, end };
+  }
+  if (!found) return undefined;
+  const { start, last, end } = found;
+  const { features = '', bit, model } = last.groups ?? {};
+  const isList = features !== '' && last[0].endsWith(features);
+  const more = isList ? endOfList(text, end) : end;
+  return {
+    text: text.slice(start, more),
+    features: features + text.slice(end, more),
+    bit,
+    model,
+  };
+}
+
+/** One more name of a list. */
+const NEXT = / ?, ?[\w.+-]+/y;
+
+/** Where a list ends of which one name ends at `at`. One expression for all of it would run out of stack. */
+function endOfList(text: string, at: number): number {
+  NEXT.lastIndex = at;
+  let end = at;
+  while (NEXT.test(text)) end = NEXT.lastIndex;
+  return end;
+}
+
+/** The feature in QEMU's "CPUID.07H:EBX.erms [bit 9]", "CPUID[eax=07h].EBX.erms [bit 9]" or "MSR(10AH).rdctl-no [bit 0]". */
+const bitName = (bit: string): string =>
+  /(?:[:\]]\.?E[A-D]X|\))\.([\w.-]+) \[/.exec(bit)?.[1] ?? '';
 
 function concerned(catalog: Catalog, spelling: string, fleet: Fleet | undefined): Concerned {
   const now = renamedTo(spelling)?.name ?? spelling;

@@ -3,15 +3,16 @@
 
 export interface Message {
   readonly code: string;
-  /** Groups: `features` (a list of names), `bit` (QEMU's word and bit), `model`. */
-  readonly pattern: RegExp;
+  /**
+   * Any of these; two are one and, anywhere behind it, the other. Groups: `features` (a name; where it stands at the
+   * end, more may follow behind commas), `bit` (QEMU's word and bit), `model`.
+   */
+  readonly patterns: readonly (RegExp | readonly [RegExp, RegExp])[];
   readonly means: string;
   readonly remedies: readonly string[];
   /** Nothing after it adds anything. */
   readonly last?: true;
 }
-
-const LIST = '(?<features>[\\w.+-]+(?:\\s*,\\s*[\\w.+-]+)*)';
 
 /** The way out that almost all of them share. */
 const DRAW =
@@ -20,7 +21,9 @@ const DRAW =
 export const MESSAGES: readonly Message[] = [
   {
     code: 'extra-features',
-    pattern: new RegExp(`guest CPU doesn't match specification:.*?extra features: ${LIST}`, 'i'),
+    patterns: [
+      [/guest CPU doesn't match specification:/i, /extra features: (?<features>[\w.+-]+)/i],
+    ],
     means:
       'libvirt started QEMU with a definition that must match exactly (check="full", as in the XML of a running guest), and QEMU gave the guest more than it says: the two disagree about the model or the accelerator',
     remedies: [
@@ -29,7 +32,7 @@ export const MESSAGES: readonly Message[] = [
   },
   {
     code: 'missing-features',
-    pattern: new RegExp(`(?:missing|unavailable) features: ${LIST}`, 'i'),
+    patterns: [/(?:missing|unavailable) features: (?<features>[\w.+-]+)/i],
     means:
       'the guest has features that this host cannot give it; it was started on another host, or with other software',
     remedies: [
@@ -39,7 +42,7 @@ export const MESSAGES: readonly Message[] = [
   },
   {
     code: 'required-features',
-    pattern: new RegExp(`does not provide required features: ${LIST}`, 'i'),
+    patterns: [/does not provide required features: (?<features>[\w.+-]+)/i],
     means:
       'libvirt held the definition against the host before starting QEMU: the model or its features ask for more than the host has',
     remedies: [
@@ -49,21 +52,22 @@ export const MESSAGES: readonly Message[] = [
   },
   {
     code: 'unsupported-feature',
-    pattern:
-      /(?:host|TCG|accelerator) doesn't support requested feature: (?<bit>(?:CPUID|MSR)[^\]]*\])/i,
+    patterns: [
+      /(?:host|TCG|accelerator) doesn't support requested feature: (?<bit>(?:CPUID|MSR)\S* \[bit \d+\])/,
+    ],
     means:
       'QEMU was asked for a feature that the accelerator of this host cannot give; with enforce it does not start, without it the guest goes without',
     remedies: [DRAW],
   },
   {
     code: 'enforced',
-    pattern: /Host doesn't support requested features/i,
+    patterns: [/Host doesn't support requested features/i],
     means: 'QEMU was started with enforce, and the lines before this one name what the host lacks',
     remedies: [DRAW],
   },
   {
     code: 'unacceptable-cpu-info',
-    pattern: /Unacceptable CPU info/i,
+    patterns: [/Unacceptable CPU info/i],
     means:
       "Nova compared the guest's CPU, or that of its whole source host, with the destination and found it incompatible; with host-model and host-passthrough it compares hosts, which refuses moves that would work",
     remedies: [
@@ -73,7 +77,7 @@ export const MESSAGES: readonly Message[] = [
   },
   {
     code: 'xapi-incompatible',
-    pattern: /VM_INCOMPATIBLE_WITH_THIS_HOST|CANNOT_EVACUATE_HOST/,
+    patterns: [/VM_INCOMPATIBLE_WITH_THIS_HOST|CANNOT_EVACUATE_HOST/],
     means:
       'XAPI holds the features that the VM was started with against those of the host, or the pool has no host left that has them: the VM booted on a higher level than the pool has now',
     remedies: [
@@ -82,7 +86,10 @@ export const MESSAGES: readonly Message[] = [
   },
   {
     code: 'no-node-for-host-model',
-    pattern: /NoSuitableNodesForHostModelMigration|host-model.*?node(?:s)? (?:are|is) available/i,
+    patterns: [
+      /NoSuitableNodesForHostModelMigration/i,
+      [/host-model/i, /nodes? (?:are|is) available/i],
+    ],
     means:
       'the machine runs with host-model, so it can only move to nodes whose labels name the CPU model and the features of the node on which it was first started',
     remedies: [
@@ -92,7 +99,7 @@ export const MESSAGES: readonly Message[] = [
   },
   {
     code: 'no-node-matches',
-    pattern: /\d+\/\d+ nodes are available:.*?(?:node affinity|node selector|didn't match)/i,
+    patterns: [[/\b\d+\/\d+ nodes are available:/i, /node affinity|node selector|didn't match/i]],
     means:
       'no node has all the labels that the pod asks for; of a virtual machine these are its CPU model, its features and host-model labels',
     remedies: [
@@ -101,29 +108,31 @@ export const MESSAGES: readonly Message[] = [
   },
   {
     code: 'unknown-feature',
-    pattern: new RegExp(`Unknown CPU feature:? ['"]?${LIST}`, 'i'),
+    patterns: [/Unknown CPU feature:? ['"]?(?<features>[\w.+-]+)/i],
     means:
       'libvirt of this host has no feature of that name: it is newer, older or spelt otherwise',
     remedies: ['plimsoll names NAME says who spells it how, and since when'],
   },
   {
     code: 'unknown-property',
-    pattern:
-      /Property ['"`]?(?<model>[\w.-]+)-x86_64-cpu[.'"` ]+(?<features>[\w.-]+)['"`]? not found/i,
+    patterns: [
+      /Property ['"`]?(?<model>[\w-]+)-x86_64-cpu[.'"` ]{1,3}(?<features>\w[\w.-]*)['"`]? not found/,
+    ],
     means:
       'QEMU of this host knows no property of that name: it is newer, older or spelt otherwise',
     remedies: ['plimsoll names NAME says who spells it how, and since when'],
   },
   {
     code: 'unknown-model',
-    pattern:
+    patterns: [
       /(?:unable to find CPU (?:model|definition)|Unknown CPU model|CPU model)[: ]+['"]?(?<model>[\w.-]+)['"]?(?= |$|['"]|\.)(?! not supported by)/i,
+    ],
     means: 'this host has no CPU model of that name; it may be one of newer software',
     remedies: ['--stack names the oldest software that must understand an answer of plimsoll'],
   },
   {
     code: 'non-migratable',
-    pattern: /State blocked by non-migratable CPU device(?: \((?<features>[\w-]+) flag\))?/i,
+    patterns: [/State blocked by non-migratable CPU device(?: \((?<features>[\w-]+) flag\))?/],
     means:
       'the guest has a CPU feature that QEMU does not move, as libvirt asked it for with migratable="off"',
     remedies: [
@@ -132,24 +141,33 @@ export const MESSAGES: readonly Message[] = [
   },
   {
     code: 'vendors-differ',
-    pattern:
-      /CPU vendors? (?:do(?:es)? not match|mismatch|.*?different vendor)|CPU from a different vendor|vendor of the CPU .*? (?:differ|match)/i,
+    patterns: [
+      /CPU vendors? (?:do(?:es)? not match|mismatch)|CPU from a different vendor/i,
+      [/CPU vendors? /i, /different vendor/i],
+      [/vendor of the CPU /i, / (?:differ|match)/i],
+    ],
     means:
       'source and destination are of different makers: their XSAVE layouts, their mitigations and 32-bit system calls differ, so a running guest cannot cross over',
     remedies: ['plimsoll baseline --by vendor draws a line for each; guests cross over shut down'],
   },
   {
     code: 'incompatible',
-    pattern:
+    patterns: [
       /CPUs are incompatible|cpu is not compatible with host cpu|CPU (?:does not|doesn't) have compatibility|guest and host CPU are not compatible|CPU is incompatible with host CPU/i,
+    ],
     means:
       'the definition asks for a CPU that this host cannot give, or hosts have nothing in common',
     remedies: ['plimsoll compare HOST DEFINITION names the features', DRAW],
   },
   {
     code: 'cluster-type',
-    pattern:
-      /(?:does not match the Cluster CPU Type|missing the following CPU flags?:?)(?:.*?flags?: ?(?<features>[\w.+-]+(?:\s*,\s*[\w.+-]+)*))?/i,
+    patterns: [
+      [
+        /does not match the Cluster CPU Type|missing the following CPU flags?/i,
+        /flags?: ?(?<features>[\w.+-]+)/i,
+      ],
+      /does not match the Cluster CPU Type|missing the following CPU flags?:?/i,
+    ],
     means:
       "the host lacks a flag that the cluster's CPU type of oVirt requires; model_X among them means that its libvirt does not call model X usable",
     remedies: [
@@ -159,8 +177,11 @@ export const MESSAGES: readonly Message[] = [
   },
   {
     code: 'phys-bits',
-    pattern:
-      /phys-bits (?:too low|should be|.*?host)|Address space limit|physical address (?:bits|width)|reserved bit (?:violation|set)|#PF: error_code\(0x[0-9a-f]*[89]\)/i,
+    patterns: [
+      [/phys-bits /i, /host/i],
+      /phys-bits (?:too low|should be)|Address space limit|physical address (?:bits|width)/i,
+      /reserved bit (?:violation|set)|#PF: error_code\(0x[0-9a-f]*[89]\)/i,
+    ],
     means:
       'the guest counts on more physical address bits than the host has: devices are mapped above what it can address, and the guest dies after a move',
     remedies: [
@@ -169,7 +190,7 @@ export const MESSAGES: readonly Message[] = [
   },
   {
     code: 'tsc',
-    pattern: /TSC frequency|tsc-frequency|tsc_khz|TSC (?:mismatch|scaling)|invariant TSC/i,
+    patterns: [/TSC frequency|tsc-frequency|tsc_khz|TSC (?:mismatch|scaling)|invariant TSC/i],
     means:
       'the guest needs the clock of its first host: the destination runs at another frequency and cannot scale it',
     remedies: [
@@ -179,24 +200,30 @@ export const MESSAGES: readonly Message[] = [
   },
   {
     code: 'xsave-layout',
-    pattern:
-      /XSAVE (?:offset\/size|size|area|layout|state).*?(?:differs?|!=|mismatch|invalid)|failed to (?:set|restore) (?:the )?xsave|KVM_SET_XSAVE/i,
+    patterns: [
+      [/XSAVE (?:offset|size|area|layout|state)/i, /differs?|!=|mismatch|invalid/i],
+      /failed to (?:set|restore) (?:the )?xsave|KVM_SET_XSAVE/i,
+    ],
     means:
       'the saved state of the vector registers has another layout or size than this processor has: it comes from another vendor, or from a host with more components (MPX, PKU, AVX-512, AMX)',
     remedies: ['plimsoll baseline splits a fleet whose layouts differ, and names the component'],
   },
   {
     code: 'model-specific-register',
-    pattern:
-      /failed to set MSR 0x[0-9a-f]+|(?:set|restore|write).{0,20}MSRs?.{0,40}(?:fail|error|only)|error: failed to set MSR/i,
+    patterns: [
+      /failed to set MSR 0x[0-9a-f]+|error: failed to set MSR/i,
+      [/(?:set|restore|write)[^.;]{0,20}MSR/i, /^[^.;]{0,40}(?:fail|error|only)/i],
+    ],
     means:
       'the guest brings a model-specific register that this kernel or processor does not have (MPX, TSX and arch-capabilities are the usual ones)',
     remedies: ['switch the feature behind the register off, and start the guest anew', DRAW],
   },
   {
     code: 'snapshot-elsewhere',
-    pattern:
-      /illegal instruction|SIGILL|failed to fill whole buffer|snapshot.*?(?:CPU|vendor)|CPU vendor mismatch/i,
+    patterns: [
+      /illegal instruction|SIGILL|failed to fill whole buffer|CPU vendor mismatch/i,
+      [/snapshot/i, /CPU|vendor/i],
+    ],
     means:
       'a program or a restored snapshot uses instructions that this processor lacks: it was saved on a newer one, and nothing checked',
     remedies: [
@@ -205,8 +232,9 @@ export const MESSAGES: readonly Message[] = [
   },
   {
     code: 'proxmox-cpu-type',
-    pattern:
-      /Built-in cputype ['"](?<model>[\w.-]+)['"] is not defined|VM-specific CPU flags must be a subset/i,
+    patterns: [
+      /Built-in cputype ['"](?<model>[\w.-]+)['"] is not defined|VM-specific CPU flags must be a subset/,
+    ],
     means:
       'Proxmox VE takes only CPU types and flags of its own lists in the configuration of a VM; everything else belongs into a custom model',
     remedies: [
@@ -215,8 +243,10 @@ export const MESSAGES: readonly Message[] = [
   },
   {
     code: 'arm-host-cpu',
-    pattern:
-      /(?:host-model|CPU mode).*?(?:aarch64|not supported by hypervisor)|KVM_SET_ONE_REG|Failed to put registers after init|invalid ID register/i,
+    patterns: [
+      [/host-model|CPU mode/i, /aarch64|not supported by hypervisor/i],
+      /KVM_SET_ONE_REG|Failed to put registers after init|invalid ID register/i,
+    ],
     means:
       'on ARM there are no named models under KVM: a guest has the CPU of its host, and moves only where ID registers are the same',
     remedies: [

@@ -9,7 +9,7 @@ import debug from '../../build/core.debug.wasm';
 import release from '../../build/core.wasm';
 import { scanRecords } from '../../src/cli/input/record-segments.ts';
 import { Arena } from '../../src/core/arena.ts';
-import { CHUNK, type Found, Scanner } from '../../src/core/scan.ts';
+import { CHUNK, type FoundHosts, Scanner } from '../../src/core/scan.ts';
 import { instantiate } from '../../src/core/wasm.ts';
 import { loadCatalog } from '../../src/cpu/catalog/catalog.ts';
 import { QueryError } from '../../src/cpu/errors.ts';
@@ -54,7 +54,7 @@ function scan(arena: Arena, bytes: Uint8Array, sizes: readonly number[]): Scanne
         lines.push(null);
         handed.push(new TextDecoder().decode(line));
       },
-      found: ({ kinds: each, ends, ids }: Found) => {
+      found: ({ kinds: each, ends, ids }: FoundHosts) => {
         for (const [i, kind] of each.entries())
           lines.push({
             id: decode(ids.subarray(i === 0 ? 0 : ends[i - 1]!, ends[i]!)),

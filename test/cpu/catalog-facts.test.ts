@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { bitsOf, type Row } from '../../src/core/rows.ts';
-import { type Feature, loadCatalog, type Place } from '../../src/cpu/catalog/catalog.ts';
+import { type BitPlace, type Feature, loadCatalog } from '../../src/cpu/catalog/catalog.ts';
 import { ROOT, SHARED, sayMissing } from '../support/places.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: facts of many shapes, compared as they are
@@ -29,7 +29,7 @@ const libvirtNames = (ids: readonly number[]): string[] =>
   ids.map((id) => catalog.features[id]!.libvirt!.name);
 
 /** CPUID leaf or MSR, register and bit as one string. */
-function place(p: Place): string {
+function place(p: BitPlace): string {
   if (p.kind === 'msr') return `msr ${p.msr}: ${p.bit}`;
   return `cpuid ${p.leaf} ${p.subleaf} ${p.register}: ${p.bit}`;
 }

@@ -3,10 +3,10 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { bitsOf, hasBit, isEqual } from '../../src/core/rows.ts';
 import {
+  type BitPlace,
   type Feature,
   loadCatalog,
   type Merge,
-  type Place,
 } from '../../src/cpu/catalog/catalog.ts';
 
 const test = suite('catalog');
@@ -15,7 +15,7 @@ const { features } = catalog;
 const LIBVIRT = catalog.versions.libvirt;
 const QEMU = catalog.versions.qemu;
 
-const at = (p: Place): string =>
+const at = (p: BitPlace): string =>
   p.kind === 'cpuid'
     ? `cpuid ${p.leaf}.${p.subleaf} ${p.register} ${p.bit}`
     : `msr ${p.msr} ${p.bit}`;

@@ -18,7 +18,7 @@ import type { BlockScan, Input, Stream } from '../../src/dialects/dialect.ts';
 import { cpuinfo } from '../../src/dialects/kernel/cpuinfo.ts';
 import { CPUINFO_KEYS, CpuinfoScan } from '../../src/dialects/kernel/cpuinfo-scan.ts';
 import { Gatherer } from '../../src/fleet/gather.ts';
-import { kindOf } from '../../src/fleet/kind.ts';
+import { kindOfHost } from '../../src/fleet/kind.ts';
 import { readFleet } from '../../src/reading/read.ts';
 import { ROOT } from '../support/places.ts';
 import { assertProperty, draws } from '../support/property.ts';
@@ -61,7 +61,7 @@ const asText = (kind: object): string =>
 const slowly = (input: Input, skips: boolean): Promise<Outcome> =>
   outcomeOf(async (skip) => {
     const all = await cpuinfo.read!(input, catalog, skip);
-    return all.map((d) => asText(kindOf(catalog, d)));
+    return all.map((d) => asText(kindOfHost(catalog, d)));
   }, skips);
 
 /** What scanning an input leaves, by a scan that may have read others before. */

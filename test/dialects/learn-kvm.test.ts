@@ -6,7 +6,7 @@ import { loadCatalog } from '../../src/cpu/catalog/catalog.ts';
 import type { KvmFile, KvmModule, KvmRow, LearntKvm, LearntKvmRow } from '../../src/cpu/schema.ts';
 import { plainSource, statementsOf } from '../../src/dialects/kvm-source/c.ts';
 import { learnKvm } from '../../src/dialects/kvm-source/kvm-source.ts';
-import { withKernel } from '../../src/learn/kvm-data.ts';
+import { withColumn } from '../../src/learn/kvm-data.ts';
 import { columnOf, essenceOf, heldAgainst } from '../support/kvm-column.ts';
 import { assertProperty } from '../support/property.ts';
 
@@ -385,7 +385,7 @@ test('a kernel that is taken into the table is there as it was read, and no othe
           ),
           unread: [],
         };
-        const { file: wider, carried } = withKernel(file, learnt);
+        const { file: wider, carried } = withColumn(file, learnt);
         assert.equal(wider.kernels, kernels);
         assert.is(carried.length, unread.length * 2);
         const before = kernels[kernels.indexOf(kernel) - 1]!;

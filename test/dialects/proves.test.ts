@@ -17,7 +17,7 @@ import {
   type Row,
   setBit,
 } from '../../src/core/rows.ts';
-import { type Feature, loadCatalog, type Place } from '../../src/cpu/catalog/catalog.ts';
+import { type BitPlace, type Feature, loadCatalog } from '../../src/cpu/catalog/catalog.ts';
 import {
   evcLevels,
   evcModel,
@@ -379,7 +379,7 @@ function fingerprint(host: Host): string {
 
 function featureset(host: Host): string[] {
   return xenWords.map((w) => {
-    const at = (p: Place): number | null => {
+    const at = (p: BitPlace): number | null => {
       if (w.kind === 'cpuid')
         return p.kind === 'cpuid' &&
           p.leaf === w.leaf &&

@@ -14,7 +14,7 @@ import { translateCpu, updateCpu, updateLiveCpu } from '../../src/solve/libvirt/
 import { validateArmFeatures } from '../../src/solve/libvirt/libvirt-arm.ts';
 import { libvirtBaseline } from '../../src/solve/libvirt/libvirt-baseline.ts';
 import { libvirtCompare } from '../../src/solve/libvirt/libvirt-compare.ts';
-import { decode } from '../../src/solve/libvirt/libvirt-decode.ts';
+import { libvirtDecode } from '../../src/solve/libvirt/libvirt-decode.ts';
 import {
   type CpuData,
   type CpuInput,
@@ -127,18 +127,18 @@ const run: Record<string, (c: Json) => void | Promise<void>> = {
     });
   },
   'decode-host'(c) {
-    return matches(c, () => decode(map, c.id, hostStub('x86_64'), dataOf(c.data)));
+    return matches(c, () => libvirtDecode(map, c.id, hostStub('x86_64'), dataOf(c.data)));
   },
   'decode-guest'(c) {
     const models = c.json_mode === 'JSON_MODELS_REQUIRED' ? modelsOf(c.models_json.replies) : null;
     return matches(c, () =>
-      decode(map, c.id, guestStub(null, 'forbid'), dataOf(c.data), { models }),
+      libvirtDecode(map, c.id, guestStub(null, 'forbid'), dataOf(c.data), { models }),
     );
   },
   'json-model'(c) {
     const models = c.use_models ? modelsOf(c.json.replies) : null;
     return matches(c, () =>
-      decode(map, c.id, guestStub(null, 'forbid'), dataOfProps(c.json.replies), { models }),
+      libvirtDecode(map, c.id, guestStub(null, 'forbid'), dataOfProps(c.json.replies), { models }),
     );
   },
   signature(c) {

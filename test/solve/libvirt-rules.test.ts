@@ -15,7 +15,7 @@ import { translateCpu, updateCpu, updateLiveCpu } from '../../src/solve/libvirt/
 import type { Hypervisor } from '../../src/solve/libvirt/hypervisor.ts';
 import { libvirtBaseline } from '../../src/solve/libvirt/libvirt-baseline.ts';
 import { libvirtCompare, partialCheck } from '../../src/solve/libvirt/libvirt-compare.ts';
-import { decode } from '../../src/solve/libvirt/libvirt-decode.ts';
+import { libvirtDecode } from '../../src/solve/libvirt/libvirt-decode.ts';
 import { ppcDecode } from '../../src/solve/libvirt/libvirt-ppc64.ts';
 import {
   dataOfWords,
@@ -142,7 +142,7 @@ test('decodes as the rule written out with lists of names does', () => {
         };
         let ours: string;
         try {
-          const found = decode(map, 'x', stub, data, { models, preferred: names });
+          const found = libvirtDecode(map, 'x', stub, data, { models, preferred: names });
           ours = `${found.model}: ${found.features.map((f) => `${f.policy ?? 'require'} ${f.name}`).join(', ')}`;
         } catch (error) {
           assert.instance(error, QueryError);

@@ -8,7 +8,7 @@ import { Arena } from '../../src/core/arena.ts';
 import { rowOf } from '../../src/core/rows.ts';
 import { bestSplits, searchSplit, worthOfSubsets } from '../../src/core/split-search.ts';
 import { instantiate } from '../../src/core/wasm.ts';
-import { type Partition, partitions, type Unit } from '../../src/solve/pools/partition.ts';
+import { type Partition, type PoolUnit, partitions } from '../../src/solve/pools/partition.ts';
 import { assertProperty, seed } from '../support/property.ts';
 import { random } from '../support/random.ts';
 
@@ -24,7 +24,7 @@ interface Plain {
   readonly divisible: boolean;
 }
 
-const toUnit = ({ bits, weight, divisible }: Plain): Unit => ({
+const toUnit = ({ bits, weight, divisible }: Plain): PoolUnit => ({
   row: rowOf(128, bits),
   weight,
   divisible,

@@ -3,7 +3,7 @@ import type { Catalog } from '../../src/cpu/catalog/catalog.ts';
 import { type Description, isShown, isX86 } from '../../src/cpu/description.ts';
 import { writeRecord } from '../../src/dialects/records/record-write.ts';
 import { records } from '../../src/dialects/records/records.ts';
-import { kindOf } from '../../src/fleet/kind.ts';
+import { kindOfHost } from '../../src/fleet/kind.ts';
 import { decode } from '../../src/solve/decode.ts';
 
 /** What is written of a description, read again. */
@@ -37,7 +37,7 @@ type Plain = Readonly<Record<string, unknown>>;
 
 /** All that an answer can rest on, rows by names. */
 function kindBy(catalog: Catalog, d: Description): Plain {
-  const { has, known, models, unnamed, ...kind } = kindOf(catalog, d);
+  const { has, known, models, unnamed, ...kind } = kindOfHost(catalog, d);
   const lists = Object.entries(models).map(([lister, list]) => [lister, [...list].sort()]);
   return {
     ...kind,

@@ -13,7 +13,7 @@ import type { LibvirtCpu } from '../../src/cpu/cpu-element.ts';
 import { QueryError } from '../../src/cpu/errors.ts';
 import { cpuid } from '../../src/dialects/kernel/cpuid.ts';
 import { readLibvirtMap } from '../../src/dialects/learnt/libvirt-map-folder.ts';
-import { decode } from '../../src/solve/libvirt/libvirt-decode.ts';
+import { libvirtDecode } from '../../src/solve/libvirt/libvirt-decode.ts';
 import { dataOfWords, hostStub } from '../../src/solve/libvirt/spelt-out.ts';
 import { SHARED, sayMissing } from './places.ts';
 import { pick, type Random } from './random.ts';
@@ -101,7 +101,7 @@ export async function dumpedHosts(catalog: Catalog, map: LibvirtMap): Promise<Li
       // Hidden from the 32-bit programs that took many dumps, as the dialect knows.
       if (hasBit(d.has, syscall)) setBit(data.row, syscall);
       try {
-        if (data.vendor !== null) hosts.push(decode(map, name, hostStub('x86_64'), data));
+        if (data.vendor !== null) hosts.push(libvirtDecode(map, name, hostStub('x86_64'), data));
       } catch (error) {
         // No model is a subset of the oldest processors.
         if (!(error instanceof QueryError)) throw error;

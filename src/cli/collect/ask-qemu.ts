@@ -23,7 +23,7 @@ import { progressOn } from '../input/progress.ts';
 import { type Io, reasonOf } from '../io.ts';
 import { ask } from './program.ts';
 
-export interface Asked {
+export interface LearnOptions {
   readonly output?: string;
   readonly quiet?: true;
   /** Seconds for each process. */
@@ -37,10 +37,10 @@ const AT_ONCE = 2;
  * What a QEMU says, or what the output file has of the same binary.
  * @throws QueryError for whatever is no QEMU, does not answer in time, or ends before it has.
  */
-export async function learnQemu(
+export async function askQemu(
   io: Io,
   binary: string,
-  options: Asked,
+  options: LearnOptions,
 ): Promise<{ learnt: LearntQemu; isCached: boolean }> {
   const sha256 = await digestOf(await find(binary, io.env));
   const before = await cached(options.output, sha256);

@@ -7,19 +7,19 @@ import { fetchJson } from './http.ts';
 import { type Asking, ask } from './program.ts';
 import { askBinary, askSocket } from './qmp-monitor.ts';
 
-export interface Document {
+export interface SourceDocument {
   readonly dialect: string;
   readonly text: string;
 }
 
 /** What a source answered with. */
-export interface Answered extends Document {
+export interface Answered extends SourceDocument {
   /** The host that it is about, where the document does not say. */
   readonly host: string | null;
   /** The kernel of its host, where the document does not say. */
   readonly kernel?: string | null;
   /** Other documents of that host, which may tell what the first does not of its processor. */
-  readonly beside?: readonly Document[];
+  readonly beside?: readonly SourceDocument[];
   /** Hosts that the source knows of and has no answer from. */
   readonly silent?: readonly string[];
 }
@@ -80,7 +80,7 @@ const askIfThere = (...question: Parameters<typeof ask>): Promise<string | null>
   });
 
 /** A document where there is text. */
-const documentOf = (dialect: string, text: string | null): Document[] =>
+const documentOf = (dialect: string, text: string | null): SourceDocument[] =>
   text === null || text.trim() === '' ? [] : [{ dialect, text }];
 
 const local: Collect = async (around) => {

@@ -6,7 +6,7 @@ import { admit, admitVerdict } from '../../solve/admit.ts';
 import { readJson } from '../input/inputs.ts';
 import { type HostOptions, readHosts } from '../input/read-fleet.ts';
 import { exitOf } from '../input/read-guests.ts';
-import type { Answer, Answering, Call } from '../io.ts';
+import type { Answering, Call, ExitCode } from '../io.ts';
 import {
   idsNeeded,
   outputOptions,
@@ -47,7 +47,7 @@ export function define(command: Command, answering: Answering): void {
   outputOptions(command).addHelpText('after', HELP).action(answering(run));
 }
 
-async function run(call: Call, inputs: readonly string[], options: Options): Promise<Answer> {
+async function run(call: Call, inputs: readonly string[], options: Options): Promise<ExitCode> {
   refuseNoIds(options);
   if (options.baseline === undefined)
     throw new QueryError(

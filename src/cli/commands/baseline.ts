@@ -14,7 +14,7 @@ import type { BaselineOptions } from '../../solve/line/line.ts';
 import { readJson } from '../input/inputs.ts';
 import { checkModels, readHosts, stackFrom } from '../input/read-fleet.ts';
 import { exitOf } from '../input/read-guests.ts';
-import type { Answer, Answering, Call } from '../io.ts';
+import type { Answering, Call, ExitCode } from '../io.ts';
 import type { LibvirtOptions } from '../libvirt/libvirt-inputs.ts';
 import {
   type OutputOptions,
@@ -103,7 +103,7 @@ export function define(command: Command, answering: Answering): void {
   command.addHelpText('after', HELP).action(answering(run));
 }
 
-async function run(call: Call, inputs: readonly string[], options: Options): Promise<Answer> {
+async function run(call: Call, inputs: readonly string[], options: Options): Promise<ExitCode> {
   refuse(options);
   if (options.rules === 'libvirt')
     return (await import('../libvirt/baseline-by-libvirt.ts')).runLibvirtBaseline(
@@ -212,7 +212,7 @@ async function checkSaved(
   file: string,
   how: BaselineOptions,
   options: Options,
-): Promise<Answer> {
+): Promise<ExitCode> {
   const { document, name } = await readJson(file, call.io);
   const answer = check(fleet, document, name, how);
   await print(call, answer, options, (base) =>

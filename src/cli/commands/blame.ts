@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { loadCatalog } from '../../cpu/catalog/catalog.ts';
 import { blame, isBlameAnswered } from '../../solve/blame/blame.ts';
 import { type HostOptions, readHosts, stackFrom } from '../input/read-fleet.ts';
-import type { Answer, Answering, Call } from '../io.ts';
+import type { Answering, Call, ExitCode } from '../io.ts';
 import {
   commaList,
   outputOptions,
@@ -43,7 +43,7 @@ export function define(command: Command, answering: Answering): void {
   outputOptions(command).addHelpText('after', HELP).action(answering(run));
 }
 
-async function run(call: Call, inputs: readonly string[], options: Options): Promise<Answer> {
+async function run(call: Call, inputs: readonly string[], options: Options): Promise<ExitCode> {
   const catalog = await loadCatalog();
   const fleet = await readHosts(catalog, call, inputs, { ...options, keepDescribed: true });
   const { want, nested } = options;

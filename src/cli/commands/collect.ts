@@ -8,8 +8,13 @@ import { byBytes } from '../../cpu/order.ts';
 import { writeRecord } from '../../dialects/records/record-write.ts';
 import type { Skipped } from '../../fleet/fleet.ts';
 import { type Read, readDescriptions } from '../../reading/read.ts';
-import { type Answered, type Document, type Surrounding, sourceOf } from '../collect/sources.ts';
-import { type Answer, type Answering, type Call, write } from '../io.ts';
+import {
+  type Answered,
+  type SourceDocument,
+  type Surrounding,
+  sourceOf,
+} from '../collect/sources.ts';
+import { type Answering, type Call, type ExitCode, write } from '../io.ts';
 import { outputOptions } from '../options.ts';
 import { deliver, json, warnSkipped } from '../screen/output.ts';
 import { count } from '../screen/text.ts';
@@ -76,7 +81,7 @@ export function define(command: Command, answering: Answering): void {
     .action(answering(run));
 }
 
-async function run(call: Call, sources: readonly string[], options: Options): Promise<Answer> {
+async function run(call: Call, sources: readonly string[], options: Options): Promise<ExitCode> {
   const twice = sources.find((source, i) => sources.indexOf(source) !== i);
   if (twice !== undefined) throw new QueryError(`the source ${twice} is given twice; name it once`);
   const asked = sources.map((source) => ({ source, collect: sourceOf(source) }));
@@ -103,7 +108,7 @@ async function deliverRecords(
   catalog: Catalog,
   outcomes: readonly Outcome[],
   options: Options,
-): Promise<Answer> {
+): Promise<ExitCode> {
   const read = outcomes.flatMap((o) => o.read);
   const problems = [...outcomes.flatMap((o) => o.problems), ...sameNames(outcomes)];
   if (problems.length > 0 && (!options.skipUnreadable || read.length === 0))
@@ -165,14 +170,14 @@ async function readAnswer(
   };
 }
 
-const readText = (catalog: Catalog, source: string, { dialect, text }: Document) =>
+const readText = (catalog: Catalog, source: string, { dialect, text }: SourceDocument) =>
   readDescriptions(catalog, [{ name: source, bytes: new TextEncoder().encode(text) }], {
     from: dialect,
     skipUnreadable: true,
   });
 
 /** What another document says of the host; undefined where it cannot be read, as it is not needed. */
-async function otherOf(catalog: Catalog, source: string, document: Document) {
+async function otherOf(catalog: Catalog, source: string, document: SourceDocument) {
   try {
     return (await readText(catalog, source, document)).read[0]?.description;
   } catch (error) {

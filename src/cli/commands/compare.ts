@@ -11,7 +11,7 @@ import {
   softwareFrom,
   softwareOptions,
 } from '../input/read-guests.ts';
-import type { Answer, Answering, Call } from '../io.ts';
+import type { Answering, Call, ExitCode } from '../io.ts';
 import type { LibvirtOptions } from '../libvirt/libvirt-inputs.ts';
 import {
   libvirtOptions,
@@ -56,7 +56,7 @@ async function run(
   host: string,
   cpus: readonly string[],
   options: Options,
-): Promise<Answer> {
+): Promise<ExitCode> {
   refuseStdinTwice(host, cpus);
   const answer =
     options.rules === 'libvirt'

@@ -2,14 +2,14 @@
 import { type Command, Option } from 'commander';
 import { midrText } from '../../cpu/arch/arm.ts';
 import { loadCatalog } from '../../cpu/catalog/catalog.ts';
-import { type Description, isShown, unsettled } from '../../cpu/description.ts';
+import { isShown, unsettled } from '../../cpu/description.ts';
 import { QueryError } from '../../cpu/errors.ts';
 import { byBytes } from '../../cpu/order.ts';
 import { printable } from '../../cpu/printable.ts';
 import { candidate, Fleet, type Skipped } from '../../fleet/fleet.ts';
 import { readDescriptions } from '../../reading/read.ts';
 import { baseline } from '../../solve/baseline.ts';
-import { type DecodedOne, decodeEach } from '../../solve/decode.ts';
+import { type DecodedOne, decodeEach, onceEach } from '../../solve/decode.ts';
 import { guestCpu } from '../../solve/line/guest-cpu.ts';
 import {
   type HostOptions,
@@ -19,7 +19,7 @@ import {
   writerOf,
 } from '../input/read-fleet.ts';
 import { softwareFrom } from '../input/read-guests.ts';
-import type { Answer, Answering, Call } from '../io.ts';
+import type { Answering, Call, ExitCode } from '../io.ts';
 import type { LibvirtOptions } from '../libvirt/libvirt-inputs.ts';
 import {
   commaList,
@@ -29,7 +29,7 @@ import {
   refuseLibvirtOptions,
   stackOption,
 } from '../options.ts';
-import { blocksOf, deliver, jsonOf, warnSkipped } from '../screen/output.ts';
+import { blocksOf, deliver, joined, jsonOf, partOf, warnSkipped } from '../screen/output.ts';
 import {
   definitionLines,
   type Fact,
@@ -78,7 +78,7 @@ export function define(command: Command, answering: Answering): void {
   outputOptions(command).addHelpText('after', HELP).action(answering(run));
 }
 
-async function run(call: Call, inputs: readonly string[], options: Options): Promise<Answer> {
+async function run(call: Call, inputs: readonly string[], options: Options): Promise<ExitCode> {
   const { as } = options;
   if (as !== undefined)
     return (await import('../libvirt/decode-by-libvirt.ts')).runLibvirtDecode(call, inputs, {
@@ -110,18 +110,12 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
     return note ? [`${id} has no definition that could be written: ${note.message}`] : [];
   });
   if (open.length > 0) throw new QueryError(open.join('\n'));
-  const known = new Map<Description, string | null>();
-  const textOf = (id: string, description: Description): string | null => {
-    let text = known.get(description);
-    if (text === undefined) {
-      const guest = baseline(new Fleet(catalog, [candidate(catalog, id, description)]), { stack });
-      const isNamed = Object.keys(guest.definitions).length > 0;
-      text = isNamed ? writer(guestCpu(guest, catalog), catalog) : null;
-      known.set(description, text);
-    }
-    return text;
-  };
-  const texts = read.map(({ id, description }) => textOf(id, description));
+  const written = onceEach((description) => {
+    const guest = baseline(new Fleet(catalog, [candidate(catalog, '', description)]), { stack });
+    const isNamed = Object.keys(guest.definitions).length > 0;
+    return isNamed ? writer(guestCpu(guest, catalog), catalog) : null;
+  });
+  const texts = read.map(({ description }) => written(description));
   const nameless = read.filter((_, i) => texts[i] === null);
   if (nameless.length > 0)
     throw new QueryError(
@@ -132,22 +126,27 @@ async function run(call: Call, inputs: readonly string[], options: Options): Pro
         )
         .join('\n'),
     );
-  await deliver(call.io, texts.join(''), options.output);
+  await deliver(call.io, joined(texts as string[]), options.output);
   await warnSkipped(call.io, skipped, options);
   return 0;
 }
 
-const jsonPieces = (decoded: readonly DecodedOne[], skipped: readonly Skipped[]) =>
+const jsonPieces = (decoded: Iterable<DecodedOne>, skipped: readonly Skipped[]) =>
   jsonOf(
     { schema: 'plimsoll.decode/1' },
     'hosts',
-    decoded.map(({ host, shared, findings }) => [{ host }, shared, { findings }]),
+    partsOf(decoded),
     skipped.length > 0 ? { skipped } : {},
   );
 
+function* partsOf(decoded: Iterable<DecodedOne>): Generator<readonly (object | string)[]> {
+  for (const { host, shared, findings } of decoded)
+    yield [partOf({ host }), shared, partOf({ findings })];
+}
+
 /** A block a host. */
 function* render(
-  decoded: readonly DecodedOne[],
+  decoded: Iterable<DecodedOne>,
   skipped: readonly Skipped[],
   page: Page,
 ): Generator<string> {

@@ -16,7 +16,7 @@ import {
   type Move,
   type Unsettled,
 } from '../../solve/drift/drift.ts';
-import { type Matrix, matrix } from '../../solve/drift/matrix.ts';
+import { type MachineMatrix, matrix } from '../../solve/drift/matrix.ts';
 import type { GivenSoftware } from '../../solve/fit/asker.ts';
 import {
   catalogOf,
@@ -27,7 +27,7 @@ import {
 } from '../input/qemu-options.ts';
 import { type HostOptions, readHosts } from '../input/read-fleet.ts';
 import { exitOf, readGuests } from '../input/read-guests.ts';
-import type { Answer, Answering, Call } from '../io.ts';
+import type { Answering, Call, ExitCode } from '../io.ts';
 import {
   kernelVersion,
   outputOptions,
@@ -100,7 +100,11 @@ export function define(command: Command, answering: Answering): void {
   outputOptions(command).addHelpText('after', HELP).action(answering(run));
 }
 
-async function run(call: Call, inputs: readonly string[], options: DriftOptions): Promise<Answer> {
+async function run(
+  call: Call,
+  inputs: readonly string[],
+  options: DriftOptions,
+): Promise<ExitCode> {
   const catalog = await catalogOf(options, call.io);
   checkChange(options, inputs);
   const from = sideOf(catalog, options.stack, {
@@ -151,7 +155,7 @@ async function answerDrift(
   { guests, skipped, left, unsettled }: AskedGuests,
   from: GivenSoftware,
   inputs: readonly string[],
-): Promise<Answer> {
+): Promise<ExitCode> {
   const { toMachine, toCpu, toKernel, skipUnreadable } = options;
   const to = sideOf(catalog, options.toStack?.split(','), from);
   const moves = guests.map(({ id, asked }): Move => {
@@ -195,12 +199,12 @@ async function answerMatrix(
   options: DriftOptions,
   { guests, skipped, unsettled = [] }: AskedGuests,
   given: GivenSoftware,
-): Promise<Answer> {
+): Promise<ExitCode> {
   if (unsettled.length > 0)
     throw new QueryError(unsettled.map((u) => `guest ${u.guest}: ${u.because}`).join('\n'));
   const newest = newestSoftware(catalog);
   const { qemu = newest.qemu, libvirt = newest.libvirt } = given;
-  const answer: Matrix = {
+  const answer: MachineMatrix = {
     schema: 'plimsoll.matrix/1',
     qemu,
     guests: guests.map(({ id, asked }) => {

@@ -5,7 +5,7 @@ import { QueryError } from '../../cpu/errors.ts';
 import { type Concerned, type Explanation, explain } from '../../solve/explain.ts';
 import { readOne } from '../input/inputs.ts';
 import { readHosts } from '../input/read-fleet.ts';
-import type { Answer, Answering, Call } from '../io.ts';
+import type { Answering, Call, ExitCode } from '../io.ts';
 import {
   type OutputOptions,
   outputOptions,
@@ -38,7 +38,7 @@ async function run(
   given: string,
   inputs: readonly string[],
   options: OutputOptions & ReadingOptions,
-): Promise<Answer> {
+): Promise<ExitCode> {
   if (given === '-' && inputs.includes('-'))
     throw new QueryError('standard input can be the text or the hosts; give one of them as a file');
   const text =

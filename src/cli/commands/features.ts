@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { hasBit } from '../../core/rows.ts';
-import type { Catalog, Feature, Place } from '../../cpu/catalog/catalog.ts';
+import type { BitPlace, Catalog, Feature } from '../../cpu/catalog/catalog.ts';
 import { byBytes } from '../../cpu/order.ts';
 import type { Answering } from '../io.ts';
 import { defineShelf, type Shelf } from '../screen/show.ts';
@@ -13,12 +13,12 @@ export const define = (command: Command, answering: Answering): void =>
 
 const hex = (n: number): string => `0x${n.toString(16)}`;
 
-const placeText = (place: Place): string =>
+const placeText = (place: BitPlace): string =>
   place.kind === 'cpuid'
     ? `CPUID ${hex(place.leaf)}.${place.subleaf} ${place.register.toUpperCase()} bit ${place.bit}`
     : `MSR ${hex(place.msr)} bit ${place.bit}`;
 
-const shortPlace = (place: Place): string =>
+const shortPlace = (place: BitPlace): string =>
   place.kind === 'cpuid'
     ? `${hex(place.leaf)}.${place.subleaf}:${place.register}.${place.bit}`
     : `msr.${hex(place.msr)}:${place.bit}`;

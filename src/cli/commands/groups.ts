@@ -4,7 +4,7 @@ import { loadCatalog } from '../../cpu/catalog/catalog.ts';
 import { QueryError } from '../../cpu/errors.ts';
 import { groups, isGroupsAnswered } from '../../solve/pools/groups.ts';
 import { type HostOptions, readHosts, stackFrom } from '../input/read-fleet.ts';
-import type { Answer, Answering, Call } from '../io.ts';
+import type { Answering, Call, ExitCode } from '../io.ts';
 import {
   commaList,
   idsNeeded,
@@ -14,7 +14,7 @@ import {
   readingOptions,
   refuseNoIds,
   whatIfOptions,
-  wholeNumber,
+  wholeNumberOption,
 } from '../options.ts';
 import { deliver, json } from '../screen/output.ts';
 import { pageOf } from '../screen/render.ts';
@@ -47,13 +47,13 @@ export function define(command: Command, answering: Answering): void {
   command
     .argument('[inputs...]', 'descriptions of hosts: files, directories, - for standard input')
     .optionsGroup('Answer:')
-    .option('-k, --pools <number>', 'at most so many pools', wholeNumber('-k'))
+    .option('-k, --pools <number>', 'at most so many pools', wholeNumberOption('-k'))
     .option(
       '--up-to <number>',
       'the same, for a look at every number up to it',
-      wholeNumber('--up-to'),
+      wholeNumberOption('--up-to'),
     )
-    .option('--at-least <hosts>', 'no pool has fewer hosts', wholeNumber('--at-least'))
+    .option('--at-least <hosts>', 'no pool has fewer hosts', wholeNumberOption('--at-least'))
     .option(
       '--weigh <list>',
       'what features are worth beside the 1 of every other: avx512f=10',
@@ -70,7 +70,7 @@ export function define(command: Command, answering: Answering): void {
   outputOptions(command).addHelpText('after', HELP).action(answering(run));
 }
 
-async function run(call: Call, inputs: readonly string[], options: Options): Promise<Answer> {
+async function run(call: Call, inputs: readonly string[], options: Options): Promise<ExitCode> {
   refuseNoIds(options);
   const { pools = options.upTo, atLeast, keepTogether, nested } = options;
   if (pools === undefined)

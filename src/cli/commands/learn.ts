@@ -7,10 +7,10 @@ import { QueryError } from '../../cpu/errors.ts';
 import { printable } from '../../cpu/printable.ts';
 import { writeLearnt, writeLearntQemu } from '../../dialects/learnt/learnt-catalog.ts';
 import { readLibvirtMap } from '../../dialects/learnt/libvirt-map-folder.ts';
-import { learnQemu } from '../collect/ask-qemu.ts';
+import { askQemu } from '../collect/ask-qemu.ts';
 import { readOne, readWhole } from '../input/inputs.ts';
-import { type Answer, type Answering, type Call, type Io, write } from '../io.ts';
-import { type OutputOptions, outputOptions, wholeNumber } from '../options.ts';
+import { type Answering, type Call, type ExitCode, type Io, write } from '../io.ts';
+import { type OutputOptions, outputOptions, wholeNumberOption } from '../options.ts';
 import { deliver, json } from '../screen/output.ts';
 import { count } from '../screen/text.ts';
 
@@ -47,13 +47,18 @@ export function define(command: Command, answering: Answering): void {
     .option('--libvirt <dir>', 'the cpu_map folder of a libvirt, as it loads it')
     .option('--qemu <binary>', 'a QEMU of x86 machines: its machine types and CPUs')
     .option('--kvm-source <dir>', "a kernel's source tree: what its KVM gives guests")
-    .option('--timeout <seconds>', 'for each start of QEMU', wholeNumber('--timeout'), TIMEOUT);
+    .option(
+      '--timeout <seconds>',
+      'for each start of QEMU',
+      wholeNumberOption('--timeout'),
+      TIMEOUT,
+    );
   outputOptions(command, 'one JSON document, the default')
     .addHelpText('after', HELP)
     .action(answering(run));
 }
 
-async function run({ io }: Call, options: Options): Promise<Answer> {
+async function run({ io }: Call, options: Options): Promise<ExitCode> {
   const { libvirt, qemu, kvmSource } = options;
   if ([libvirt, qemu, kvmSource].filter((source) => source !== undefined).length > 1)
     throw new QueryError(
@@ -77,9 +82,9 @@ async function run({ io }: Call, options: Options): Promise<Answer> {
   return 0;
 }
 
-async function learnFromQemu(io: Io, binary: string, options: Options): Promise<Answer> {
+async function learnFromQemu(io: Io, binary: string, options: Options): Promise<ExitCode> {
   if (options.timeout < 1) throw new QueryError('--timeout takes a number of seconds from 1 on');
-  const { learnt, isCached } = await learnQemu(io, binary, options);
+  const { learnt, isCached } = await askQemu(io, binary, options);
   if (!isCached) await deliver(io, json(writeLearntQemu(learnt)), options.output);
   if (!options.quiet) {
     const notes = learnt.refused.map((r) => `note: ${r.machine} was not learnt: ${r.reason}`);
@@ -90,7 +95,7 @@ async function learnFromQemu(io: Io, binary: string, options: Options): Promise<
   return 0;
 }
 
-async function learnFromKernel(io: Io, folder: string, options: Options): Promise<Answer> {
+async function learnFromKernel(io: Io, folder: string, options: Options): Promise<ExitCode> {
   const read = (path: string): string | null => {
     const file = join(folder, path);
     return existsSync(file) ? new TextDecoder().decode(readWhole(file)) : null;

@@ -7,7 +7,7 @@ import { type MergeOptions, mergeSummaries } from '../../dialects/records/summar
 import { writeSummary } from '../../fleet/summary.ts';
 import { readOne } from '../input/inputs.ts';
 import { openInputs } from '../input/read-fleet.ts';
-import type { Answer, Answering, Call } from '../io.ts';
+import type { Answering, Call, ExitCode } from '../io.ts';
 import { countOf } from '../options.ts';
 import { deliver } from '../screen/output.ts';
 
@@ -40,7 +40,7 @@ export function define(command: Command, answering: Answering): void {
     .action(answering(run));
 }
 
-async function run({ io }: Call, paths: readonly string[], options: Options): Promise<Answer> {
+async function run({ io }: Call, paths: readonly string[], options: Options): Promise<ExitCode> {
   const { expect, manifest, output, quiet } = options;
   const expected: MergeOptions = {
     expect,

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { loadCatalog } from '../../cpu/catalog/catalog.ts';
 import { type FeatureNames, type ModelNames, type Named, names } from '../../solve/look-up.ts';
-import type { Answer, Answering, Call } from '../io.ts';
+import type { Answering, Call, ExitCode } from '../io.ts';
 import { type OutputOptions, outputOptions } from '../options.ts';
 import { deliver, json } from '../screen/output.ts';
 import { type Fact, factLines, type Page, pageOf } from '../screen/render.ts';
@@ -23,7 +23,11 @@ export function define(command: Command, answering: Answering): void {
   outputOptions(command).addHelpText('after', HELP).action(answering(run));
 }
 
-async function run(call: Call, terms: readonly string[], options: OutputOptions): Promise<Answer> {
+async function run(
+  call: Call,
+  terms: readonly string[],
+  options: OutputOptions,
+): Promise<ExitCode> {
   const answer = names(await loadCatalog(), terms);
   const page = await pageOf(call.io, options);
   await deliver(

@@ -19,7 +19,7 @@ import {
   required,
 } from '../input/qemu-options.ts';
 import { stackFrom } from '../input/read-fleet.ts';
-import { type Answer, type Answering, type Call, type Io, write } from '../io.ts';
+import { type Answering, type Call, type ExitCode, type Io, write } from '../io.ts';
 import { type OutputOptions, outputOptions, type StackOptions, stackOption } from '../options.ts';
 import { deliver, json } from '../screen/output.ts';
 import { heading, type Page, pageOf } from '../screen/render.ts';
@@ -58,7 +58,7 @@ export function define(command: Command, answering: Answering): void {
   outputOptions(command).addHelpText('after', HELP).action(answering(run));
 }
 
-async function run({ io }: Call, options: PinOptions): Promise<Answer> {
+async function run({ io }: Call, options: PinOptions): Promise<ExitCode> {
   const catalog = await catalogOf(options, io);
   const cpu = required(options.cpu, '--cpu', 'Skylake-Server,+pcid');
   const machine = required(

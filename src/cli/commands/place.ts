@@ -12,7 +12,7 @@ import {
   softwareFrom,
   softwareOptions,
 } from '../input/read-guests.ts';
-import type { Answer, Answering, Call } from '../io.ts';
+import type { Answering, Call, ExitCode } from '../io.ts';
 import {
   idsNeeded,
   outputOptions,
@@ -21,7 +21,7 @@ import {
   repeated,
   stackOption,
   whatIfOptions,
-  wholeNumber,
+  wholeNumberOption,
 } from '../options.ts';
 import { deliver, json } from '../screen/output.ts';
 import { pageOf } from '../screen/render.ts';
@@ -64,7 +64,7 @@ export function define(command: Command, answering: Answering): void {
   stackOption(softwareOptions(command))
     .optionsGroup('Answer:')
     .option('--drain <host>', 'with this host empty (repeatable)', repeated)
-    .option('--lose <number>', 'with any so many hosts gone', wholeNumber('--lose'))
+    .option('--lose <number>', 'with any so many hosts gone', wholeNumberOption('--lose'))
     .option('--baseline <file>', 'who must be switched off and on to have this baseline');
   idsNeeded(command);
   whatIfOptions(command);
@@ -72,7 +72,7 @@ export function define(command: Command, answering: Answering): void {
   outputOptions(command).addHelpText('after', HELP).action(answering(run));
 }
 
-async function run(call: Call, inputs: readonly string[], given: Options): Promise<Answer> {
+async function run(call: Call, inputs: readonly string[], given: Options): Promise<ExitCode> {
   const options = { ...given, guests: [...(given.guests ?? []), ...(given.guest ?? [])] };
   refuseNoIds(options);
   if (options.guests.length + (options.cpu ?? []).length === 0)

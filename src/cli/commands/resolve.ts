@@ -17,7 +17,7 @@ import {
   softwareFrom,
   softwareOptions,
 } from '../input/read-guests.ts';
-import { type Answer, type Answering, type Call, write } from '../io.ts';
+import { type Answering, type Call, type ExitCode, write } from '../io.ts';
 import type { LibvirtResolveOptions } from '../libvirt/resolve-by-libvirt.ts';
 import {
   commaList,
@@ -100,7 +100,7 @@ export function define(command: Command, answering: Answering): void {
   outputOptions(command).addHelpText('after', HELP).action(answering(run));
 }
 
-async function run(call: Call, host: string, guest: string, options: Options): Promise<Answer> {
+async function run(call: Call, host: string, guest: string, options: Options): Promise<ExitCode> {
   refuseStdinTwice(host, [guest]);
   const { rules = OF_LIBVIRT.some((name) => options[name] !== undefined) ? 'libvirt' : 'safe' } =
     options;
@@ -122,7 +122,7 @@ async function resolution(
   path: string,
   guest: string,
   options: Options,
-): Promise<Answer> {
+): Promise<ExitCode> {
   refuseLibvirtOptions(options, OF_LIBVIRT);
   const { catalog, host, cpus } = await hostAndCpus(call, path, [guest], options);
   refuseHosts(cpus);

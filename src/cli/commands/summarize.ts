@@ -5,7 +5,7 @@ import { QueryError } from '../../cpu/errors.ts';
 import { writeArrow } from '../../fleet/arrow.ts';
 import { writeSummary } from '../../fleet/summary.ts';
 import { readHosts, SOFTWARE } from '../input/read-fleet.ts';
-import type { Answer, Answering, Call } from '../io.ts';
+import type { Answering, Call, ExitCode } from '../io.ts';
 import { commaList, type ReadingOptions, readingOptions } from '../options.ts';
 import { deliver } from '../screen/output.ts';
 
@@ -51,7 +51,7 @@ export function define(command: Command, answering: Answering): void {
     .action(answering(run));
 }
 
-async function run(call: Call, inputs: readonly string[], options: Options): Promise<Answer> {
+async function run(call: Call, inputs: readonly string[], options: Options): Promise<ExitCode> {
   const { shard, ids, output } = options;
   if (options.to === 'arrow' && !ids)
     throw new QueryError('--to arrow writes a row a host; leave --no-ids out');

@@ -4,7 +4,7 @@ import { loadCatalog } from '../../cpu/catalog/catalog.ts';
 import { didYouMean } from '../../cpu/catalog/suggest.ts';
 import { QueryError } from '../../cpu/errors.ts';
 import { type SynthOptions, synthesize } from '../../dialects/records/made-up.ts';
-import type { Answer, Answering, Call } from '../io.ts';
+import type { Answering, Call, ExitCode } from '../io.ts';
 import { commaList, countOf } from '../options.ts';
 import { deliver } from '../screen/output.ts';
 
@@ -55,7 +55,7 @@ export function define(command: Command, answering: Answering): void {
     .action(answering(run));
 }
 
-async function run({ io }: Call, options: Options): Promise<Answer> {
+async function run({ io }: Call, options: Options): Promise<ExitCode> {
   const catalog = await loadCatalog();
   const known = new Set([...catalog.libvirtModels.values()].flatMap((m) => m.vendor ?? []));
   const vendors = options.vendor ?? ['Intel'];

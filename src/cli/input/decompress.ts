@@ -1,5 +1,6 @@
 // Compressed files as they are: gzip and Zstandard, told by their first bytes, never grown past a limit.
 import { QueryError } from '../../cpu/errors.ts';
+import { concat } from '../io.ts';
 
 export type Format = 'gzip' | 'zstd';
 
@@ -126,14 +127,4 @@ async function unzstd(bytes: Uint8Array, limit: number): Promise<Uint8Array> {
   });
   stream.push(bytes, true);
   return concat(chunks, total);
-}
-
-export function concat(chunks: readonly Uint8Array[], total: number): Uint8Array {
-  const all = new Uint8Array(total);
-  let at = 0;
-  for (const chunk of chunks) {
-    all.set(chunk, at);
-    at += chunk.length;
-  }
-  return all;
 }

@@ -18,8 +18,8 @@ import { QueryError } from '../../cpu/errors.ts';
 import { sortByBytes } from '../../cpu/order.ts';
 import type { Input } from '../../dialects/dialect.ts';
 import type { Unreadable } from '../../reading/problems.ts';
-import { type Io, reasonOf } from '../io.ts';
-import { concat, decompress } from './decompress.ts';
+import { concat, type Io, reasonOf } from '../io.ts';
+import { decompress } from './decompress.ts';
 
 /** Bytes of one input: a text must fit into one string of the language, and decompressed data is text too. */
 export const MAX_BYTES = 500_000_000;
@@ -38,7 +38,7 @@ const MADE_UP = 64 * LARGE;
 const SMALL = 64 * 1024;
 
 /** A file to read, or why it cannot be. */
-export interface Found {
+export interface FoundFile {
   readonly name: string;
   /** Whether it is on a disk, and no pipe. */
   readonly isFile?: boolean;
@@ -62,13 +62,13 @@ export async function* readInputs(
 }
 
 /** The files below the paths, each once, in the order of their names. */
-export function findInputs(paths: readonly string[]): Found[] {
-  const byName = new Map<string, Found>();
+export function findInputs(paths: readonly string[]): FoundFile[] {
+  const byName = new Map<string, FoundFile>();
   for (const path of paths) for (const file of findFiles(path)) byName.set(file.name, file);
   const all = sortByBytes([...byName.keys()]).map((name) => byName.get(name)!);
   // Below one path nothing is found twice.
   if (paths.length === 1) return all;
-  const found = new Map<string, Found>();
+  const found = new Map<string, FoundFile>();
   for (const file of all) {
     const key = file.name === '-' ? '-' : resolve(file.name);
     if (!found.has(key)) found.set(key, file);
@@ -77,7 +77,7 @@ export function findInputs(paths: readonly string[]): Found[] {
 }
 
 /** An opened file that says where it lies. */
-export const marked = <T extends object>({ contained }: Found, opened: T): T =>
+export const marked = <T extends object>({ contained }: FoundFile, opened: T): T =>
   contained ? Object.assign(opened, { contained }) : opened;
 
 /** One file or standard input, decompressed. */
@@ -104,7 +104,7 @@ export async function readJson(
 }
 
 /** A file or standard input, decompressed, or why it cannot be had. */
-export async function read(file: Found, io: Io): Promise<Input | Unreadable> {
+export async function read(file: FoundFile, io: Io): Promise<Input | Unreadable> {
   const name = file.name === '-' ? 'stdin' : file.name;
   try {
     if (file.error) throw file.error;
@@ -215,7 +215,7 @@ async function readStream(stream: Io['stdin']): Promise<Uint8Array> {
 }
 
 /** The files that a path stands for; a problem takes the place of what cannot be read. */
-function findFiles(path: string, only?: 'file'): Found[] {
+function findFiles(path: string, only?: 'file'): FoundFile[] {
   if (path === '-') return [{ name: path }];
   let stat: Stats;
   try {
@@ -233,6 +233,13 @@ function findFiles(path: string, only?: 'file'): Found[] {
   return [{ name: path, error }];
 }
 
+/** A folder without the slashes that its name may end in. */
+function withoutSlashes(folder: string): string {
+  let end = folder.length;
+  while (folder[end - 1] === '/') end--;
+  return folder.slice(0, end);
+}
+
 /** A folder that only oc adm must-gather and oc adm inspect make. */
 const GATHERED = /\/(?:cluster-scoped-resources|namespaces)\//;
 
@@ -240,8 +247,8 @@ const GATHERED = /\/(?:cluster-scoped-resources|namespaces)\//;
  * Marks what lies in a folder of the resources of a cluster, and in the one around it: notes, logs and versions lie
  * beside the resources there.
  */
-function withContained(files: readonly Found[], top: string): Found[] {
-  const start = top.replace(/\/+$/, '');
+function withContained(files: readonly FoundFile[], top: string): FoundFile[] {
+  const start = withoutSlashes(top);
   const roots = new Set(
     files.flatMap(({ name }) => {
       const at = name.slice(start.length).search(GATHERED);
@@ -255,7 +262,7 @@ function withContained(files: readonly Found[], top: string): Found[] {
   return files.map((file) => (isIn(file.name) ? { ...file, contained: true } : file));
 }
 
-function walk(directory: string, above: readonly string[]): Found[] {
+function walk(directory: string, above: readonly string[]): FoundFile[] {
   let entries: Dirent[];
   let real: string;
   try {
@@ -266,8 +273,8 @@ function walk(directory: string, above: readonly string[]): Found[] {
   } catch (error) {
     return [{ name: directory, error: cannotRead(directory, error) }];
   }
-  const found: Found[] = [];
-  const start = directory.replace(/\/+$/, '');
+  const found: FoundFile[] = [];
+  const start = withoutSlashes(directory);
   for (const entry of entries) {
     if (entry.name.startsWith('.')) continue;
     const path = `${start}/${entry.name}`;
@@ -287,7 +294,7 @@ function walk(directory: string, above: readonly string[]): Found[] {
 }
 
 /** Refuses what would block for ever or has no end. */
-function check(path: string, stat: Stats): Found {
+function check(path: string, stat: Stats): FoundFile {
   if (stat.isFile()) return { name: path, isFile: true };
   // What a shell puts in the place of <(command).
   if (stat.isFIFO() && /^\/(dev\/(fd\/|stdin$)|proc\/)/.test(path)) return { name: path };

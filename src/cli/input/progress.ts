@@ -9,9 +9,9 @@ const PATIENCE = 400;
 const PACE = 100;
 
 /** What is counted on the way: files, the bytes of large ones, or what a QEMU is asked about. */
-export type Unit = 'files' | 'bytes' | 'machine types';
+export type ProgressUnit = 'files' | 'bytes' | 'machine types';
 
-export function progressOn(output: Output, quiet: boolean, unit: Unit = 'files'): Progress {
+export function progressOn(output: Output, quiet: boolean, unit: ProgressUnit = 'files'): Progress {
   if (!output.isTTY || quiet) return () => {};
   const start = Date.now();
   let next = start + PATIENCE;

@@ -9,7 +9,7 @@ import { type Read, readDescriptions } from '../../reading/read.ts';
 import type { Finding, Verdict } from '../../solve/answer.ts';
 import type { GivenSoftware } from '../../solve/fit/asker.ts';
 import type { FitVerdict } from '../../solve/fit/fit.ts';
-import type { Answer, Call, Io } from '../io.ts';
+import type { Call, ExitCode, Io } from '../io.ts';
 import type { StackOptions } from '../options.ts';
 import { readInputs } from './inputs.ts';
 import { progressOn } from './progress.ts';
@@ -73,11 +73,11 @@ export async function readGuests(
 }
 
 /** The exit code of a gate: 1 where something is a no, else 2 where something is not known. */
-export const exitOf = (verdict: FitVerdict | boolean | null): Answer =>
+export const exitOf = (verdict: FitVerdict | boolean | null): ExitCode =>
   verdict === 'no' || verdict === false ? 1 : verdict === 'unknown' || verdict === null ? 2 : 0;
 
 /** The same of a question about one host. */
-export const EXIT_OF_VERDICT: Readonly<Record<Verdict, Answer>> = {
+export const EXIT_OF_VERDICT: Readonly<Record<Verdict, ExitCode>> = {
   identical: 0,
   superset: 0,
   'own-cpu': 0,

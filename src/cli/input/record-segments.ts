@@ -2,14 +2,15 @@
 // where each began.
 import { readSync } from 'node:fs';
 import {
-  type Found,
+  type FoundHosts,
   type RecordKeys,
   type ScanListener,
   Scanner,
   type Variant,
 } from '../../core/scan.ts';
 import type { OtherLine, ThreadScan } from '../../dialects/dialect.ts';
-import { type Arrival, Arrivals } from '../../fleet/gather.ts';
+import { type Arrival, Arrivals, areDistinct, MANY } from '../../fleet/gather.ts';
+import { withoutRepeats } from '../../fleet/id-index.ts';
 import { type Task, takeSegments } from './segments.ts';
 
 type Piece = Arrival | OtherLine;
@@ -22,6 +23,11 @@ export interface RecordTask extends Task {
   readonly ids: boolean;
   readonly maxLine: number;
 }
+
+const isArrival = (piece: Piece): piece is Arrival => 'kinds' in piece;
+
+const hostsOf = (pieces: readonly Piece[]): number =>
+  pieces.reduce((n, piece) => n + (isArrival(piece) ? piece.kinds.length : 0), 0);
 
 class LineTooLong extends Error {}
 
@@ -52,6 +58,9 @@ class Thread implements ScanListener {
   #before = 0;
   #pieces: Piece[] = [];
   readonly #arrivals = new Arrivals();
+  /** Hosts that are held, and at how many it is looked whether some are there twice. */
+  #held = 0;
+  #many = MANY;
 
   constructor(task: RecordTask) {
     this.#task = task;
@@ -74,7 +83,24 @@ class Thread implements ScanListener {
     this.#flush();
     const lines = this.#scanner.lines - this.#before;
     this.#segments.push({ segment: this.#segment, lines, pieces: this.#pieces });
+    this.#held += hostsOf(this.#pieces);
     this.#pieces = [];
+    if (this.#held >= this.#many) this.#dropRepeats();
+  }
+
+  #dropRepeats(): void {
+    const all = this.#segments.flatMap((segment) => segment.pieces.filter(isArrival));
+    if (!areDistinct(all)) {
+      const left = withoutRepeats(all).values();
+      for (const [i, segment] of this.#segments.entries()) {
+        const pieces = segment.pieces.map((piece) =>
+          isArrival(piece) ? left.next().value! : piece,
+        );
+        this.#segments[i] = { ...segment, pieces };
+      }
+    }
+    this.#held = this.#segments.reduce((n, { pieces }) => n + hostsOf(pieces), 0);
+    this.#many = Math.max(MANY, 4 * this.#held);
   }
 
   finish(): ThreadScan {
@@ -117,7 +143,7 @@ class Thread implements ScanListener {
     this.#pieces.push({ line: line.slice(), number: number - this.#before });
   }
 
-  found(hosts: Found): void {
+  found(hosts: FoundHosts): void {
     if (this.#task.ids) this.#arrivals.push(hosts);
     else for (const kind of hosts.kinds) this.#counts[kind] = (this.#counts[kind] ?? 0) + 1;
   }

@@ -1,14 +1,14 @@
 // Large files, compressed ones and standard input, piece by piece: what is in memory does not grow with them.
 import { closeSync, createReadStream, fstatSync, openSync, readSync, statSync } from 'node:fs';
-import { QueryError } from '../../cpu/errors.ts';
+import { problemOf, QueryError } from '../../cpu/errors.ts';
 import type { Input, Stream } from '../../dialects/dialect.ts';
 import { MAX_LINE } from '../../dialects/text/lines.ts';
 import type { Opened, Unreadable } from '../../reading/problems.ts';
-import { type Io, reasonOf } from '../io.ts';
-import { concat, decompress, formatOf, growsPast, unpack } from './decompress.ts';
+import { concat, type Io, reasonOf } from '../io.ts';
+import { decompress, formatOf, growsPast, unpack } from './decompress.ts';
 import {
   cannotRead,
-  type Found,
+  type FoundFile,
   findInputs,
   MAX_BYTES,
   marked,
@@ -57,7 +57,7 @@ export function* openStreams(
   progress(total, total);
 }
 
-function sizeOf({ name, isFile }: Found): number {
+function sizeOf({ name, isFile }: FoundFile): number {
   try {
     return isFile ? statSync(name).size : 0;
   } catch {
@@ -84,13 +84,13 @@ async function unpacked({ name, bytes }: Input): Promise<Input | Unreadable> {
   }
 }
 
-function unreadable(name: string, error: unknown): Unreadable {
-  if (error instanceof QueryError) return { name, error };
-  throw error;
-}
+const unreadable = (name: string, error: unknown): Unreadable => ({
+  name,
+  error: problemOf(name, error),
+});
 
 function* openOne(
-  file: Found,
+  file: FoundFile,
   io: Io,
   threads: number,
   progress: (bytes: number) => void,

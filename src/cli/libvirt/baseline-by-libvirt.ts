@@ -13,7 +13,7 @@ import {
 import { libvirtBaseline } from '../../solve/libvirt/libvirt-baseline.ts';
 import { expandFeatures } from '../../solve/libvirt/spelt-out.ts';
 import type { HostOptions } from '../input/read-fleet.ts';
-import type { Answer, Call } from '../io.ts';
+import type { Call, ExitCode } from '../io.ts';
 import { deliver, json, warnSkipped } from '../screen/output.ts';
 import { definitionLines, findingLines, type Page, pageOf } from '../screen/render.ts';
 import { count, listed, printableAll } from '../screen/text.ts';
@@ -25,7 +25,7 @@ import {
   readRuleCpus,
 } from './libvirt-inputs.ts';
 
-export interface LibvirtBaselineOptions extends HostOptions, LibvirtOptions {
+export interface BaselineByLibvirtOptions extends HostOptions, LibvirtOptions {
   readonly migratable?: true;
   readonly expand?: true;
   readonly to?: string;
@@ -34,8 +34,8 @@ export interface LibvirtBaselineOptions extends HostOptions, LibvirtOptions {
 export async function runLibvirtBaseline(
   call: Call,
   inputs: readonly string[],
-  options: LibvirtBaselineOptions,
-): Promise<Answer> {
+  options: BaselineByLibvirtOptions,
+): Promise<ExitCode> {
   if (options.to !== undefined && options.to !== 'libvirt')
     throw new QueryError(
       `--to ${options.to} is no answer of libvirt's rules; they give a <cpu> element, --to libvirt`,
@@ -62,7 +62,7 @@ export async function runLibvirtBaseline(
 export function solveLibvirt(
   { map, hypervisor, models }: LibvirtRules,
   cpus: readonly RuleCpu[],
-  { migratable, expand }: Pick<LibvirtBaselineOptions, 'migratable' | 'expand'>,
+  { migratable, expand }: Pick<BaselineByLibvirtOptions, 'migratable' | 'expand'>,
 ): LibvirtCpu {
   const cpu = libvirtBaseline(map, cpus, { hypervisor, models, migratable: migratable ?? false });
   const isX86 = cpu.arch === 'x86_64' || cpu.arch === 'i686';

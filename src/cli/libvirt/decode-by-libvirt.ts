@@ -2,16 +2,17 @@
 import { minus } from '../../core/rows.ts';
 import type { LibvirtCpu } from '../../cpu/cpu-element.ts';
 import { QueryError } from '../../cpu/errors.ts';
+import type { ModelList } from '../../cpu/model-lists.ts';
 import { printable } from '../../cpu/printable.ts';
 import { writeLibvirtCpu } from '../../dialects/libvirt/libvirt-write.ts';
 import type { Skipped } from '../../fleet/fleet.ts';
 import { findDriver } from '../../solve/libvirt/driver.ts';
 import { type LibvirtDecoded, libvirtAnswer, namesIn } from '../../solve/libvirt/libvirt-answer.ts';
-import { candidates, decode } from '../../solve/libvirt/libvirt-decode.ts';
+import { candidates, libvirtDecode } from '../../solve/libvirt/libvirt-decode.ts';
 import { ppcGuest } from '../../solve/libvirt/libvirt-ppc64.ts';
-import { guestStub, hostStub, type ModelList } from '../../solve/libvirt/spelt-out.ts';
+import { guestStub, hostStub } from '../../solve/libvirt/spelt-out.ts';
 import type { HostOptions } from '../input/read-fleet.ts';
-import type { Answer, Call } from '../io.ts';
+import type { Call, ExitCode } from '../io.ts';
 import { blocksOf, deliver, jsonOf, warnSkipped } from '../screen/output.ts';
 import { definitionLines, factLines, findingLines, type Page, pageOf } from '../screen/render.ts';
 import { printableAll, wrapSentence } from '../screen/text.ts';
@@ -37,7 +38,7 @@ export async function runLibvirtDecode(
   call: Call,
   inputs: readonly string[],
   options: LibvirtDecodeOptions,
-): Promise<Answer> {
+): Promise<ExitCode> {
   if (options.to !== undefined && options.to !== 'libvirt')
     throw new QueryError(
       `--to ${options.to} is no view of libvirt's; --as gives a <cpu> element, --to libvirt`,
@@ -124,7 +125,7 @@ function decodeOne(
   if (findDriver(arch) === 'ppc64')
     return as === 'host' ? cpu.cpu : ppcGuest(where, cpu.cpu, models);
   const stub = as === 'host' ? hostStub(arch) : guestStub(null, 'forbid');
-  return decode(map, where, stub, cpu.data(), { models });
+  return libvirtDecode(map, where, stub, cpu.data(), { models });
 }
 
 /** What is said of each host, one after another: all of it at once would fill the memory. */

@@ -8,7 +8,7 @@ import type { Skipped } from '../../fleet/fleet.ts';
 import type { Unreadable } from '../../reading/problems.ts';
 import { baseline } from '../../solve/baseline.ts';
 import {
-  type Explained,
+  type ExplainedRules,
   explainRules,
   type LibvirtOutcome,
   type Step,
@@ -18,11 +18,11 @@ import { candidates } from '../../solve/libvirt/libvirt-decode.ts';
 import { allBits } from '../../solve/libvirt/spelt-out.ts';
 import type { BaselineOptions } from '../../solve/line/line.ts';
 import { hostsOf, openAsked } from '../input/read-fleet.ts';
-import type { Answer, Call } from '../io.ts';
+import type { Call, ExitCode } from '../io.ts';
 import { deliver, json } from '../screen/output.ts';
 import { definitionLines, findingLines, type Page, pageOf } from '../screen/render.ts';
 import { count, printableAll, wrap, wrapSentence } from '../screen/text.ts';
-import { type LibvirtBaselineOptions, solveLibvirt } from './baseline-by-libvirt.ts';
+import { type BaselineByLibvirtOptions, solveLibvirt } from './baseline-by-libvirt.ts';
 import { type LibvirtRules, libvirtRules, type RuleCpu, ruleCpusOf } from './libvirt-inputs.ts';
 
 export async function runExplainRules(
@@ -30,8 +30,8 @@ export async function runExplainRules(
   inputs: readonly string[],
   catalog: Catalog,
   how: BaselineOptions,
-  options: LibvirtBaselineOptions,
-): Promise<Answer> {
+  options: BaselineByLibvirtOptions,
+): Promise<ExitCode> {
   // --stack is of the safe rules here; libvirt's are those of its own version, or of --catalog.
   const { stack: _, ...rest } = options;
   const rules = await libvirtRules(call, rest);
@@ -57,7 +57,7 @@ export async function runExplainRules(
 function outcome(
   rules: LibvirtRules,
   cpus: readonly RuleCpu[],
-  options: LibvirtBaselineOptions,
+  options: BaselineByLibvirtOptions,
 ): LibvirtOutcome {
   const { catalog, map } = rules;
   try {
@@ -79,9 +79,13 @@ function outcome(
   }
 }
 
-function render(answer: Explained & { skipped?: readonly Skipped[] }, page: Page): string {
+function render(answer: ExplainedRules & { skipped?: readonly Skipped[] }, page: Page): string {
   const { paint } = page;
-  const side = (title: string, what: Explained['safe'], stack: readonly string[]): string[] => [
+  const side = (
+    title: string,
+    what: ExplainedRules['safe'],
+    stack: readonly string[],
+  ): string[] => [
     paint.bold(`${title}: ${count(what.features, 'feature')}`),
     ...(what.definition
       ? definitionLines({ libvirt: what.definition }, stack, page, 4)

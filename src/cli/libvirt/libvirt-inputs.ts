@@ -5,7 +5,8 @@ import { catalogMap, type LibvirtMap } from '../../cpu/catalog/libvirt-map.ts';
 import { parseStack } from '../../cpu/catalog/software.ts';
 import type { LibvirtCpu } from '../../cpu/cpu-element.ts';
 import type { Description, View } from '../../cpu/description.ts';
-import { QueryError } from '../../cpu/errors.ts';
+import { problemOf, QueryError } from '../../cpu/errors.ts';
+import type { ModelList } from '../../cpu/model-lists.ts';
 import type { Dialect, Input } from '../../dialects/dialect.ts';
 import { dialectByName, dialectNames, recogniseDialect } from '../../dialects/index.ts';
 import { readLearnt } from '../../dialects/learnt/learnt-catalog.ts';
@@ -18,7 +19,7 @@ import {
   type Hypervisor,
   hypervisorOf,
 } from '../../solve/libvirt/hypervisor.ts';
-import { decode } from '../../solve/libvirt/libvirt-decode.ts';
+import { libvirtDecode } from '../../solve/libvirt/libvirt-decode.ts';
 import { ppcDecode } from '../../solve/libvirt/libvirt-ppc64.ts';
 import {
   allBits,
@@ -26,7 +27,6 @@ import {
   type CpuInput,
   dataOfWords,
   hostStub,
-  type ModelList,
 } from '../../solve/libvirt/spelt-out.ts';
 import { readOne } from '../input/inputs.ts';
 import { type HostOptions, openAsked } from '../input/read-fleet.ts';
@@ -155,8 +155,7 @@ export async function ruleCpusOf(
         placed.push({ input: input.name, host, line, found: 'cpu' in one ? one.cpu : one });
       }
     } catch (error) {
-      if (!(error instanceof QueryError)) throw error;
-      problems.push(skippedFor(input.name, error));
+      problems.push(skippedFor(input.name, problemOf(input.name, error)));
     }
   }
   reader.free();
@@ -237,7 +236,7 @@ function ruleCpu({ catalog, map }: LibvirtRules, i: number, idOf: IdOf, place: P
     get cpu() {
       cpu ??= told
         ? hypervisorOf(catalog, map, where, found).hostModel!
-        : decode(map, where, hostStub(arch), data);
+        : libvirtDecode(map, where, hostStub(arch), data);
       return cpu;
     },
   };

@@ -19,7 +19,7 @@ import {
 import { libvirtCompare } from '../../solve/libvirt/libvirt-compare.ts';
 import { withoutUnmigratable } from '../../solve/libvirt/spelt-out.ts';
 import type { HostOptions } from '../input/read-fleet.ts';
-import { type Answer, type Call, write } from '../io.ts';
+import { type Call, type ExitCode, write } from '../io.ts';
 import { deliver, json, warnSkipped } from '../screen/output.ts';
 import { listed } from '../screen/text.ts';
 import { oneCpu, oneHost } from './compare-by-libvirt.ts';
@@ -44,7 +44,7 @@ export async function libvirtResolution(
   host: string,
   guest: string,
   options: LibvirtResolveOptions,
-): Promise<Answer> {
+): Promise<ExitCode> {
   if (options.disabled !== undefined && options.enabled === undefined)
     throw new QueryError('--disabled says what was withheld from a guest; --enabled what it has');
   const rules = await libvirtRules(call, options);

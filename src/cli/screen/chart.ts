@@ -1,5 +1,5 @@
 // Small pictures of text: bars for a curve, a matrix of hosts and features.
-import type { Matrix } from '../../solve/answer-plan.ts';
+import type { FeatureMatrix } from '../../solve/answer-plan.ts';
 import type { Page } from './render.ts';
 import { clip, pad, width, wrap } from './text.ts';
 
@@ -27,7 +27,7 @@ export function bars(all: readonly Bar[], from: number, { columns, paint }: Page
 const ROWS = 16;
 
 /** A line a feature, a column a host: has it, lacks it, or is not known to have it. */
-export function matrixLines({ hosts, rows }: Matrix, page: Page): string[] {
+export function matrixLines({ hosts, rows }: FeatureMatrix, page: Page): string[] {
   const { columns, paint } = page;
   const mark = (has: boolean | null) =>
     has === null ? paint.yellow('?') : has ? paint.green('●') : paint.dim('·');

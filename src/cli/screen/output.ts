@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { QueryError } from '../../cpu/errors.ts';
 import { printable, printableLines } from '../../cpu/printable.ts';
 import { atEnd } from '../at-end.ts';
-import { type Io, type Output, reasonOf, shown, write } from '../io.ts';
+import { concat, type Io, type Output, reasonOf, shown, write } from '../io.ts';
 
 /** An answer as text, or a long one in pieces. */
 export type Answer = string | Iterable<string | Uint8Array>;
@@ -114,45 +114,82 @@ export const fileName = (value: string): string =>
 export const json = (document: { readonly schema: string }): string =>
   `${JSON.stringify(document, null, 2)}\n`;
 
-/** So many characters are given away at once. */
+/** So much is given away at once. */
 const PIECE = 1 << 16;
+const encoder = new TextEncoder();
+const bytesFor = (text: string): Uint8Array => encoder.encode(printableLines(text));
 
 /**
  * The same of a document with a long list: `entries` under this name, each the parts of an object, one after another.
- * A part that is there several times is one object, and put into words once.
+ * A part that is there several times is one object, and put into words once; what is there once is a text, from partOf.
  */
 export function* jsonOf(
   head: { readonly schema: string; readonly [member: string]: unknown },
   name: string,
-  entries: Iterable<readonly object[]>,
+  entries: Iterable<readonly (object | string)[]>,
   rest: object,
-): Generator<string> {
-  const texts = new WeakMap<object, string>();
-  const textOf = (part: object): string => {
-    let text = texts.get(part);
-    if (text === undefined) {
-      text = membersOf(part, '    ');
-      texts.set(part, text);
-    }
-    return text;
+): Generator<Uint8Array> {
+  const known = new WeakMap<object, Uint8Array>();
+  const bytesOf = (part: object): Uint8Array => {
+    const bytes = known.get(part) ?? bytesFor(partOf(part));
+    known.set(part, bytes);
+    return bytes;
   };
-  let piece = `{\n${membersOf(head)},\n  ${JSON.stringify(name)}: [`;
+  let pieces: Uint8Array[] = [];
+  let size = 0;
+  let text = `{\n${membersOf(head)},\n  ${JSON.stringify(name)}: [`;
+  const put = (bytes: Uint8Array) => {
+    pieces.push(bytes);
+    size += bytes.length;
+  };
+  const putText = () => {
+    put(bytesFor(text));
+    text = '';
+  };
   let comma = '';
   for (const parts of entries) {
-    piece += `${comma}\n    {\n${parts.map(textOf).join(',\n')}\n    }`;
+    text += `${comma}\n    {\n`;
+    for (const [i, part] of parts.entries()) {
+      if (i > 0) text += ',\n';
+      if (typeof part === 'string') text += part;
+      else {
+        putText();
+        put(bytesOf(part));
+      }
+    }
+    text += '\n    }';
     comma = ',';
-    if (piece.length < PIECE) continue;
-    yield piece;
-    piece = '';
+    if (size + text.length < PIECE) continue;
+    putText();
+    yield concat(pieces, size);
+    pieces = [];
+    size = 0;
   }
   const more = membersOf(rest);
-  yield `${piece}${comma === '' ? '' : '\n  '}]${more === '' ? '' : `,\n${more}`}\n}\n`;
+  text += `${comma === '' ? '' : '\n  '}]${more === '' ? '' : `,\n${more}`}\n}\n`;
+  putText();
+  yield concat(pieces, size);
 }
+
+/** A part of an entry as text. */
+export const partOf = (part: object): string => membersOf(part, '    ');
 
 /** The members of an object as JSON, each on lines of its own, so deep inside a document. */
 function membersOf(part: object, depth = ''): string {
   const text = JSON.stringify(part, null, 2);
   return text === '{}' ? '' : depth + text.slice(2, -2).replaceAll('\n', `\n${depth}`);
+}
+
+/** Texts one after another, given away in pieces. */
+export function* joined(texts: Iterable<string>): Generator<string> {
+  let piece = '';
+  for (const text of texts) {
+    piece += text;
+    if (piece.length < PIECE) continue;
+    yield piece;
+    piece = '';
+  }
+  yield piece;
 }
 
 /** Blocks of text with an empty line between, given away in pieces. */

@@ -3,7 +3,7 @@ import { cpuOption } from '../../dialects/pinned.ts';
 import type { Skipped } from '../../fleet/fleet.ts';
 import type { PropertyChange } from '../../solve/drift/changes.ts';
 import { type Drift, driftVerdict, type GuestDrift } from '../../solve/drift/drift.ts';
-import type { Matrix } from '../../solve/drift/matrix.ts';
+import type { MachineMatrix } from '../../solve/drift/matrix.ts';
 import { findingLines, heading, type Page } from './render.ts';
 import { upgradeLines, upgradeVerdict } from './render-upgrade.ts';
 import { clip, count, hostsText, listed, wrap, wrapSentence } from './text.ts';
@@ -82,7 +82,7 @@ function verdictOf(answer: Drift): string {
     : `${under}no guest is stranded on any of ${count(hosts, 'host')}${other}`;
 }
 
-export function renderMatrix(answer: Matrix, page: Page): string {
+export function renderMatrix(answer: MachineMatrix, page: Page): string {
   const { columns } = page;
   const lines: string[] = [];
   for (const { guest, machine, rows } of answer.guests) {

@@ -69,7 +69,7 @@ export function definitionLines(
   return entries.flatMap(({ product, label: text, definition }) => {
     const isOther = arch !== null && !isX86({ arch });
     const whole = isOther
-      ? writtenText(product, definition, arch).split(/ (?=[^']*(?:'[^']*'[^']*)*$)/)
+      ? (writtenText(product, definition, arch).match(/(?:[^' ]|'[^']*')+/g) ?? [])
       : [definition.name, ...definitionWords(definition)];
     const words = wrap(whole, columns - label - 6, isOther ? whole.length : maxLines);
     return words.map((line, i) => {

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { type Catalog, loadCatalog } from '../../cpu/catalog/catalog.ts';
 import { didYouMean } from '../../cpu/catalog/suggest.ts';
 import { QueryError } from '../../cpu/errors.ts';
-import type { Answer, Answering, Call } from '../io.ts';
+import type { Answering, Call, ExitCode } from '../io.ts';
 import { type OutputOptions, outputOptions } from '../options.ts';
 import { deliver, json } from './output.ts';
 import { type Fact, factLines, type Page, pageOf } from './render.ts';
@@ -48,7 +48,7 @@ async function show<Item>(
   shelf: Shelf<Item>,
   name: string | undefined,
   options: OutputOptions,
-): Promise<Answer> {
+): Promise<ExitCode> {
   const catalog = await loadCatalog();
   const found = name === undefined ? undefined : shelf.find(catalog, name);
   if (name !== undefined && !found) {

@@ -13,7 +13,7 @@ import { writeCpu } from '../../dialects/words/product-definitions.ts';
 import type { Fleet } from '../../fleet/fleet.ts';
 import type { Baseline } from '../../solve/answer.ts';
 import { guestCpu } from '../../solve/line/guest-cpu.ts';
-import { type Answer, type Call, write } from '../io.ts';
+import { type Call, type ExitCode, write } from '../io.ts';
 import { deliver, deliverAll, fileName } from './output.ts';
 import { exitOfBaseline, isAnswered } from './render-baseline.ts';
 
@@ -123,7 +123,7 @@ export async function writeOne(
   answer: Baseline,
   fleet: Fleet,
   options: WriteOptions,
-): Promise<Answer> {
+): Promise<ExitCode> {
   if (!isAnswered(answer)) {
     const complaint =
       'there is no CPU to write that all of these hosts could give their guests; without --to the report says why';
@@ -167,7 +167,7 @@ export async function writeEach(
   catalog: Catalog,
   parts: readonly Part[],
   options: WriteOptions,
-): Promise<Answer> {
+): Promise<ExitCode> {
   const files = new Map<string, string>();
   const notes: string[] = [];
   const without: string[] = [];

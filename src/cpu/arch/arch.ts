@@ -22,13 +22,13 @@ export interface Identity {
 export const UNTOLD: Identity = { model: null, midr: null, registers: null, sve: null };
 
 /** Features by name: those that are there, and those of which that is not known. Whatever is in neither is absent. */
-export interface Names {
+export interface ArchNames {
   readonly unnamed: readonly string[];
   readonly unnamedUnknown: readonly string[];
 }
 
 /** Of a description of a host what an architecture looks at. */
-interface Told extends Names {
+interface Told extends ArchNames {
   readonly view: string;
   readonly model: { readonly name: string } | null;
   readonly midr?: Identity['midr'];
@@ -76,7 +76,7 @@ export interface Arch {
   /** The name of the model that a host is, as this architecture's software writes it. */
   modelOf(d: Pick<Told, 'model' | 'midr'>): string | null;
   /** What guests can be given on a host. */
-  offer(d: Told): Names;
+  offer(d: Told): ArchNames;
   /** What a definition asks for under KVM; of emulation, which has what it has on every host, nothing is asked. */
   asks(cpu: LibvirtCpu): Asks;
   /** The oldest release of a product that can be asked for a feature, where that is not every one. */

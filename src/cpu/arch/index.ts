@@ -4,7 +4,7 @@ import { arm } from './arm.ts';
 import { power } from './power.ts';
 import { s390x } from './s390x.ts';
 
-export type { Arch, Identity, Kin, Names } from './arch.ts';
+export type { Arch, ArchNames, Identity, Kin } from './arch.ts';
 export { asksOf, elementOfArgument, UNTOLD } from './arch.ts';
 
 export const X86: Arch = { ...plain('x86_64'), isX86: true, remark: null };

@@ -25,8 +25,8 @@ import {
   ofTheHost,
   placeOf,
   Refused,
-  type Resolved,
-  Unsettled,
+  type ResolvedCpu,
+  UnsettledGuest,
 } from './asked-qemu.ts';
 
 /** What libvirt asks QEMU for where a domain names no CPU. */
@@ -37,7 +37,11 @@ const STRICT_STARTS_SINCE = '11.3';
 const TAKEN_UNNAMED: ReadonlySet<string> = new Set(['osxsave', 'ospke']);
 
 /** The need of a guest by libvirt's element. */
-export function ofLibvirt(catalog: Catalog, asked: AskedOfLibvirt, software: Software): Resolved {
+export function ofLibvirt(
+  catalog: Catalog,
+  asked: AskedOfLibvirt,
+  software: Software,
+): ResolvedCpu {
   const { element: cpu } = asked;
   checkWords(catalog, cpu, software.libvirt);
   if (cpu.mode !== 'custom' || cpu.match === 'minimum')
@@ -187,7 +191,7 @@ function checkLeast(catalog: Catalog, asked: AskedOfLibvirt, { libvirt }: Softwa
   if (model === null || checkOf(asked) === 'none') return;
   checkLibvirtModel(catalog, model, asked.element, libvirt);
   if (!catalog.libvirtModels.has(model))
-    throw new Unsettled(`no libvirt that is known here has a CPU model "${model}"`);
+    throw new UnsettledGuest(`no libvirt that is known here has a CPU model "${model}"`);
 }
 
 /** Whether libvirt puts the nearest model in the place of one that its QEMU lacks. */

@@ -4,7 +4,7 @@ import type { Catalog } from '../catalog/catalog.ts';
 import { proxmoxServer } from '../catalog/products.ts';
 import type { AskedOfProxmox, AskedOfQemu } from '../guest.ts';
 import { type HostFacts, needing, type Software } from '../need.ts';
-import { ofQemu, Refused, type Resolved, Unsettled } from './asked-qemu.ts';
+import { ofQemu, Refused, type ResolvedCpu, UnsettledGuest } from './asked-qemu.ts';
 import { NotDefined, NotStarted, type ProxmoxStart, proxmoxStart } from './proxmox-start.ts';
 
 const ANY_HOST: HostFacts = { arch: 'x86_64', vendor: null, qemu: null };
@@ -22,7 +22,7 @@ function startOf(
     return proxmoxStart(asked, { ...host, server: proxmoxServer(told, 'newest'), qemu });
   } catch (error) {
     if (error instanceof NotStarted) throw new Refused(error.message);
-    if (error instanceof NotDefined) throw new Unsettled(error.message);
+    if (error instanceof NotDefined) throw new UnsettledGuest(error.message);
     throw error;
   }
 }
@@ -38,13 +38,17 @@ const startedAs = ({ cpu, machine, accelerator }: ProxmoxStart): AskedOfQemu => 
 export function startedByProxmox(asked: AskedOfProxmox, software: Software): AskedOfQemu {
   const start = startOf(asked, software);
   if (start.arch === 'x86_64') return startedAs(start);
-  throw new Unsettled(
+  throw new UnsettledGuest(
     `it is a VM of ${start.arch} (${start.cpu}), of which no machine types are known here`,
   );
 }
 
 /** The need of a VM, and the CPU that QEMU makes of it. */
-export function ofProxmox(catalog: Catalog, asked: AskedOfProxmox, software: Software): Resolved {
+export function ofProxmox(
+  catalog: Catalog,
+  asked: AskedOfProxmox,
+  software: Software,
+): ResolvedCpu {
   const start = startOf(asked, software);
   const { notes } = start;
   if (start.arch !== 'x86_64') return { need: ofArm(catalog, start, software), expansion: null };

@@ -22,16 +22,16 @@ const UPSTREAM = /^pc-(?:q35|i440fx)-\d+\.\d+$/;
 /** The software that starts a guest does not do so, whatever the host. */
 export class Refused extends Error {}
 /** What the definition means is not known here. */
-export class Unsettled extends Error {}
+export class UnsettledGuest extends Error {}
 
 /** A need, and the CPU that QEMU makes of its definition: null where there is none, or none without a host. */
-export interface Resolved {
+export interface ResolvedCpu {
   readonly need: Need;
   readonly expansion: Expansion | null;
 }
 
 /** Where a guest starts; a machine type that is a distribution's own is foreign to every QEMU of the catalog. */
-export interface Where extends Surroundings {
+export interface GuestPlace extends Surroundings {
   readonly foreign?: string;
 }
 
@@ -40,7 +40,7 @@ export function placeOf(
   catalog: Catalog,
   { machine, accelerator }: Started,
   software: Software,
-): Where {
+): GuestPlace {
   // Proxmox VE counts revisions of its own behind upstream's name.
   const name = (machine ?? software.machine).replace(/\+pve\d+$/, '');
   const has = (qemu: string): boolean => {
@@ -69,7 +69,7 @@ function checkForeign(catalog: Catalog, cpu: string, like: Expansion, foreign: s
     if (!machine.startsWith('pc-')) continue;
     const other = expandCpu(catalog, cpu, { machine, qemu, accelerator });
     if (isEqual(other.features, like.features) && isEqual(other.orphaned, like.orphaned)) continue;
-    throw new Unsettled(
+    throw new UnsettledGuest(
       `its machine type "${foreign}" is of no QEMU that is known here, and "${cpu}" is not the same CPU on all machine types`,
     );
   }
@@ -91,12 +91,16 @@ export function checkModel(catalog: Catalog, model: string, software: Software):
     throw new Refused(
       `QEMU ${software.qemu} has no CPU model "${model}"${didYouMean(model, [...catalog.qemuModels.keys()])}, so it does not start`,
     );
-  throw new Unsettled(
+  throw new UnsettledGuest(
     `no QEMU that is known here has a CPU model "${model}"${didYouMean(model, [...catalog.qemuModels.keys()])}; if there is one, it is newer than ${catalog.versions.qemu.at(-1)}`,
   );
 }
 
-export function expanded(catalog: Catalog, cpu: string, { foreign, ...where }: Where): Expansion {
+export function expanded(
+  catalog: Catalog,
+  cpu: string,
+  { foreign, ...where }: GuestPlace,
+): Expansion {
   try {
     const expansion = expandCpu(catalog, cpu, where);
     if (foreign !== undefined) checkForeign(catalog, cpu, expansion, foreign);
@@ -195,7 +199,7 @@ export const isOfHost = (asked: Started): boolean =>
     ? OF_THE_HOST.has(asked.cpu.split(',')[0]!) && asked.accelerator === 'kvm'
     : asked.element.mode !== 'custom' || asked.element.match === 'minimum';
 
-export function ofQemu(catalog: Catalog, asked: AskedOfQemu, software: Software): Resolved {
+export function ofQemu(catalog: Catalog, asked: AskedOfQemu, software: Software): ResolvedCpu {
   const where = placeOf(catalog, asked, software);
   const { model } = parsed(asked.cpu);
   checkModel(catalog, model, software);
@@ -208,7 +212,7 @@ export function ofQemu(catalog: Catalog, asked: AskedOfQemu, software: Software)
 export function ofTheHost(
   catalog: Catalog,
   cpu: string,
-  { foreign: _, ...where }: Where,
+  { foreign: _, ...where }: GuestPlace,
   called = cpu.split(',')[0],
   excused: Row = emptyRow(catalog.bits),
 ): Need {

@@ -11,7 +11,14 @@ import { type Need, needing, type Software } from '../need.ts';
 import type { Expansion, Surroundings } from '../qemu/expand.ts';
 import { argumentOf, findFeature, ofLibvirt } from './asked-libvirt.ts';
 import { ofProxmox, startedByProxmox } from './asked-proxmox.ts';
-import { isOfHost, ofQemu, placeOf, Refused, type Resolved, Unsettled } from './asked-qemu.ts';
+import {
+  isOfHost,
+  ofQemu,
+  placeOf,
+  Refused,
+  type ResolvedCpu,
+  UnsettledGuest,
+} from './asked-qemu.ts';
 
 /** How QEMU is asked for a guest. */
 export interface StartedGuest extends Surroundings {
@@ -25,14 +32,14 @@ export function needOfAsked(catalog: Catalog, asked: Asked, software: Software):
   return resolved(catalog, asked, software).need;
 }
 
-function resolved(catalog: Catalog, asked: Asked, software: Software): Resolved {
+function resolved(catalog: Catalog, asked: Asked, software: Software): ResolvedCpu {
   const none = emptyRow(catalog.bits);
   const { arch } = software.host ?? {};
   if (asked.by !== 'proxmox' && asked.anyArch && arch && !archRecord(arch).isX86) {
     const element = asked.by === 'libvirt' ? asked.element : elementOfArgument(asked.cpu);
     return { need: ofArch(none, { ...asked, element }, arch), expansion: null };
   }
-  const unresolved = (rest: Partial<Need>): Resolved => ({
+  const unresolved = (rest: Partial<Need>): ResolvedCpu => ({
     need: needing(none, { arch: 'x86_64', ...rest }),
     expansion: null,
   });
@@ -44,7 +51,7 @@ function resolved(catalog: Catalog, asked: Asked, software: Software): Resolved 
       : ofLibvirt(catalog, asked, software);
   } catch (error) {
     if (error instanceof Refused) return unresolved({ refused: error.message });
-    if (error instanceof Unsettled) return unresolved({ unsettled: error.message });
+    if (error instanceof UnsettledGuest) return unresolved({ unsettled: error.message });
     throw error;
   }
 }
@@ -76,7 +83,8 @@ export function startedAs(asked: Asked, software: Software): AskedOfQemu | Asked
   try {
     return startedByProxmox(asked, software);
   } catch (error) {
-    if (error instanceof Refused || error instanceof Unsettled) throw new QueryError(error.message);
+    if (error instanceof Refused || error instanceof UnsettledGuest)
+      throw new QueryError(error.message);
     throw error;
   }
 }
@@ -94,7 +102,8 @@ export function startOfAsked(catalog: Catalog, asked: Asked, software: Software)
     const { foreign: _, ...where } = placeOf(catalog, started, software);
     return { cpu, isOfHost: isOfHost(started), ...where };
   } catch (error) {
-    if (error instanceof Refused || error instanceof Unsettled) throw new QueryError(error.message);
+    if (error instanceof Refused || error instanceof UnsettledGuest)
+      throw new QueryError(error.message);
     throw error;
   }
 }

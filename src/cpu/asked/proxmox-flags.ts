@@ -67,7 +67,7 @@ export function automatic(vm: Vm, type: string, flags: Flags): void {
 }
 
 /** Hyper-V's own, for Windows. */
-export function hyperv(vm: Vm, vendorId: string | null, flags: Flags): void {
+export function hypervFlags(vm: Vm, vendorId: string | null, flags: Flags): void {
   const { windows, isUefi, hasVga, version, revision, node } = vm;
   if (windows < 6 || (isUefi && windows < 8)) return;
   const since = (first: string) => compareVersions(version, first) >= 0;

@@ -24,7 +24,7 @@ import type { Accelerator } from '../qemu/model.ts';
 import {
   automatic,
   type Flags,
-  hyperv,
+  hypervFlags,
   nestedOf,
   type ProxmoxNode,
   type Vm,
@@ -238,7 +238,7 @@ function withGlobals(lines: ProxmoxLines, cpu: string): string {
   const [model, ...rest] = cpu.split(',');
   const args = lines.filter(([key]) => key === 'arg').map(([, word]) => word);
   const set = args.flatMap((word, i) => {
-    const match = /^(\S+-cpu)\.([\w-]+)=(.*)$/.exec(args[i - 1] === '-global' ? word : '');
+    const match = /^([\w-]+-cpu)\.([\w-]+)=(.*)$/.exec(args[i - 1] === '-global' ? word : '');
     const is = match && [`${model}-x86_64-cpu`, 'x86_64-cpu'].includes(match[1]!);
     return is ? [`${match[2]}=${match[3]}`] : [];
   });
@@ -335,7 +335,7 @@ function cpuOf(
   const flags: Flags = new Map();
   const isX86 = arch === 'x86_64';
   automatic(vm, type, flags);
-  if (isX86 && kvm) hyperv(vm, pick('vendorId'), flags);
+  if (isX86 && kvm) hypervFlags(vm, pick('vendorId'), flags);
   for (const name of builtin) flags.set(name, `+${name}`);
   const open = new Set<string>();
   for (const layer of [model?.flags, line?.flags]) {

@@ -3,9 +3,9 @@
 import { clearBit, emptyRow, type Mask, maskOf, type Row, setBit } from '../../core/rows.ts';
 import { type Arch, X86 } from '../arch/index.ts';
 import type {
+  BitPlace,
   Feature,
   LibvirtModel,
-  Place,
   Product,
   QemuModel,
   Vendor,
@@ -294,7 +294,7 @@ export class Catalog {
   }
 
   /** Where this libvirt looks for a feature in CPUID and MSR words. */
-  libvirtPlace(feature: Feature, version: string): Place {
+  libvirtPlace(feature: Feature, version: string): BitPlace {
     return feature.libvirt?.was[version] ?? feature.places[0]!;
   }
 

@@ -2,7 +2,7 @@
 // learnt. Rows hold the catalog's feature ids; features that only a learnt map knows lie past them.
 import { emptyRow, hasBit, type Row, rowOf } from '../../core/rows.ts';
 import archs from '../data/archs.ts';
-import type { Catalog, LibvirtModel, Place, Vendor } from './catalog.ts';
+import type { BitPlace, Catalog, LibvirtModel, Vendor } from './catalog.ts';
 
 export interface MapFeature {
   readonly id: number;
@@ -11,7 +11,7 @@ export interface MapFeature {
   /** QEMU's spelling, where the catalog has one. */
   readonly qemu: string | null;
   readonly migratable: boolean;
-  readonly place: Place;
+  readonly place: BitPlace;
 }
 
 export type MapModel = Pick<

@@ -138,6 +138,6 @@ function parseKernel(
 ): { readonly major: number; readonly minor: number; readonly el8: number | null } | null {
   const match = /^(\d+)\.(\d+)/.exec(text);
   if (!match) return null;
-  const el8 = /^4\.18\.0-(\d+).*\.el8/.exec(text);
+  const el8 = text.includes('.el8') ? /^4\.18\.0-(\d+)/.exec(text) : null;
   return { major: Number(match[1]), minor: Number(match[2]), el8: el8 ? Number(el8[1]) : null };
 }

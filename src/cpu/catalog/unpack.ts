@@ -1,10 +1,10 @@
 // Features and models as the catalog's data writes them, taken apart when somebody looks.
 import type { Row } from '../../core/rows.ts';
 import type {
+  BitPlace,
   Feature,
   LibvirtModel,
   Merge,
-  Place,
   QemuModel,
   Register,
   Vendor,
@@ -39,7 +39,7 @@ export class RecordedFeature implements Feature {
   readonly source: string | null;
   readonly security: boolean;
   readonly #record: Data.FeatureRecord;
-  #places: readonly Place[] | undefined;
+  #places: readonly BitPlace[] | undefined;
   #libvirt: Feature['libvirt'] | undefined;
   #offered: ReadonlySet<Vendor> | undefined;
 
@@ -68,7 +68,7 @@ export class RecordedFeature implements Feature {
     this.#record = record;
   }
 
-  get places(): readonly Place[] {
+  get places(): readonly BitPlace[] {
     this.#places ??= this.#record.at.map(parsePlace);
     return this.#places;
   }
@@ -195,7 +195,7 @@ export function qemuModelsOf(
 }
 
 /** A place as the catalog's data writes it: cpuid.LEAF.SUBLEAF.REGISTER.BIT or msr.INDEX.BIT, numbers in hex but for the bit. */
-export function parsePlace(text: string): Place {
+export function parsePlace(text: string): BitPlace {
   const [kind, ...rest] = text.split('.');
   if (kind === 'msr') return { kind, msr: Number.parseInt(rest[0]!, 16), bit: Number(rest[1]) };
   const [leaf, subleaf, register, bit] = rest;

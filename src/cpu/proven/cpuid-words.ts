@@ -1,12 +1,12 @@
 // CPUID and MSR words of one processor, and what they say about features, address bits and the XSAVE layout.
 // A word that is not there says nothing, unless the processor itself says that it does not exist.
 import { clearBit, emptyRow, hasBit, type Row, setBit } from '../../core/rows.ts';
-import type { Catalog, Feature, Place } from '../catalog/catalog.ts';
+import type { BitPlace, Catalog, Feature } from '../catalog/catalog.ts';
 import type { Signature, XsaveComponent } from '../description.ts';
-import type { Registers, Words } from '../register-words.ts';
+import type { LeafRegisters, Words } from '../register-words.ts';
 import type { Processor } from './processor.ts';
 
-const NOTHING: Registers = { eax: 0, ebx: 0, ecx: 0, edx: 0 };
+const NOTHING: LeafRegisters = { eax: 0, ebx: 0, ecx: 0, edx: 0 };
 // Intel SDM volume 2, CPUID: EAX of their subleaf 0 is the number of their last subleaf.
 const COUNTED_LEAVES = new Set([0x7, 0x14, 0x1d, 0x1e, 0x24, 0x29]);
 // Set by the operating system that took the dump: they say nothing of the processor.
@@ -74,7 +74,7 @@ export function decodeWords(catalog: Catalog, words: Words): Processor {
 }
 
 /** The registers of a leaf: zero where the processor has no such leaf, undefined where nothing tells. */
-function registers(words: Words, leaf: number, subleaf: number): Registers | undefined {
+function registers(words: Words, leaf: number, subleaf: number): LeafRegisters | undefined {
   const range = (leaf & 0xffff0000) >>> 0;
   // What a hypervisor told the system in which the dump was taken is not what this one tells its guests.
   if (range === 0x40000000) return undefined;
@@ -95,7 +95,7 @@ function registers(words: Words, leaf: number, subleaf: number): Registers | und
     : undefined;
 }
 
-function placeBit(words: Words, place: Place): boolean | undefined {
+function placeBit(words: Words, place: BitPlace): boolean | undefined {
   if (place.kind === 'msr') {
     const value = words.msr(place.msr);
     return value === undefined ? undefined : ((value >> BigInt(place.bit)) & 1n) === 1n;

@@ -21,7 +21,7 @@ interface Release {
   readonly isCandidate: boolean;
 }
 
-const RELEASE = /^v?(\d{1,3})\.(\d{1,3})(?:\.(\d{1,4}))?(-rc\d+)?(.*)$/;
+const RELEASE = /^v?(\d{1,3})\.(\d{1,3})(?:\.(\d{1,4}))?(-rc\d{1,3})?(.*)$/;
 /** Before the first release of a series. */
 const CANDIDATE = -1;
 /** From here on, every kernel must agree about what came in no order. */
@@ -60,7 +60,7 @@ export const isKernel = (text: string): boolean => releaseOf(text) !== null;
  * interfaces, so what its uname -v tells of the package goes before.
  */
 export function kernelIn(text: string): string | null {
-  const found = /\bLinux version (\S+)/.exec(text) ?? /^\s*Linux \S+ (\d+\.\d+\S*) /m.exec(text);
+  const found = /\bLinux version (\S+)/.exec(text) ?? /^[ \t]*Linux \S+ (\d+\.\d\S*) /m.exec(text);
   if (!found || !releaseOf(found[1]!)) return null;
   const line = text.slice(found.index).split('\n', 1)[0]!;
   return / Debian (\d+\.\d+\S*)/.exec(line)?.[1] ?? found[1]!;

@@ -3,7 +3,7 @@ import { hasBit, type Row } from '../../core/rows.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { Note } from '../description.ts';
 import { askedKernel, KvmHost, type Shown } from './kvm.ts';
-import { kvmTable, type Told } from './kvm-table.ts';
+import { kvmTable, type Tristate } from './kvm-table.ts';
 
 /** The kernels of the mainline that decide about a feature, each by the version that was read. */
 export interface Deciding {
@@ -65,7 +65,7 @@ export class OtherKernels {
   }
 
   /** With all that QEMU clears it without. */
-  #gives(kernel: number, id: number): Told {
+  #gives(kernel: number, id: number): Tristate {
     const host = this.#host(kernel);
     const needs = this.#catalog.features[id]!.needs.map((group) =>
       group.some((other) => host.given(other) === true),

@@ -10,13 +10,13 @@ import {
   setBits,
   size,
 } from '../../core/rows.ts';
-import type { Catalog, Place, Vendor } from '../catalog/catalog.ts';
+import type { BitPlace, Catalog, Vendor } from '../catalog/catalog.ts';
 import { parsePlace } from '../catalog/unpack.ts';
 import type { KvmFile, KvmModule, KvmOnTop, KvmRow } from '../schema.ts';
 import { type Kernels, kernelsLike } from './kernel.ts';
 
 /** Whether something is so; undefined where that is not known. */
-export type Told = boolean | undefined;
+export type Tristate = boolean | undefined;
 
 /** Kernels that were read: bit `i` is the one at this place among all. */
 type KernelSet = number;
@@ -83,7 +83,7 @@ export class KvmTable {
   readonly #likes = new Map<string | null, Kernels>();
   readonly #plans = new Map<string, Plan>();
   readonly #lossy = new Map<KvmModule, readonly number[]>();
-  readonly #places = new Map<string, Place | null>();
+  readonly #places = new Map<string, BitPlace | null>();
 
   constructor(catalog: Catalog) {
     const file = catalog.kvm;
@@ -270,7 +270,7 @@ export class KvmTable {
   }
 
   /** The place that a term is, where it is no feature's name. */
-  place(term: string): Place | null {
+  place(term: string): BitPlace | null {
     let place = this.#places.get(term);
     if (place === undefined) {
       place = PLACE.test(term) ? parsePlace(term) : null;
@@ -362,13 +362,13 @@ export class Plan {
 }
 
 /** Takes into what is given what is known of some features. */
-export function tell({ has, known }: Given, features: Mask, is: Told): void {
+export function tell({ has, known }: Given, features: Mask, is: Tristate): void {
   if (is !== undefined) setBits(known, features);
   if (is) setBits(has, features);
 }
 
 /** What all say; undefined where they differ. */
-function agreed(told: readonly Told[]): Told {
+function agreed(told: readonly Tristate[]): Tristate {
   return told.every((is) => is === told[0]) ? told[0] : undefined;
 }
 
@@ -377,7 +377,7 @@ const isPlain = (row: KvmRow): boolean =>
   !row.of && !row.needs && !row.raw && row.barredBy === undefined;
 
 /** What a row makes of the bit of the processor alone. */
-export function byBit({ when, hardware }: KvmRow, bit: Told): Told {
+export function byBit({ when, hardware }: KvmRow, bit: Tristate): Tristate {
   switch (when) {
     case 'always':
       return true;

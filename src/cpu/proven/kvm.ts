@@ -1,7 +1,7 @@
 // What KVM and QEMU make of a processor for guests, by the module that serves it and the host's kernel: a table read
 // from kernels (data/kvm.ts), no guess. What the kernels that may be there do not agree on is not known.
 import { hasBit, join, minus, type Row } from '../../core/rows.ts';
-import type { Catalog, Place } from '../catalog/catalog.ts';
+import type { BitPlace, Catalog } from '../catalog/catalog.ts';
 import type { Bits, Description, Note, Signature } from '../description.ts';
 import type { KvmModule, KvmRow } from '../schema.ts';
 import { isKernel, type Kernels } from './kernel.ts';
@@ -16,7 +16,7 @@ import {
   kvmTable,
   type OnTop,
   type Plan,
-  type Told,
+  type Tristate,
   tell,
 } from './kvm-table.ts';
 
@@ -34,7 +34,11 @@ export function bitsOfKvm(catalog: Catalog, shown: Pick<Shown, 'words' | 'bits'>
 }
 
 /** A bit of CPUID, by its name and place. */
-function bitAt({ words, bits }: Pick<Shown, 'words' | 'bits'>, term: string, place: Place): Told {
+function bitAt(
+  { words, bits }: Pick<Shown, 'words' | 'bits'>,
+  term: string,
+  place: BitPlace,
+): Tristate {
   if (place.kind === 'msr') return undefined;
   const stated = words?.leaf(place.leaf, place.subleaf);
   return stated ? ((stated[place.register] >>> place.bit) & 1) === 1 : bits?.[term];
@@ -114,13 +118,13 @@ export function kernelNotes(catalog: Catalog, shown: Shown): Note[] {
 }
 
 /** All of these, as far as it is known. */
-function every(told: readonly Told[]): Told {
+function every(told: readonly Tristate[]): Tristate {
   if (told.includes(false)) return false;
   return told.includes(undefined) ? undefined : true;
 }
 
 /** One of these. */
-function some(told: readonly Told[]): Told {
+function some(told: readonly Tristate[]): Tristate {
   if (told.includes(true)) return true;
   return told.includes(undefined) ? undefined : false;
 }
@@ -132,8 +136,8 @@ export class KvmHost {
   readonly #kernels: Kernels;
   readonly #modules: readonly KvmModule[];
   readonly #plan: Plan;
-  readonly #given = new Map<number, Told>();
-  readonly #applied = new Map<OnTop, Told>();
+  readonly #given = new Map<number, Tristate>();
+  readonly #applied = new Map<OnTop, Tristate>();
 
   constructor(catalog: Catalog, shown: Shown) {
     this.#table = kvmTable(catalog);
@@ -163,7 +167,7 @@ export class KvmHost {
   }
 
   /** What every module and kernel that may be there agree on. */
-  given(id: number): Told {
+  given(id: number): Tristate {
     if (this.#kernels.like === 'older') return undefined;
     if (this.#given.has(id)) return this.#given.get(id);
     const group = this.#table.groupOf(id);
@@ -174,9 +178,9 @@ export class KvmHost {
   }
 
   /** The same for the features of a group of which the description says this. */
-  #agreed(group: Group, bit: Told): Told {
+  #agreed(group: Group, bit: Tristate): Tristate {
     const cases = this.#plan.cases(group);
-    let all: Told;
+    let all: Tristate;
     for (let i = 0; i < cases.length; i++) {
       const at = cases[i]!;
       const is = this.#plan.mayChange(at.row) ? undefined : this.#givenBy(group.ids[0]!, bit, at);
@@ -237,13 +241,13 @@ export class KvmHost {
   }
 
   /** What KVM gives in a case, and what QEMU makes of that. */
-  #givenBy(id: number, bit: Told, at: Case): Told {
+  #givenBy(id: number, bit: Tristate, at: Case): Tristate {
     let is = this.#byKvm(id, bit, at);
     for (const rule of this.#table.onTop(id)) is = this.#onTop(rule, id, is, at);
     return is;
   }
 
-  #byKvm(id: number, bit: Told, { row, kernel }: Case): Told {
+  #byKvm(id: number, bit: Tristate, { row, kernel }: Case): Tristate {
     const is = this.#byRow(row, id, this.#left(id, bit, kernel), kernel);
     if (is === false || (!row.needs && row.barredBy === undefined)) return is;
     const needs = (row.needs ?? []).map((name) => this.given(this.#table.id(name)));
@@ -251,19 +255,19 @@ export class KvmHost {
     return every([is, ...needs, barred === undefined ? undefined : !barred]);
   }
 
-  #byRow(row: KvmRow, id: number, bit: Told, kernel: number): Told {
+  #byRow(row: KvmRow, id: number, bit: Tristate, kernel: number): Tristate {
     if (row.raw) return this.#raw(id, bit, true);
     const isMade = row.of ? this.#madeOf(row, kernel) : undefined;
     if (row.when === 'made-up' || isMade === true) return isMade;
     return byBit(row, bit);
   }
 
-  #madeOf({ of = [] }: KvmRow, kernel: number): Told {
+  #madeOf({ of = [] }: KvmRow, kernel: number): Tristate {
     return some(of.map((list) => every(list.map((term) => this.#term(term, kernel)))));
   }
 
   /** A feature by name, a bit by its place, or what no description tells. */
-  #term(term: string, kernel: number): Told {
+  #term(term: string, kernel: number): Tristate {
     const place = this.#table.place(term);
     if (!place)
       return term.includes(':')
@@ -274,7 +278,7 @@ export class KvmHost {
   }
 
   /** What is known of a bit by the model of the processor alone; a guest's may be made up. */
-  #byModel(term: string): Told {
+  #byModel(term: string): Tristate {
     const { signature, vendor, has } = this.#shown;
     const rule = this.#table.file.byModel.find((r) => r.place === term);
     if (!rule || vendor === null || !this.#table.modulesOf(vendor).includes(rule.vendor))
@@ -285,16 +289,16 @@ export class KvmHost {
   }
 
   /** What the description says. */
-  #stated(id: number): Told {
+  #stated(id: number): Tristate {
     return hasBit(this.#shown.known, id) ? hasBit(this.#shown.has, id) : undefined;
   }
 
-  #bitOf(id: number, kernel: number): Told {
+  #bitOf(id: number, kernel: number): Tristate {
     return this.#left(id, this.#stated(id), kernel);
   }
 
   /** What Linux of this version leaves of a bit: flags that it printed are what it left, and another may leave more. */
-  #left(id: number, bit: Told, kernel: number): Told {
+  #left(id: number, bit: Tristate, kernel: number): Tristate {
     const { view, asIf } = this.#shown;
     if (view === 'kernel' && asIf === undefined) return bit;
     if (bit !== true) return view === 'kernel' && this.#mayBeHidden(id) ? undefined : bit;
@@ -310,7 +314,7 @@ export class KvmHost {
       .some((h) => h.models && rows.some((k) => isIn(h.kernels, k)) && this.#leftBy(h) !== true);
   }
 
-  #leftBy(hide: Hidden): Told {
+  #leftBy(hide: Hidden): Tristate {
     const { vendor, signature } = this.#shown;
     const matches = every([
       vendor === null ? undefined : vendor === hide.vendor,
@@ -324,12 +328,12 @@ export class KvmHost {
   }
 
   /** What the processor itself says, whatever its kernel switches off. */
-  #raw(id: number, bit: Told, always: boolean): Told {
+  #raw(id: number, bit: Tristate, always: boolean): Tristate {
     const mayHide = always || this.#table.hides(id).length > 0;
     return bit === false && this.#shown.view === 'kernel' && mayHide ? undefined : bit;
   }
 
-  #onTop(rule: OnTop, id: number, is: Told, { module, kernel }: Case): Told {
+  #onTop(rule: OnTop, id: number, is: Tristate, { module, kernel }: Case): Tristate {
     if (rule.vendor !== undefined && rule.vendor !== module) return is;
     if (!isIn(rule.kernels, kernel)) return is;
     const applies = every([
@@ -348,7 +352,7 @@ export class KvmHost {
   }
 
   /** What a rule of QEMU's makes of it where it applies. */
-  #made(rule: OnTop, id: number, is: Told): Told {
+  #made(rule: OnTop, id: number, is: Tristate): Tristate {
     switch (rule.does) {
       case 'adds':
         return true;
@@ -366,7 +370,7 @@ export class KvmHost {
   }
 
   /** Whether the host is one that a rule of QEMU's is about, as far as that does not depend on module and kernel. */
-  #applies(rule: OnTop): Told {
+  #applies(rule: OnTop): Tristate {
     if (this.#applied.has(rule)) return this.#applied.get(rule);
     const { from, until, models } = rule;
     const { qemu, signature } = this.#shown;
@@ -409,7 +413,7 @@ function byBits(has: Row, known: Row, on: Given, off: Given): Given {
 }
 
 /** Whether a processor is of one of these models: family/model, /A-B, /* or /model/STEPPING up to that stepping. */
-function isOneOf(models: readonly string[], signature: Signature | null): Told {
+function isOneOf(models: readonly string[], signature: Signature | null): Tristate {
   if (signature === null) return undefined;
   return models.some((text) => {
     const [family, model, stepping] = text.split('/');
@@ -427,7 +431,7 @@ function isWithin(range: string, model: number): boolean {
 }
 
 /** Whether a QEMU is one that does something from a version on; of those after the last that does not, nobody knows. */
-function isFrom(qemu: string | null, from: string, until: string | undefined): Told {
+function isFrom(qemu: string | null, from: string, until: string | undefined): Tristate {
   if (qemu === null) return undefined;
   const number = (version: string) => {
     const [major, minor] = version.split('.').map(Number);

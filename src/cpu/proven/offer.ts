@@ -16,7 +16,7 @@ import {
   setBits,
   size,
 } from '../../core/rows.ts';
-import { archRecord, type Names } from '../arch/index.ts';
+import { type ArchNames, archRecord } from '../arch/index.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { type Description, isShown, isX86, type Note } from '../description.ts';
 import { sortByBytes } from '../order.ts';
@@ -25,7 +25,7 @@ import { archOf, floorOf } from './floor.ts';
 import { kernelNotes, kvmGives } from './kvm.ts';
 import { takenLater } from './kvm-later.ts';
 
-export interface Offer extends Partial<Names> {
+export interface Offer extends Partial<ArchNames> {
   /** Features that guests on this host can have for certain. */
   readonly has: Row;
   /** Features of which it is certain whether they can; never less than `has`. */

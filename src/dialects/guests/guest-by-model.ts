@@ -9,7 +9,7 @@ import { untold } from '../words/blank-description.ts';
 import { guestDescription } from './libvirt-guest.ts';
 
 /** Where a definition stands. */
-export interface Place {
+export interface DefinitionPlace {
   readonly dialect: string;
   readonly line: number | null;
   /** Its place as messages name it: file, line, guest. */
@@ -33,7 +33,7 @@ const OF_THE_HOST: Readonly<Record<string, CpuMode>> = {
 export function askedOfQemu(
   catalog: Catalog,
   cpu: string,
-  place: Place,
+  place: DefinitionPlace,
   {
     machine = null,
     accelerator = 'kvm',
@@ -63,7 +63,7 @@ export function askedOfQemu(
   return { ...description, notes: [noteOf(meaning, place.where)] };
 }
 
-export interface AskedOfLibvirt {
+export interface ModelAsked {
   /** null where libvirt is told none: then QEMU's own default is what a guest gets. */
   readonly model: string | null;
   readonly features: readonly { readonly name: string; readonly policy: Policy }[];
@@ -78,7 +78,11 @@ export interface AskedOfLibvirt {
 }
 
 /** A guest by a model and features in libvirt's words. */
-export function askedOfLibvirt(catalog: Catalog, cpu: AskedOfLibvirt, place: Place): Description {
+export function askedOfLibvirt(
+  catalog: Catalog,
+  cpu: ModelAsked,
+  place: DefinitionPlace,
+): Description {
   const seenNames = new Set<string>();
   for (const { name } of cpu.features) {
     if (seenNames.has(name))

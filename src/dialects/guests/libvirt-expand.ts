@@ -17,7 +17,7 @@ import type { Catalog, LibvirtModel } from '../../cpu/catalog/catalog.ts';
 import type { LibvirtCpu } from '../../cpu/cpu-element.ts';
 import { settleDependents } from '../../cpu/proven/cpuid-words.ts';
 
-export interface Expansion {
+export interface ElementFeatures {
   readonly has: Row;
   readonly known: Row;
   readonly unnamed: readonly string[];
@@ -42,11 +42,11 @@ interface Writers {
 }
 
 /** Reads an element with the catalog's maps. What it says nothing of is unknown. */
-export function expandCpu(
+export function expandElement(
   catalog: Catalog,
   cpu: LibvirtCpu,
   options: ExpandOptions = {},
-): Expansion {
+): ElementFeatures {
   const has = emptyRow(catalog.bits);
   let known = emptyRow(catalog.bits);
   const model = cpu.model === null ? undefined : catalog.libvirtModels.get(cpu.model);

@@ -5,7 +5,7 @@ import type { Catalog } from '../../cpu/catalog/catalog.ts';
 import type { LibvirtCpu } from '../../cpu/cpu-element.ts';
 import type { Description } from '../../cpu/description.ts';
 import { untold } from '../words/blank-description.ts';
-import { type ExpandOptions, expandCpu } from './libvirt-expand.ts';
+import { type ExpandOptions, expandElement } from './libvirt-expand.ts';
 
 /** A CPU that is written relative to a model. */
 export function relative(
@@ -31,7 +31,7 @@ export function relative(
   const isUnknown = cpu.model !== null && !model;
   return {
     ...base,
-    ...expandCpu(catalog, cpu, options),
+    ...expandElement(catalog, cpu, options),
     vendor: vendor ?? model?.vendor ?? null,
     model: cpu.model === null ? null : { name: cpu.model, known: !isUnknown },
     notes: isUnknown

@@ -9,6 +9,7 @@ import { kernelFlags } from '../proves.ts';
 import { at, decodeText, readJsonStream } from '../text/documents.ts';
 import { isObject } from '../text/json.ts';
 import { quote } from '../text/lines.ts';
+import { endOfString } from '../text/tokens.ts';
 import { cpuinfo } from './cpuinfo.ts';
 
 const ANSWER = /^(\S+) \| ([A-Z]+!?) => \{/;
@@ -74,9 +75,18 @@ function adHoc(input: Input, text: string): Found[] {
     value: /^(?:SUCCESS|CHANGED)$/.test(state)
       ? readJsonStream(input.name, `${'\n'.repeat(line - 1)}${body.join('\n')}`)[0]?.value
       : new QueryError(
-          `${input.name}:${line}: ${host} did not answer: ${quote((/"msg":\s*"((?:[^"\\]|\\.)*)"/.exec(body.join('\n'))?.[1] ?? state).trim())}`,
+          `${input.name}:${line}: ${host} did not answer: ${quote((messageIn(body.join('\n')) ?? state).trim())}`,
         ),
   }));
+}
+
+/** Why a host did not answer, as it is written in JSON. */
+function messageIn(answer: string): string | null {
+  const before = /"msg":\s*"/.exec(answer);
+  if (!before) return null;
+  const start = before.index + before[0].length;
+  const end = endOfString(answer, start - 1);
+  return end < 0 ? null : answer.slice(start, end - 1);
 }
 
 /** The host's own name in its facts. */

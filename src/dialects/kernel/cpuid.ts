@@ -17,7 +17,7 @@ const RAW = new RegExp(
   'i',
 );
 const LISTED = new RegExp(
-  `^\\s*CPUID\\s+(${H})\\s*:?\\s+(${H})[- ](${H})[- ](${H})[- ](${H})(?![0-9a-f])\\s*(?:\\[SL ([0-9a-f]+)\\])?`,
+  `^\\s*CPUID\\s+(${H})(?:\\s*:)?\\s+(${H})[- ](${H})[- ](${H})[- ](${H})(?![0-9a-f])\\s*(?:\\[SL ([0-9a-f]+)\\])?`,
   'i',
 );
 const MSR =
@@ -52,9 +52,8 @@ interface Host {
 export const cpuid: Dialect = {
   name: 'cpuid',
   recognises: (head) =>
-    new RegExp(`^\\s*(?:CPUID ${H}\\s*:?\\s+${H}[- ]${H}|0x${H} 0x[0-9a-f]{2}: eax=0x)`, 'im').test(
-      head,
-    ),
+    /^[ \t]*0x[0-9a-f]{8} 0x[0-9a-f]{2}: eax=0x/im.test(head) ||
+    /^[ \t]*CPUID [0-9a-f]{8}(?:[ \t]*:)?[ \t]+[0-9a-f]{8}[- ]/im.test(head),
   proves: [
     {
       document: 'CPUID dump',

@@ -5,7 +5,7 @@ import type { Input } from '../dialect.ts';
 import { linesOf, quote } from '../text/lines.ts';
 
 /** The lines about one processor. */
-export interface Block {
+export interface ProcessorBlock {
   readonly line: number;
   readonly fields: Map<string, string>;
   /** The key of a last line whose end is missing. */
@@ -18,9 +18,9 @@ export interface Block {
  * The blocks of an input that begins behind so many lines `before`.
  * @throws QueryError for a line that is none of /proc/cpuinfo.
  */
-export function* readBlocks(input: Input, before = 0): Generator<Block> {
-  let block: Block | undefined;
-  let last: Block | undefined;
+export function* readBlocks(input: Input, before = 0): Generator<ProcessorBlock> {
+  let block: ProcessorBlock | undefined;
+  let last: ProcessorBlock | undefined;
   let kernel: string | null = null;
   let isBehind = true;
   for (const { number, text, isEnded } of linesOf(input, before)) {
@@ -60,8 +60,8 @@ export function* readBlocks(input: Input, before = 0): Generator<Block> {
 }
 
 /** Blocks as hosts: a number that comes again begins another. */
-export function* hostsOf(blocks: Iterable<Block>): Generator<Block[]> {
-  let host: Block[] = [];
+export function* hostsOf(blocks: Iterable<ProcessorBlock>): Generator<ProcessorBlock[]> {
+  let host: ProcessorBlock[] = [];
   let seen = new Set<string>();
   for (const block of blocks) {
     const number = block.fields.get('processor');

@@ -3,7 +3,7 @@ import { powerName } from '../../cpu/arch/power.ts';
 import type { Catalog } from '../../cpu/catalog/catalog.ts';
 import type { Description, Note } from '../../cpu/description.ts';
 import { QueryError } from '../../cpu/errors.ts';
-import type { Block } from './cpuinfo-blocks.ts';
+import type { ProcessorBlock } from './cpuinfo-blocks.ts';
 
 const VERSION = /\(pvr ([0-9a-f]{4}) ([0-9a-f]{4})\)$/i;
 
@@ -11,7 +11,7 @@ const VERSION = /\(pvr ([0-9a-f]{4}) ([0-9a-f]{4})\)$/i;
 const NAME = /^[^\s,(]+/;
 
 /** The processor version register of a processor, or null where it is none of POWER. */
-export function pvrOf({ fields }: Block): number | null {
+export function pvrOf({ fields }: ProcessorBlock): number | null {
   const found = VERSION.exec(fields.get('revision') ?? '');
   return found && Number.parseInt(`${found[1]}${found[2]}`, 16);
 }
@@ -20,8 +20,8 @@ export function pvrOf({ fields }: Block): number | null {
 export function describePower(
   catalog: Catalog,
   blank: Description,
-  blocks: readonly Block[],
-  where: (block: Block) => string,
+  blocks: readonly ProcessorBlock[],
+  where: (block: ProcessorBlock) => string,
 ): Description {
   const pvr = pvrOf(blocks[0]!)!;
   for (const block of blocks) {

@@ -16,8 +16,8 @@ import { QueryError } from '../../cpu/errors.ts';
 import type { Arrival, Gatherer } from '../../fleet/gather.ts';
 import type { BlockScan, Input, Skip, Stream } from '../dialect.ts';
 import { keepOnly } from '../words/blank-description.ts';
-import { describe, readHosts } from './cpuinfo.ts';
-import { type Block, readBlocks } from './cpuinfo-blocks.ts';
+import { describe, readCpuinfo } from './cpuinfo.ts';
+import { type ProcessorBlock, readBlocks } from './cpuinfo-blocks.ts';
 
 /** Of these lines the reader takes no notice, and they differ between equal processors. */
 export const CPUINFO_KEYS: BlockKeys = {
@@ -61,7 +61,7 @@ export class CpuinfoScan implements BlockListener {
   readonly #gatherer: Gatherer;
   readonly #keep: readonly string[] | undefined;
   readonly #scanner: BlockScanner;
-  readonly #blocks: Block[] = [];
+  readonly #blocks: ProcessorBlock[] = [];
   /** The number of a kind by all that is read of its blocks. */
   readonly #known = new Map<string, number>();
   /** The fleet's number for hosts all of whose processors are of one kind, by that, and for others by all kinds. */
@@ -108,7 +108,12 @@ export class CpuinfoScan implements BlockListener {
     }
     const rest = 'bytes' in input ? this.#readBytes(input.bytes) : await this.#readStream(input);
     if (rest)
-      for (const d of readHosts({ name: input.name, bytes: rest }, this.#catalog, skip, this.#line))
+      for (const d of readCpuinfo(
+        { name: input.name, bytes: rest },
+        this.#catalog,
+        skip,
+        this.#line,
+      ))
         this.#push(this.#enter(d));
     return this.#finish(input.name);
   }

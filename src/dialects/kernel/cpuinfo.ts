@@ -11,7 +11,7 @@ import { type Dialect, type Input, orSkip, type Skip } from '../dialect.ts';
 import { kernelFlags } from '../proves.ts';
 import { processorKey, untold } from '../words/blank-description.ts';
 import { readFlags } from '../words/kernel-flags.ts';
-import { type Block, hostsOf, readBlocks } from './cpuinfo-blocks.ts';
+import { hostsOf, type ProcessorBlock, readBlocks } from './cpuinfo-blocks.ts';
 import { describePower, pvrOf } from './cpuinfo-power.ts';
 
 export const cpuinfo: Dialect = {
@@ -20,11 +20,16 @@ export const cpuinfo: Dialect = {
     /^processor\s*:\s*\d/m.test(head) &&
     /^(?:vendor_id|flags|Features|CPU implementer|revision)\s*:/m.test(head),
   proves: [kernelFlags('/proc/cpuinfo')],
-  read: (input, catalog, skip) => readHosts(input, catalog, skip),
+  read: (input, catalog, skip) => readCpuinfo(input, catalog, skip),
 };
 
 /** The hosts of an input that begins behind so many lines `before`. */
-export function readHosts(input: Input, catalog: Catalog, skip?: Skip, before = 0): Description[] {
+export function readCpuinfo(
+  input: Input,
+  catalog: Catalog,
+  skip?: Skip,
+  before = 0,
+): Description[] {
   const problems: QueryError[] = [];
   const note: Skip = (problem) => problems.push(problem);
   const hosts: Description[] = [];
@@ -38,15 +43,23 @@ export function readHosts(input: Input, catalog: Catalog, skip?: Skip, before = 
   return hosts;
 }
 
-export function describe(input: Input, catalog: Catalog, blocks: readonly Block[]): Description {
+export function describe(
+  input: Input,
+  catalog: Catalog,
+  blocks: readonly ProcessorBlock[],
+): Description {
   const description = readBlocksOf(input, catalog, blocks);
   checkNames(`${input.name}:${blocks[0]!.line}`, description);
   return description;
 }
 
-function readBlocksOf(input: Input, catalog: Catalog, blocks: readonly Block[]): Description {
+function readBlocksOf(
+  input: Input,
+  catalog: Catalog,
+  blocks: readonly ProcessorBlock[],
+): Description {
   const first = blocks[0]!;
-  const where = (block: Block) =>
+  const where = (block: ProcessorBlock) =>
     `${input.name}:${block.line}: processor ${block.fields.get('processor')}`;
   if (pvrOf(first) !== null) return describePower(catalog, blank(catalog, first), blocks, where);
   const flagsKey = blocks.some((b) => b.fields.has('flags')) ? 'flags' : 'Features';
@@ -107,8 +120,8 @@ const pick = ({ vendor, has, known, unnamed, signature, microcode }: Processor) 
 
 const blank = (
   catalog: Catalog,
-  { line, fields }: Block,
-  blocks: readonly Block[] = [],
+  { line, fields }: ProcessorBlock,
+  blocks: readonly ProcessorBlock[] = [],
 ): Description => ({
   ...untold(catalog, 'cpuinfo', line),
   view: 'kernel',
@@ -151,7 +164,11 @@ function signature(fields: ReadonlyMap<string, string>): Signature | null {
 }
 
 /** Names as the kernel writes them, and the MIDR of every kind of core. */
-function describeArm(catalog: Catalog, blocks: readonly Block[], where: string): Description {
+function describeArm(
+  catalog: Catalog,
+  blocks: readonly ProcessorBlock[],
+  where: string,
+): Description {
   const architecture = blocks[0]!.fields.get('CPU architecture');
   if (!blocks[0]!.fields.has('CPU implementer'))
     throw new QueryError(

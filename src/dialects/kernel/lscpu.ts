@@ -20,8 +20,8 @@ export const lscpu: Dialect = {
   name: 'lscpu',
   recognises: (head) =>
     /^\s*\{\s*"lscpu"\s*:/.test(head) ||
-    (/^(?:Architecture|\s*(?:Vendor ID|Model name)):\s+\S/m.test(head) &&
-      /^\s*(?:CPU\(s\)|Byte Order|CPU op-mode\(s\)|Thread\(s\) per core|Flags):/m.test(head)),
+    (/^(?:Architecture|[ \t]*(?:Vendor ID|Model name)):[ \t]+\S/m.test(head) &&
+      /^[ \t]*(?:CPU\(s\)|Byte Order|CPU op-mode\(s\)|Thread\(s\) per core|Flags):/m.test(head)),
   proves: [kernelFlags('lscpu')],
   read: (input, catalog, skip) =>
     hostsOf(input).flatMap((host) => orSkip(skip, () => describe(input, catalog, host))),
@@ -36,17 +36,17 @@ function hostsOf(input: Input): Fields[] {
     }));
   const hosts: Fields[] = [];
   for (const [i, line] of shortLines(input.name, text).entries()) {
-    const match = /^\s*([^:]+):\s*(.*)$/.exec(line);
-    if (!match) {
+    const colon = line.indexOf(':');
+    if (colon < 1) {
       if (line.trim() === '') continue;
       throw new QueryError(
         `${input.name}:${i + 1}: ${quote(line.trim())} is no line of lscpu; give its output as it is (LC_ALL=C lscpu, or lscpu -J)`,
       );
     }
-    const key = match[1]!.trim().toLowerCase();
+    const key = line.slice(0, colon).trim().toLowerCase();
     if (hosts.length === 0 || key === 'architecture')
       hosts.push({ line: i + 1, fields: new Map() });
-    hosts.at(-1)!.fields.set(key, match[2]!.trim());
+    hosts.at(-1)!.fields.set(key, line.slice(colon + 1).trim());
   }
   return hosts;
 }
@@ -90,7 +90,7 @@ function describe(input: Input, catalog: Catalog, { line, fields }: Fields): Des
     vendor,
     limits: {
       physBits:
-        Number(/(\d+) bits physical/.exec(fields.get('address sizes') ?? '')?.[1] ?? 0) || null,
+        Number(/\b(\d+) bits physical/.exec(fields.get('address sizes') ?? '')?.[1] ?? 0) || null,
     },
     signature:
       family === null || model === null || stepping === null ? null : { family, model, stepping },

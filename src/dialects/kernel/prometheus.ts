@@ -9,6 +9,7 @@ import { kernelFlags } from '../proves.ts';
 import { at, decodeText, listOf, objectOf, readJsonStream, textOf } from '../text/documents.ts';
 import { asText } from '../text/json.ts';
 import { quote } from '../text/lines.ts';
+import { endOfString } from '../text/tokens.ts';
 import { processorKey, untold, vendorOf, wholeNumber } from '../words/blank-description.ts';
 import { readFlags, readSomeFlags } from '../words/kernel-flags.ts';
 import { inferVendor } from '../words/vendor-from-features.ts';
@@ -104,16 +105,28 @@ function fromText(input: Input, text: string): Sample[] {
         );
       return [];
     }
-    const labels = [...match[2]!.matchAll(/([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"/g)];
     return [
       {
         name: match[1]!,
-        labels: new Map(labels.map(([, key, value]) => [key!, value!.replace(/\\(.)/g, '$1')])),
+        labels: labelsIn(match[2]!),
         value: match[3]!,
         line: i + 1,
       },
     ];
   });
+}
+
+/** The labels in what stands between the braces of a sample. */
+function labelsIn(text: string): Map<string, string> {
+  const labels = new Map<string, string>();
+  for (let at = 0; ; ) {
+    const open = text.indexOf('="', at);
+    const end = open < 0 ? -1 : endOfString(text, open + 1);
+    if (end < 0) return labels;
+    const name = text.slice(at, open).split(',').at(-1)!.trim();
+    labels.set(name, text.slice(open + 2, end - 1).replace(/\\(.)/g, '$1'));
+    at = end;
+  }
 }
 
 /** Samples of the metrics that are read, by the host that they are of; of metrics without an instance there is one. */

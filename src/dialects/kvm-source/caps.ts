@@ -1,8 +1,8 @@
 // The capabilities of a KVM module as its source sets them, bit by bit: what passes from the processor, what is made up.
 import type { KvmModule } from '../../cpu/schema.ts';
-import { type Statement, splitAt } from './c.ts';
+import { type Statement, splitAt, UnreadableSource } from './c.ts';
 import { and, type Condition, Conditions, not, YES } from './conditions.ts';
-import { type KvmNames, Unreadable } from './kernel-names.ts';
+import type { KvmNames } from './kernel-names.ts';
 
 /** What is known so far of one bit of guests. */
 export class Bit {
@@ -133,7 +133,7 @@ export class Module {
     const [, leaf, bit] = /^kvm_cpu_caps\[(\w+)\] \|= BIT\((\d+)\)/.exec(text) ?? [];
     if (leaf !== undefined) this.set(`${this.#names.leaves.get(leaf)}.${bit}`, under, site);
     else if (/\bkvm_cpu_cap_(?!has|get)\w+\(|\bkvm_cpu_caps\[/.test(text))
-      throw new Unreadable(`${siteText(site)} does what is not understood: ${text}`);
+      throw new UnreadableSource(`${siteText(site)} does what is not understood: ${text}`);
   }
 
   /** What Linux has of a bit, whether the processor or it itself set it. */
@@ -166,7 +166,7 @@ export class Module {
   ): void {
     const leaf = this.#names.leaves.get(word);
     if (leaf === undefined)
-      throw new Unreadable(`${siteText(site)} names the word ${word}, which no table has`);
+      throw new UnreadableSource(`${siteText(site)} names the word ${word}, which no table has`);
     for (const [place, bit] of this.#bits) if (place.startsWith(`${leaf}.`)) bit.clear();
     if (!this.#shown.has(leaf)) return;
     for (const part of parts) this.#part(leaf, locals.get(part) ?? part, site);
@@ -181,7 +181,7 @@ export class Module {
     }
     const kind = how === undefined ? undefined : KINDS[how];
     if (kind === undefined)
-      throw new Unreadable(`${siteText(site)} has ${part}, which is not understood`);
+      throw new UnreadableSource(`${siteText(site)} has ${part}, which is not understood`);
     const place = this.#place(name, site);
     if (place?.startsWith(`${leaf}.`)) this.#let(place, kind, name);
   }
@@ -198,7 +198,9 @@ export class Module {
 
   #place(name: string, site: Site): string | null {
     if (!this.#names.has(name))
-      throw new Unreadable(`${siteText(site)} names X86_FEATURE_${name}, which no header defines`);
+      throw new UnreadableSource(
+        `${siteText(site)} names X86_FEATURE_${name}, which no header defines`,
+      );
     return this.#names.place(name);
   }
 }

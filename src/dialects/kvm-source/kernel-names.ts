@@ -1,5 +1,13 @@
 // What a kernel's headers say of its names for bits: where each lies in CPUID, and which of Linux' own are made of which.
-import { bodyOf, plainSource, type Statement, splitAt, statementsOf } from './c.ts';
+import {
+  bodyOf,
+  macrosIn,
+  plainSource,
+  type Statement,
+  splitAt,
+  statementsOf,
+  UnreadableSource,
+} from './c.ts';
 
 /** A file of a kernel's tree, by its path; null where there is none. */
 export type ReadSource = (path: string) => string | null;
@@ -19,8 +27,8 @@ const MAKERS: Readonly<Record<string, readonly ('Intel' | 'AMD')[]>> = {
   'arch/x86/kernel/cpu/bugs.c': ['Intel', 'AMD'],
 };
 
-/** What a reader could not do with a file: the function, and what stood in its way. */
-export class Unreadable extends Error {}
+/** A bit as its word and its number there. */
+const NUMBER = /^\(\s*(\d+)\s*\*\s*32\s*\+\s*(\d+)\s*\)/;
 
 export class KvmNames {
   /** Of a word of bits the place in CPUID, as cpuid.7.0.edx. */
@@ -44,7 +52,7 @@ export class KvmNames {
         `cpuid.${Number(leaf).toString(16)}.${Number(index)}.${register!.toLowerCase()}`,
       );
     if (this.leaves.size === 0)
-      throw new Unreadable(`${REVERSE} has no table reverse_cpuid that could be read`);
+      throw new UnreadableSource(`${REVERSE} has no table reverse_cpuid that could be read`);
     this.#readFeatures(source(FEATURES), reverse, words);
     this.#readMade(source(COMMON));
     for (const [path, modules] of Object.entries(MAKERS)) this.#readForced(source(path), modules);
@@ -72,19 +80,21 @@ export class KvmNames {
   }
 
   #readFeatures(features: string, reverse: string, words: ReadonlyMap<number, string>): void {
-    for (const [, name, word, bit] of features.matchAll(
-      /^\s*#\s*define\s+X86_FEATURE_(\w+)\s+\(\s*(\d+)\s*\*\s*32\s*\+\s*(\d+)\s*\)/gm,
-    ))
-      this.#add(name!, words.get(Number(word)), Number(bit));
+    const numbered = (source: string, prefix: string) => {
+      for (const { name, text } of macrosIn(source)) {
+        const [, word, bit] = NUMBER.exec(text) ?? [];
+        if (word !== undefined && name.startsWith(prefix))
+          this.#add(name.slice(prefix.length), words.get(Number(word)), Number(bit));
+      }
+    };
+    numbered(features, 'X86_FEATURE_');
     // What KVM defines for itself stands above: Linux may keep the bit elsewhere.
-    for (const [, name, word, bit] of reverse.matchAll(
-      /^\s*#\s*define\s+(?:KVM_)?X86_FEATURE_(\w+)\s+KVM_X86_FEATURE\(\s*(\w+)\s*,\s*(\d+)\s*\)/gm,
-    ))
-      this.#add(name!, word, Number(bit));
-    for (const [, name, word, bit] of reverse.matchAll(
-      /^\s*#\s*define\s+KVM_X86_FEATURE_(\w+)\s+\(\s*(\d+)\s*\*\s*32\s*\+\s*(\d+)\s*\)/gm,
-    ))
-      this.#add(name!, words.get(Number(word)), Number(bit));
+    for (const { name, text } of macrosIn(reverse)) {
+      const [, own] = /^(?:KVM_)?X86_FEATURE_(\w+)$/.exec(name) ?? [];
+      const [, word, bit] = /^KVM_X86_FEATURE\(\s*(\w+)\s*,\s*(\d+)\s*\)/.exec(text) ?? [];
+      if (own !== undefined && word !== undefined) this.#add(own, word, Number(bit));
+    }
+    numbered(reverse, 'KVM_X86_FEATURE_');
   }
 
   #add(name: string, word: string | undefined, bit: number): void {
@@ -129,8 +139,8 @@ function anyOf(condition: string): string[][] | null {
 /** The words of bits by number: those of the processor, then those of KVM alone. */
 function wordNumbers(headers: string): Map<number, string> {
   const numbers = new Map<number, string>();
-  const list = /enum\s+cpuid_leafs\s*\{([^}]*)\}/.exec(headers)?.[1];
-  if (list === undefined) throw new Unreadable(`${WORDS[0]} has no enum cpuid_leafs`);
+  const list = /enum\s+cpuid_leafs\s*\{([^{}]*)\}/.exec(headers)?.[1];
+  if (list === undefined) throw new UnreadableSource(`${WORDS[0]} has no enum cpuid_leafs`);
   for (const [i, entry] of splitAt(list, /^,/).entries())
     if (entry !== '') numbers.set(i, entry.split('=')[0]!.trim());
   return numbers;

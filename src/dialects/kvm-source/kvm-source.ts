@@ -1,15 +1,23 @@
 // What KVM gives guests, from the source tree of a kernel: its tables of bits, and the statements that set and clear them.
 // What its form defeats is left unread, with the file and the function.
-import type { Catalog, Place } from '../../cpu/catalog/catalog.ts';
+import type { BitPlace, Catalog } from '../../cpu/catalog/catalog.ts';
 import { QueryError } from '../../cpu/errors.ts';
 import { byBytes, sortByBytes } from '../../cpu/order.ts';
 import type { KvmModule, LearntKvm, LearntKvmRow } from '../../cpu/schema.ts';
-import { bodyOf, macroOf, plainSource, type Statement, statementsOf } from './c.ts';
+import {
+  behind,
+  bodyOf,
+  macroOf,
+  plainSource,
+  type Statement,
+  statementsOf,
+  UnreadableSource,
+} from './c.ts';
 import { Module, type Site, siteText } from './caps.ts';
 import { and, type Condition, Conditions, not, YES } from './conditions.ts';
-import { KvmNames, type ReadSource, Unreadable } from './kernel-names.ts';
+import { KvmNames, type ReadSource } from './kernel-names.ts';
 import { gateOf, passes } from './leaves.ts';
-import { rowOf } from './table-rows.ts';
+import { tableRow } from './table-rows.ts';
 
 export type { ReadSource } from './kernel-names.ts';
 
@@ -37,7 +45,7 @@ export function learnKvm(catalog: Catalog, read: ReadSource): LearntKvm {
   try {
     return new Reader(catalog, read).learn();
   } catch (error) {
-    if (!(error instanceof Unreadable)) throw error;
+    if (!(error instanceof UnreadableSource)) throw error;
     throw new QueryError(
       `this kernel's KVM has another form than those that are known: ${error.message}`,
     );
@@ -124,11 +132,13 @@ class Reader {
       ([, word]) => this.#names.leaves.get(word!) ?? [],
     );
     if (shown.length === 0)
-      throw new Unreadable(`${CPUID}: __do_cpuid_func hands out no words by cpuid_entry_override`);
+      throw new UnreadableSource(
+        `${CPUID}: __do_cpuid_func hands out no words by cpuid_entry_override`,
+      );
     const module = new Module(this.#names, vendor, [...this.#features.keys()], shown);
     const common = COMMON.find((name) => bodyOf(cases, name) !== null);
     if (common === undefined)
-      throw new Unreadable(`${CPUID} has no function ${COMMON.join(' or ')}`);
+      throw new UnreadableSource(`${CPUID} has no function ${COMMON.join(' or ')}`);
     this.#run(module, { file: CPUID, function: common });
     this.#run(module, OF_MODULE[vendor]);
     this.#ofKvm(module, cases);
@@ -144,12 +154,12 @@ class Reader {
   #run(module: Module, site: Site): void {
     const source = this.#source(site.file);
     const body = bodyOf(source, site.function);
-    if (body === null) throw new Unreadable(`${site.file} has no function ${site.function}`);
+    if (body === null) throw new UnreadableSource(`${site.file} has no function ${site.function}`);
     const locals = new Map(
-      [...body.matchAll(/\bunsigned int (\w+) = ([^;]+);/g)].map(([, name, value]) => [
-        name!,
-        value!.trim(),
-      ]),
+      body.split(';').flatMap((part): [string, string][] => {
+        const [, name, value] = /\bunsigned int (\w+) = ([\s\S]+)/.exec(part) ?? [];
+        return name === undefined ? [] : [[name, value!.trim()]];
+      }),
     );
     module.run(statementsOf(body), site, locals);
   }
@@ -157,8 +167,9 @@ class Reader {
   /** KVM's own words, and what it says of power management. */
   #ofKvm(module: Module, cases: string): void {
     const site = { file: CPUID, function: '__do_cpuid_func' };
-    const [own] = /case KVM_CPUID_FEATURES:[\s\S]*?break;/.exec(cases) ?? [];
-    if (own === undefined) throw new Unreadable(`${siteText(site)} has no case KVM_CPUID_FEATURES`);
+    const own = behind(cases, 'case KVM_CPUID_FEATURES:', 'break;');
+    if (own === null)
+      throw new UnreadableSource(`${siteText(site)} has no case KVM_CPUID_FEATURES`);
     const numbers = new Map(
       [...this.#source(WORDS).matchAll(/define\s+KVM_FEATURE_(\w+)\s+(\d+)/g)].map(
         ([, name, bit]) => [name!, bit!],
@@ -166,10 +177,11 @@ class Reader {
     );
     for (const [, name] of own.matchAll(/KVM_FEATURE_(\w+)/g))
       module.set(`${KVM_LEAF}.${numbers.get(name!)}`, YES, site);
-    const [, power = '0'] = /case 6:[^}]*?entry->eax = (\w+);/.exec(cases) ?? [];
+    const [, power = '0'] = /entry->eax = (\w+);/.exec(behind(cases, 'case 6:', '}') ?? '') ?? [];
     for (let bit = 0; bit < 32; bit++)
       if ((Number(power) >>> bit) & 1) module.set(`cpuid.6.0.eax.${bit}`, YES, site);
-    const [, edx] = /case 0x80000007:[^}]*?entry->edx &= \(1 << (\d+)\)/.exec(cases) ?? [];
+    const clocks = behind(cases, 'case 0x80000007:', '}') ?? '';
+    const [, edx] = /entry->edx &= \(1 << (\d+)\)/.exec(clocks) ?? [];
     const invariant = edx === undefined ? undefined : module.bit(`cpuid.80000007.0.edx.${edx}`);
     if (invariant) invariant.hardware = true;
   }
@@ -181,7 +193,7 @@ class Reader {
     const through = macroOf(source, 'KVM_SUPPORTED_ARCH_CAP');
     const body = bodyOf(source, site.function);
     if (through === null || body === null)
-      throw new Unreadable(`${siteText(site)} or KVM_SUPPORTED_ARCH_CAP is not there`);
+      throw new UnreadableSource(`${siteText(site)} or KVM_SUPPORTED_ARCH_CAP is not there`);
     const bits = new Map(
       [...this.#source(MSRS).matchAll(/define\s+(ARCH_CAP_\w+)\s+BIT(?:_ULL)?\((\d+)\)/g)].map(
         ([, name, bit]) => [name!, `${ARCH_CAP}.${bit}`],
@@ -220,7 +232,7 @@ class Reader {
         : `the register ${place.split('.')[1]} is made in ${OF_MODULE[vendor].file} and what it calls, which is not followed`;
     const gate = gateOf(cases, place);
     const root = gate === null ? bit.needs : this.#names.place(gate);
-    const row = rowOf(bit, place, vendor, (one) => this.#features.get(one)?.[0] ?? one);
+    const row = tableRow(bit, place, vendor, (one) => this.#features.get(one)?.[0] ?? one);
     if (row.when === 'never' && this.#features.get(place)!.every((name) => this.#added.has(name)))
       return { when: 'always' };
     if (root === null || root === place || row.when === 'never' || row.when === 'always')
@@ -234,7 +246,7 @@ class Reader {
   }
 }
 
-function keyOf(place: Place): string {
+function keyOf(place: BitPlace): string {
   if (place.kind === 'msr') return `msr.${place.msr.toString(16)}.${place.bit}`;
   const { leaf, subleaf, register, bit } = place;
   return `cpuid.${leaf.toString(16)}.${subleaf}.${register}.${bit}`;

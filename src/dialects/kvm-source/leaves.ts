@@ -1,7 +1,7 @@
 // Leaves of CPUID that KVM hands out without a table of bits: what passes of them, and what must be there for any of it.
-import { macroOf } from './c.ts';
+import { behind, macroOf } from './c.ts';
 
-const GATE = /if \(!kvm_cpu_cap_has\(X86_FEATURE_(\w+)\)\) \{\s*entry->eax[^}]*\}/;
+const GATE = /if \(!kvm_cpu_cap_has\(X86_FEATURE_(\w+)\)\) \{\s*entry->eax[^{}]*\}/;
 
 /** What KVM does with a leaf, up to the next; null where it has no case for it. */
 function caseOf(cases: string, place: string): string | null {
@@ -24,8 +24,8 @@ export function passes(cases: string, place: string, constants: string): boolean
   const [, , subleaf, register, bit] = place.split('.');
   const part = subleafOf(text.replace(GATE, ''), Number(subleaf));
   if (part === null) return false;
-  const [, mask] = new RegExp(`entry->${register} &= ([^;]+);`).exec(part) ?? [];
-  if (mask !== undefined) return holds(mask, bit!, constants);
+  const mask = behind(part, `entry->${register} &= `, ';');
+  if (mask !== null) return holds(mask, bit!, constants);
   return !new RegExp(`entry->${register} =|cpuid_entry_override`).test(part);
 }
 
@@ -34,7 +34,7 @@ function holds(mask: string, bit: string, constants: string): boolean {
   return [...mask.matchAll(/\b[A-Z]\w+/g)].some(([name]) => {
     const of = macroOf(constants, name);
     if (of !== null && !/^BIT/.test(of)) return holds(of, bit, constants);
-    return new RegExp(`\\b${name}\\s*=?\\s*BIT\\(${bit}\\)`).test(constants);
+    return new RegExp(`\\b${name}[\\s=]+BIT\\(${bit}\\)`).test(constants);
   });
 }
 

@@ -18,7 +18,7 @@ const ELSEWHERE: Readonly<Record<KvmModule, RegExp>> = {
 const AMD_LEAF = /^cpuid\.80000021\./;
 
 /** `nameOf`: the feature of a place. */
-export function rowOf(
+export function tableRow(
   bit: Bit,
   place: string,
   vendor: KvmModule,

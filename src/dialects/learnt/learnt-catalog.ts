@@ -1,7 +1,12 @@
 // What `learn` writes of a libvirt or a QEMU, so that it can be asked later and elsewhere: names and places, never ids,
 // which are the catalog's own affair.
 import { rowOf } from '../../core/rows.ts';
-import { type Catalog, type Feature, type Place, parsePlace } from '../../cpu/catalog/catalog.ts';
+import {
+  type BitPlace,
+  type Catalog,
+  type Feature,
+  parsePlace,
+} from '../../cpu/catalog/catalog.ts';
 import type { LearntQemu } from '../../cpu/catalog/learnt-qemu.ts';
 import {
   LibvirtMap,
@@ -50,7 +55,7 @@ export class FeatureIds {
     }
   }
 
-  identify(name: string, place: Place, migratable: boolean): MapFeature {
+  identify(name: string, place: BitPlace, migratable: boolean): MapFeature {
     const known = [this.#byName.get(name), this.#byPlace.get(spellPlace(place))];
     const found = known.find((f) => f !== undefined && !this.#taken.has(f.id));
     const id = found?.id ?? this.#catalog.bits + this.#spare++;
@@ -165,7 +170,7 @@ function documentOf(bytes: Uint8Array): object {
   }
 }
 
-const spellPlace = (place: Place): string =>
+const spellPlace = (place: BitPlace): string =>
   place.kind === 'msr'
     ? `msr.${place.msr.toString(16)}.${place.bit}`
     : `cpuid.${place.leaf.toString(16)}.${place.subleaf.toString(16)}.${place.register}.${place.bit}`;

@@ -1,6 +1,6 @@
 // libvirt's cpu_map folder as libvirt loads it: what makes libvirt refuse the whole map is refused here.
 import { minus, type Row, rowOf, setBit } from '../../core/rows.ts';
-import type { Catalog, Place, Register } from '../../cpu/catalog/catalog.ts';
+import type { BitPlace, Catalog, Register } from '../../cpu/catalog/catalog.ts';
 import {
   LibvirtMap,
   type MapFeature,
@@ -229,12 +229,12 @@ class Ppc64Loader implements Loader {
   }
 }
 
-function placesOf(file: string, element: XmlElement): Place[] {
+function placesOf(file: string, element: XmlElement): BitPlace[] {
   return REGISTERS.flatMap((register) => {
     const bits = element.attributes[register] === undefined ? 0 : word(file, element, register);
     const set = Array.from({ length: 32 }, (_, bit) => bit).filter((bit) => (bits >>> bit) & 1);
     return set.map(
-      (bit): Place =>
+      (bit): BitPlace =>
         element.name === 'msr'
           ? {
               kind: 'msr',

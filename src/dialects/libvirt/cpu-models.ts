@@ -12,7 +12,7 @@ const USUAL = /^(?:qemu64|kvm64|qemu32|Conroe|Penryn|Nehalem|Westmere|SandyBridg
 export const cpuModels: Dialect = {
   name: 'cpu-models',
   recognises: (head) =>
-    USUAL.test(head) && head.split(/\r?\n/).every((line) => /^\s*[\w.-]*\s*$/.test(line)),
+    USUAL.test(head) && head.split('\n').every((line) => /^[\w.-]*$/.test(line.trim())),
   proves: [
     {
       document: 'hypervisor-cpu-models',

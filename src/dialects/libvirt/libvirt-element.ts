@@ -12,7 +12,7 @@ import { Alike } from './repeated-xml.ts';
 export type CpuType = LibvirtCpu['type'] | 'auto';
 
 /** An element that describes one CPU. */
-export interface Found {
+export interface DescribingElement {
   readonly kind: 'cpu' | 'capabilities' | 'domain' | 'domainCapabilities' | 'cpudata' | 'qemuCaps';
   readonly element: XmlElement;
 }
@@ -47,7 +47,7 @@ function hostModelOf(domainCapabilities: XmlElement): XmlElement | undefined {
 }
 
 /** The <cpu> that libvirt would read of what was found, or undefined where it has none. */
-export function cpuElementOf({ kind, element }: Found): XmlElement | undefined {
+export function cpuElementOf({ kind, element }: DescribingElement): XmlElement | undefined {
   switch (kind) {
     case 'cpu':
       return element;
@@ -72,7 +72,7 @@ export const ELEMENTS = [
 ];
 
 /** All descriptions of CPUs under an element, however deep, in document order. */
-export function findCpus(element: XmlElement): Found[] {
+export function findCpus(element: XmlElement): DescribingElement[] {
   switch (element.name) {
     case 'capabilities':
     case 'domainCapabilities':

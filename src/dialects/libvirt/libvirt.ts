@@ -26,7 +26,7 @@ import {
   children,
   childText,
   cpuElementOf,
-  type Found,
+  type DescribingElement,
   findCpus,
   parseCpu,
 } from './libvirt-element.ts';
@@ -95,7 +95,7 @@ async function read(input: Input, catalog: Catalog, skip?: Skip): Promise<Descri
 export const descriptionsIn = (element: XmlElement, input: string, catalog: Catalog) =>
   findCpus(element).map((found) => describe(input, catalog, found));
 
-function describe(input: string, catalog: Catalog, found: Found): Description {
+function describe(input: string, catalog: Catalog, found: DescribingElement): Description {
   const { element } = found;
   const where = `${input}:${element.line}`;
   const cpu = cpuElementOf(found);

@@ -6,7 +6,7 @@ import { QueryError } from '../../cpu/errors.ts';
 import type { JsonObject } from '../text/json.ts';
 import type { XmlElement } from '../text/xml.ts';
 import { untold } from '../words/blank-description.ts';
-import { hostOf, type Listed } from '../words/qemu-host.ts';
+import { hostOf, type ListedModel } from '../words/qemu-host.ts';
 import { hostOfArch } from '../words/qemu-host-arch.ts';
 import { children, childText } from './libvirt-element.ts';
 
@@ -60,7 +60,7 @@ function propsOf(host: XmlElement): JsonObject {
   );
 }
 
-function listed(cpu: XmlElement): Listed {
+function listed(cpu: XmlElement): ListedModel {
   const blockers = children(cpu, 'blocker').map((b) => b.attributes.name ?? '');
   const { name = '', usable } = cpu.attributes;
   return { name, blockers: usable === 'yes' ? [] : blockers.length > 0 ? blockers : null };

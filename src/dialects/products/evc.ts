@@ -14,15 +14,16 @@ import { decodeText } from '../text/documents.ts';
 /** What a host can be set to; everything else is what machines get. */
 const OF_HOSTS = ['maxevcmode', 'max evc'];
 const OF_GUESTS = ['evcmode', 'current evc', 'currentevcmodekey', 'evc mode'];
+const COLUMN = /\b(?:MaxEVCMode|EVCMode|Max EVC|Current EVC|CurrentEVCModeKey)\b/i;
 const NAMES = ['name', 'host', 'cluster', 'vm'];
 const FACTS = ['cluster', 'datacenter'];
 
 export const evc: Dialect = {
   name: 'evc',
-  recognises: (head) =>
-    /^[^\n]*\b(?:MaxEVCMode|EVCMode|Max EVC|Current EVC|CurrentEVCModeKey)\b[^\n]*[,;\n]/i.test(
-      head.replace(/^#TYPE.*\r?\n/, ''),
-    ) && /^[^\n]*[,;]/.test(head.replace(/^#TYPE.*\r?\n/, '')),
+  recognises(head) {
+    const names = head.split('\n', 2).find((line) => !line.startsWith('#TYPE')) ?? '';
+    return /[,;]/.test(names) && COLUMN.test(names);
+  },
   proves: [{ document: 'MaxEVCMode', view: 'hypervisor', words: 'models', unlisted: 'unknown' }],
   read(input, catalog, skip) {
     return readCsv(input.name, decodeText(input)).flatMap((row) =>

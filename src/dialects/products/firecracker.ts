@@ -11,7 +11,12 @@ import { asText, isObject } from '../text/json.ts';
 import { quote } from '../text/lines.ts';
 import { untold } from '../words/blank-description.ts';
 import { physBitsNote } from '../words/product-definitions.ts';
-import { featuresByRegister, readRegisters, registerKey, type Where } from '../words/registers.ts';
+import {
+  featuresByRegister,
+  type RegisterPlace,
+  readRegisters,
+  registerKey,
+} from '../words/registers.ts';
 
 const REGISTERS = ['eax', 'ebx', 'ecx', 'edx'] as const;
 const ARCH_CAPABILITIES = 0x10a;
@@ -137,10 +142,10 @@ function parseBitmap(value: unknown, where: string, what: string): { value: bigi
 }
 
 /** The registers that a template must fix: those of its features, and those in which some host has more. */
-function fixed(cpu: GuestCpu, catalog: Catalog): { where: Where; bitmap: string }[] {
+function fixed(cpu: GuestCpu, catalog: Catalog): { where: RegisterPlace; bitmap: string }[] {
   const wanted = new Set(cpu.features);
   const beyond = cpu.beyond === undefined ? null : new Set(cpu.beyond);
-  const out: { where: Where; bitmap: string }[] = [];
+  const out: { where: RegisterPlace; bitmap: string }[] = [];
   for (const { where, bits } of featuresByRegister(catalog).values()) {
     if (
       where.kind === 'msr' &&

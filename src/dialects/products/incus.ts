@@ -35,7 +35,7 @@ export const incus: Dialect = {
     /^\s*\{\s*"version"\s*:\s*\d+\s*,\s*"cpu_type"\s*:/.test(head),
   proves: [kernelFlags('resources of a member')],
   async read(input, catalog, skip) {
-    if (/^\s*incus /m.test(decodeText(input))) return readCommands(input, catalog);
+    if (/^[ \t]*incus /m.test(decodeText(input))) return readCommands(input, catalog);
     const out: Description[] = [];
     for (const { value, line } of await readDocuments(input, skip)) {
       const inner = at(value, 'metadata');

@@ -43,16 +43,16 @@ const ARCHS: Readonly<Record<string, string>> = {
   arm64: 'aarch64',
 };
 
+const KIND = /(?:^|[{,\s])"?kind"?\s*:\s*"?(\w+)/g;
 /** Kinds that describe CPUs, and lists of anything. */
-const OURS =
-  /(?:^|[{,\s])"?kind"?\s*:\s*"?(?:Node|NodeList|NodeFeature|NodeFeatureList|List|VirtualMachine\w*|KubeVirt)"?\s*(?:[,}]|$)/m;
+const OURS = /^(?:Node(?:Feature)?(?:List)?|List|VirtualMachine\w*|KubeVirt)$/;
 
 export const kubernetes: Dialect = {
   name: 'kubernetes',
   recognises: (head) =>
     /(?:^|[{,\s])"?apiVersion"?\s*:/.test(head) &&
-    (OURS.test(head) ||
-      (/^\s*(?:#.*\n|---.*\n)*\s*\{?\s*"?(?:apiVersion|kind)"?\s*:/.test(head) &&
+    ([...head.matchAll(KIND)].some(([, kind]) => OURS.test(kind!)) ||
+      (/^\s*(?:\{\s*)?"?(?:apiVersion|kind)"?\s*:/.test(head.replace(/^(?:#|---).*$/gm, '')) &&
         /(?:^|[{,\s])"?kind"?\s*:/.test(head))),
   proves: [
     {

@@ -9,7 +9,7 @@ import { QueryError } from '../../cpu/errors.ts';
 import { byBytes } from '../../cpu/order.ts';
 import { withUsable } from '../../cpu/proven/by-models.ts';
 import { type Dialect, type Input, orSkip, type Skip } from '../dialect.ts';
-import { askedOfLibvirt, type Place } from '../guests/guest-by-model.ts';
+import { askedOfLibvirt, type DefinitionPlace } from '../guests/guest-by-model.ts';
 import { child, childText } from '../libvirt/libvirt-element.ts';
 import { kernelFlags } from '../proves.ts';
 import { at, decodeText, inOrder, readDocuments, shortLines, textOf } from '../text/documents.ts';
@@ -28,7 +28,10 @@ const MODEL = 'model_';
 /** Above every level that the engine ships. */
 const LEVEL = 90;
 const NAME = 'Plimsoll line of the fleet';
-const ENTRY = /(\d+):([^:;'"\n]+):([^:;'"\n]*):([^:;'"\n]+):(\w+)\s*(?:;|$)/;
+const ENTRY = /^(\d+):([^:;'"\n]+):([^:;'"\n]*):([^:;'"\n]+):(\w+)\s*(?:;|$)/;
+/** The first entry of a line, and what it requires. */
+const FIRST_ENTRY =
+  /^[ \t]*(?:ServerCPUList[ \t]*[:=][ \t]*['"]?)?\d+:[^:;\n]+:([^:;\n]*):[^:;\n]+:\w/gm;
 /** Modes in which a machine has the CPU of its host, in libvirt's words. */
 const MODES: Readonly<Record<string, string>> = {
   __proto__: null as never,
@@ -50,9 +53,7 @@ export const ovirt: Dialect = {
     (/^\s*(?:<\?xml[^>]*>\s*)?<(?:hosts?|clusters?|vms?)[\s>]/.test(head) &&
       (head.includes('/ovirt-engine/api') || inOrder(head, '<cpu>', '<type>'))) ||
     (head.includes(MODEL) &&
-      /^\s*(?:ServerCPUList\s*[:=]\s*['"]?)?\d+:[^:;\n]+:[^:;\n]*model_[^:;\n]*:[^:;\n]+:\w+/m.test(
-        head,
-      )),
+      [...head.matchAll(FIRST_ENTRY)].some(([, required]) => required!.includes(MODEL))),
   proves: [
     kernelFlags('getCapabilities of VDSM'),
     {
@@ -162,7 +163,7 @@ async function readApi(
 function typed(input: Input, catalog: Catalog, element: XmlElement): Description {
   const name = childText(element, 'name');
   const where = `${input.name}:${element.line}: ${element.name}${name === null ? '' : ` ${name}`}`;
-  const place: Place = { dialect: 'ovirt', line: element.line, where };
+  const place: DefinitionPlace = { dialect: 'ovirt', line: element.line, where };
   const custom = childText(element, 'custom_cpu_model');
   const type = childText(child(element, 'cpu'), 'type');
   const mode = MODES[childText(child(element, 'cpu'), 'mode') ?? ''];
@@ -225,14 +226,12 @@ function readEntries(input: Input, catalog: Catalog, text: string): Description[
   const guests: Description[] = [];
   const others = new Map<string, number>();
   for (const [i, line] of shortLines(input.name, text).entries()) {
-    const entries = line
-      .replace(/^\s*ServerCPUList\s*[:=]\s*['"]?/, '')
-      .replace(/\s+version:.*$/, '');
+    const entries = line.replace(/^\s*ServerCPUList\s*[:=]\s*['"]?/, '').split(/\sversion:/, 1)[0]!;
     for (const entry of entries.split(';').map((part) => part.trim().replace(/['"]$/, ''))) {
       if (entry === '' || entry.startsWith('#')) continue;
       const match = ENTRY.exec(`${entry};`);
       const where = `${input.name}:${i + 1}`;
-      if (!match || match.index > 0)
+      if (!match)
         throw new QueryError(
           `${where}: ${quote(entry)} is no entry of ServerCPUList; write LEVEL:NAME:FLAGS:MODEL,+FEATURE,-FEATURE:ARCH`,
         );

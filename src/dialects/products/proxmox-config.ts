@@ -177,7 +177,8 @@ function describe(
 ): Description {
   const meaning = meaningOfAsked(catalog, asked);
   const { need } = meaning;
-  const type = asked.lines.findLast(([key]) => key === 'cpu')?.[1].replace(/^cputype=|,.*$/g, '');
+  const cpu = asked.lines.findLast(([key]) => key === 'cpu')?.[1];
+  const type = cpu?.split(',', 1)[0]?.replace(/^cputype=/, '');
   const description: Description = {
     ...untold(catalog, 'proxmox', line),
     view: 'guest',
@@ -236,7 +237,7 @@ export function readModels(input: Input, text: string): Placed[] {
       models.set(header, model);
       open = model;
     }
-    const option = /^\s+([\w-]+)\s+(.*\S)\s*$/.exec(line);
+    const option = /^\s+([\w-]+)\s+(\S[\s\S]*)$/.exec(line.trimEnd());
     if (option && open !== null) open.lines.push([option[1]!, option[2]!]);
   }
   return [...models.values()];

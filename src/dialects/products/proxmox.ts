@@ -22,14 +22,19 @@ import { customModel, isVmConfig, readConfig, readModels } from './proxmox-confi
 const FLEET = 'fleet';
 /** Names of cpu-flags that stand for whichever feature a vendor has. */
 const SHORTHAND = new Set(['nested-virt']);
+const CPU_KEYS = [/"custom"\s*:/, /"name"\s*:/, /"vendor"\s*:/];
+
+/** Whether it is what the API lists of CPU types. */
+function isCpuList(head: string): boolean {
+  const [, first] = /^\s*(?:\{\s*"data"\s*:\s*)?\[\s*\{([^{}]*)/.exec(head) ?? [];
+  return first !== undefined && CPU_KEYS.every((key) => key.test(first));
+}
 
 export const proxmox: Dialect = {
   name: 'proxmox',
   recognises: (head) =>
     /"supported-on"\s*:/.test(head) ||
-    /^\s*(?:\{\s*"data"\s*:\s*)?\[\s*\{(?=[^{}]*"custom"\s*:)(?=[^{}]*"name"\s*:)(?=[^{}]*"vendor"\s*:)/.test(
-      head,
-    ) ||
+    isCpuList(head) ||
     /^cpu-model:\s*\S/m.test(head) ||
     /^\s*\/usr\/bin\/kvm\s+-id\s/.test(head) ||
     isVmConfig(head),

@@ -11,7 +11,7 @@ import { type Dialect, type Input, orSkip } from '../dialect.ts';
 import { decodeText, shortLines } from '../text/documents.ts';
 import { quote } from '../text/lines.ts';
 import { untold, vendorOf } from '../words/blank-description.ts';
-import type { Told } from '../words/kernel-flags.ts';
+import type { ToldFeatures } from '../words/kernel-flags.ts';
 import { featuresByRegister, readRegisters, registerKey } from '../words/registers.ts';
 import { inferVendor } from '../words/vendor-from-features.ts';
 
@@ -41,9 +41,9 @@ interface Block {
 export const xen: Dialect = {
   name: 'xen',
   recognises: (head) =>
-    /^\s*hw_caps\s*:\s*[0-9a-f]{8}:/im.test(head) ||
+    /^[ \t]*hw_caps[ \t]*:[ \t]*[0-9a-f]{8}:/im.test(head) ||
     /features_(?:hvm|pv)(?:_host)?\W+[0-9a-f]{8}-/i.test(head) ||
-    /^\s*(?:Raw|Host|HVM(?: \w+)?)\s+[0-9a-f]{8}[:-][0-9a-f]{8}/im.test(head),
+    /^[ \t]*(?:Raw|Host|HVM(?: \w+)?)[ \t]+[0-9a-f]{8}[:-][0-9a-f]{8}/im.test(head),
   proves: [
     {
       document: 'featuresets of guests',
@@ -120,6 +120,25 @@ function xenNotes(cpu: GuestCpu, catalog: Catalog, can: (f: Feature) => boolean)
       ];
 }
 
+/** Keys and values of a line of text or JSON. */
+function pairsIn(line: string): (readonly [key: string, value: string])[] {
+  const parts = line.split(/([;{},])/);
+  return parts.flatMap((part, i) => {
+    // Every other is a separator, and what an object stands behind has no value of its own.
+    if (i % 2 === 1 || parts[i + 1] === '{') return [];
+    const at = part.search(/[:=]/);
+    // xe says in brackets whether a parameter can be written.
+    const key = unquoted(part.slice(0, Math.max(at, 0)).split('(', 1)[0]!);
+    const value = unquoted(part.slice(at + 1));
+    return /^\w[\w -]*$/.test(key) && !value.includes('"') ? [[key, value] as const] : [];
+  });
+}
+
+function unquoted(text: string): string {
+  const bare = text.trim();
+  return bare.slice(bare.startsWith('"') ? 1 : 0, bare.endsWith('"') ? -1 : undefined).trim();
+}
+
 function readBlocks(input: Input): Block[] {
   const blocks: Block[] = [];
   const begin = (line: number): Block => {
@@ -127,16 +146,11 @@ function readBlocks(input: Input): Block[] {
     return blocks.at(-1)!;
   };
   for (const [i, text] of shortLines(input.name, decodeText(input)).entries()) {
-    const pairs = [
-      ...text.matchAll(
-        /(?:^|[;{,])\s*"?([\w][\w -]*?)"?\s*(?:\([^)]*\))?\s*[:=]\s*"?([^;"]*?)"?\s*(?=[;},]|$)/g,
-      ),
-    ].map(([, key, value]) => [key!.trim(), value!.trim()] as const);
     const row =
       /^\s*((?:Raw|Host|PV|HVM)(?: (?:Max|Default|Def))?)\s+([0-9a-f]{8}(?:[:-][0-9a-f]+)+)\s*$/i.exec(
         text,
       );
-    for (const [key, value] of row ? [[row[1]!, row[2]!] as const] : pairs) {
+    for (const [key, value] of row ? [[row[1]!, row[2]!] as const] : pairsIn(text)) {
       const isSet = SETS.some(({ name }) => name.test(key));
       const current = blocks.at(-1);
       // A key that comes again, or the name of a host, begins another host.
@@ -212,7 +226,11 @@ function describe(input: Input, catalog: Catalog, { line, sets, facts }: Block):
  * What of Xen's policy holds for KVM: what Xen gives and KVM gives never, or only where an option or the kernel lets
  * it, is unknown.
  */
-function ofKvmToo(catalog: Catalog, { has, known, unnamed }: Told, vendor: Vendor | null): Told {
+function ofKvmToo(
+  catalog: Catalog,
+  { has, known, unnamed }: ToldFeatures,
+  vendor: Vendor | null,
+): ToldFeatures {
   const given = catalog.rowWhere(
     (f) => !f.hostConditional && (vendor === null ? f.offered.size > 0 : f.offered.has(vendor)),
   );

@@ -10,6 +10,7 @@ import { type Dialect, type Input, orSkip } from '../dialect.ts';
 import { writeModelInfo } from '../pinned.ts';
 import { isObject, type JsonObject, MAX_JSON, parseJson } from '../text/json.ts';
 import { quote } from '../text/lines.ts';
+import { Tokens } from '../text/tokens.ts';
 import { untold } from '../words/blank-description.ts';
 import {
   areFeatureNames,
@@ -18,7 +19,7 @@ import {
   readFeatureWords,
 } from '../words/feature-words.ts';
 import { definitionFor } from '../words/product-definitions.ts';
-import { hostOf, isSameHost, type Listed, readProps } from '../words/qemu-host.ts';
+import { hostOf, isSameHost, type ListedModel, readProps } from '../words/qemu-host.ts';
 import { archOfTypes, hostOfArch, namesOf } from '../words/qemu-host-arch.ts';
 import { settingsOf } from './readconfig.ts';
 
@@ -134,7 +135,9 @@ function* valuesOf({ name, bytes }: Input): Generator<{ value: unknown; line: nu
   let start = 0;
   let line = 1;
   let startLine = 1;
-  for (const { 0: token, index } of text.matchAll(/\n|[{}[\]]|"(?:[^"\\\n]|\\.)*"/g)) {
+  const tokens = new Tokens(text, true);
+  for (let token = tokens.next(); token !== ''; token = tokens.next()) {
+    const index = tokens.start;
     if (token === '\n') line++;
     else if (token === '{' || token === '[') {
       // Outside of JSON a bracket is one only where an object follows it.
@@ -370,7 +373,7 @@ const blank = (catalog: Catalog, session: Session, line: number): Description =>
 });
 
 /** A model of query-cpu-definitions. */
-function listed(definition: JsonObject): Listed {
+function listed(definition: JsonObject): ListedModel {
   const blockers = definition['unavailable-features'];
   const alias = definition['alias-of'];
   return {

@@ -1,7 +1,7 @@
 // Host records by the million: the core sorts lines into kinds, and one record of each kind is read as any other.
 // What a line means is decided in records.ts alone.
 import {
-  type Found,
+  type FoundHosts,
   type RecordKeys,
   type ScanListener,
   Scanner,
@@ -214,7 +214,7 @@ export class RecordScan implements ScanListener {
     else this.#counts[kind] = (this.#counts[kind] ?? 0) + 1;
   }
 
-  found(hosts: Found): void {
+  found(hosts: FoundHosts): void {
     this.#hosts += hosts.kinds.length;
     if (this.#options.ids) this.#arrivals.push(hosts);
     else for (const kind of hosts.kinds) this.#counts[kind] = (this.#counts[kind] ?? 0) + 1;

@@ -10,7 +10,7 @@ import type {
 } from '../../cpu/description.ts';
 import { byBytes } from '../../cpu/order.ts';
 import { isPrintable } from '../../cpu/printable.ts';
-import { isObject, type JsonObject, kindOf } from '../text/json.ts';
+import { isObject, type JsonObject, valueKind } from '../text/json.ts';
 import { quote } from '../text/lines.ts';
 
 /** No processor addresses more than its page tables can hold (Intel SDM volume 3, 4.1.4: 52). */
@@ -61,7 +61,7 @@ export class RecordValues {
 
   #unlike(key: string, value: unknown, like: string): never {
     const what =
-      value === '' ? 'empty' : typeof value === 'string' ? 'not printable' : kindOf(value);
+      value === '' ? 'empty' : typeof value === 'string' ? 'not printable' : valueKind(value);
     this.fail(`"${key}" is ${what}; write it like ${JSON.stringify(like)}`);
   }
 
@@ -70,11 +70,11 @@ export class RecordValues {
     if (value === undefined)
       this.fail(`a host record needs "${key}", the list of the features that it has`);
     if (!Array.isArray(value))
-      this.fail(`"${key}" is ${kindOf(value)}; it is a list of feature names`);
+      this.fail(`"${key}" is ${valueKind(value)}; it is a list of feature names`);
     for (let i = 0; i < value.length; i++) {
       const name: unknown = value[i];
       if (typeof name !== 'string')
-        this.fail(`"${key}" lists ${kindOf(name)}; every entry is the name of a feature`);
+        this.fail(`"${key}" lists ${valueKind(name)}; every entry is the name of a feature`);
       if (name === '' || /\s/.test(name) || !isPrintable(name))
         this.fail(
           `"${key}" lists ${quote(name)}, which is no name; write every feature as a string of its own`,
@@ -85,7 +85,8 @@ export class RecordValues {
 
   physBits(value: unknown): number | null {
     if (value === undefined || value === null) return null;
-    if (!isObject(value)) this.fail(`"limits" is ${kindOf(value)}; write it like {"physBits":46}`);
+    if (!isObject(value))
+      this.fail(`"limits" is ${valueKind(value)}; write it like {"physBits":46}`);
     for (const key of Object.keys(value))
       if (key !== 'physBits') this.ignored(`limits.${key}`, 'physBits is the only limit');
     const { physBits } = value;
@@ -96,7 +97,7 @@ export class RecordValues {
       (physBits as number) > MAX_PHYS_BITS
     )
       this.fail(
-        `"limits.physBits" is ${kindOf(physBits)}; it is a whole number of bits from 1 to ${MAX_PHYS_BITS}`,
+        `"limits.physBits" is ${valueKind(physBits)}; it is a whole number of bits from 1 to ${MAX_PHYS_BITS}`,
       );
     return physBits as number;
   }
@@ -113,7 +114,7 @@ export class RecordValues {
   xsave(value: unknown): XsaveComponent[] {
     if (!Array.isArray(value))
       this.fail(
-        `"xsave" is ${kindOf(value)}; it is a list like [{"component":2,"size":256,"offset":576}]`,
+        `"xsave" is ${valueKind(value)}; it is a list like [{"component":2,"size":256,"offset":576}]`,
       );
     return value
       .map((entry): XsaveComponent => {
@@ -135,7 +136,7 @@ export class RecordValues {
   /** Each named model with what blocks it there; null where nothing says what does. */
   models(value: unknown): Map<string, readonly string[] | null> {
     const like = '{"EPYC":[],"EPYC-Rome":["clwb"]}';
-    if (!isObject(value)) this.fail(`"models" is ${kindOf(value)}; write it like ${like}`);
+    if (!isObject(value)) this.fail(`"models" is ${valueKind(value)}; write it like ${like}`);
     return new Map(
       Object.entries(value).map(([name, blockers]) => {
         if (blockers === null) return [name, null];
@@ -173,12 +174,12 @@ export class RecordValues {
 
   tsc(value: unknown): Tsc {
     const like = '{"hz":2100000000,"scaling":false}';
-    if (!isObject(value)) this.fail(`"tsc" is ${kindOf(value)}; write it like ${like}`);
+    if (!isObject(value)) this.fail(`"tsc" is ${valueKind(value)}; write it like ${like}`);
     const { hz, scaling = null } = value;
     if (!Number.isSafeInteger(hz) || (hz as number) <= 0)
-      this.fail(`"tsc.hz" is ${kindOf(hz)}; it is a whole number of Hz: ${like}`);
+      this.fail(`"tsc.hz" is ${valueKind(hz)}; it is a whole number of Hz: ${like}`);
     if (typeof scaling !== 'boolean' && scaling !== null)
-      this.fail(`"tsc.scaling" is ${kindOf(scaling)}; it is true or false: ${like}`);
+      this.fail(`"tsc.scaling" is ${valueKind(scaling)}; it is true or false: ${like}`);
     return { hz: hz as number, scaling };
   }
 
@@ -217,7 +218,7 @@ export class RecordValues {
 
   #registers(value: unknown): Record<string, string> {
     const like = '{"ID_AA64PFR0_EL1":"0x1100000010110012"}';
-    if (!isObject(value)) this.fail(`"registers" is ${kindOf(value)}; write it like ${like}`);
+    if (!isObject(value)) this.fail(`"registers" is ${valueKind(value)}; write it like ${like}`);
     return Object.fromEntries(
       Object.entries(value)
         .sort(([a], [b]) => byBytes(a, b))
@@ -249,7 +250,7 @@ export class RecordValues {
   software(value: unknown): Pick<Description, 'qemu' | 'kernel'> & { libvirt: string | null } {
     if (value === undefined || value === null) return { qemu: null, libvirt: null, kernel: null };
     const like = '{"qemu":"10.0.2","libvirt":"11.3.0","kernel":"6.12.9"}';
-    if (!isObject(value)) this.fail(`"software" is ${kindOf(value)}; write it like ${like}`);
+    if (!isObject(value)) this.fail(`"software" is ${valueKind(value)}; write it like ${like}`);
     const { kernel } = value;
     const version = (product: string) => {
       const text = value[product];
@@ -262,13 +263,13 @@ export class RecordValues {
 
   #numbers(key: string, value: unknown, names: readonly string[]): Record<string, number> {
     const like = `{${names.map((n) => `"${n}":...`).join(',')}}`;
-    if (!isObject(value)) this.fail(`"${key}" is ${kindOf(value)}; write it like ${like}`);
+    if (!isObject(value)) this.fail(`"${key}" is ${valueKind(value)}; write it like ${like}`);
     return Object.fromEntries(
       names.map((name) => {
         const number = value[name];
         if (!Number.isSafeInteger(number) || (number as number) < 0)
           this.fail(
-            `"${key}.${name}" is ${number === undefined ? 'missing' : kindOf(number)}; write ${key} like ${like}, in whole numbers`,
+            `"${key}.${name}" is ${number === undefined ? 'missing' : valueKind(number)}; write ${key} like ${like}, in whole numbers`,
           );
         return [name, number as number];
       }),
@@ -278,7 +279,7 @@ export class RecordValues {
   microcode(value: unknown): string {
     if (typeof value !== 'string' || !/^0x[0-9a-f]{1,16}$/i.test(value))
       this.fail(
-        `"microcode" is ${typeof value === 'string' ? quote(value) : kindOf(value)}; write it like "0x5003604"`,
+        `"microcode" is ${typeof value === 'string' ? quote(value) : valueKind(value)}; write it like "0x5003604"`,
       );
     return value.toLowerCase();
   }

@@ -21,12 +21,13 @@ import { type Dialect, type Input, orSkip } from '../dialect.ts';
 import {
   isObject,
   type JsonObject,
-  kindOf,
   MAX_JSON,
   parseJson,
   repeatedKey,
+  valueKind,
 } from '../text/json.ts';
-import { type Line, linesOf, quote } from '../text/lines.ts';
+import { linesOf, quote, type TextLine } from '../text/lines.ts';
+import { Tokens } from '../text/tokens.ts';
 import { KVM, ofOtherHypervisor } from '../words/blank-description.ts';
 import { RecordValues } from './record-values.ts';
 
@@ -119,7 +120,7 @@ function* recordsOf(input: Input): Generator<Found> {
 }
 
 /** The record on a line, or null where it is blank. */
-function recordIn({ number, text, isUtf8 }: Line, name: string): Found | null {
+function recordIn({ number, text, isUtf8 }: TextLine, name: string): Found | null {
   const trimmed = text.trim();
   if (trimmed === '') return null;
   const parse = () => {
@@ -133,7 +134,7 @@ function recordIn({ number, text, isUtf8 }: Line, name: string): Found | null {
 }
 
 /** What one line of a file of records says, or null where it is blank. */
-export function readRecord(catalog: Catalog, input: string, line: Line): Description | null {
+export function readRecord(catalog: Catalog, input: string, line: TextLine): Description | null {
   const found = recordIn(line, input);
   return found && new RecordReader(catalog, input, found).read();
 }
@@ -171,7 +172,8 @@ function startLines(text: string, count: number): number[] {
   let depth = 0;
   let line = 1;
   let isNext = false;
-  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\],\n]|[^\s"{}[\],:]+/g)) {
+  const tokens = new Tokens(text);
+  for (let token = tokens.next(); token !== ''; token = tokens.next()) {
     if (token === '\n') line++;
     else if (token === ',') isNext = depth === 1;
     else {
@@ -236,7 +238,7 @@ class RecordReader {
     this.#values = new RecordValues(catalog, (what) => this.#fail(what), this.#notes);
     const record = parse();
     if (!isObject(record))
-      this.#fail(`a host record is an object with "features", and this is ${kindOf(record)}`);
+      this.#fail(`a host record is an object with "features", and this is ${valueKind(record)}`);
     this.#record = record;
     const twice = text === null ? null : repeatedKey(text, record);
     if (twice !== null)
@@ -382,7 +384,7 @@ class RecordReader {
     return (
       view ??
       this.#fail(
-        `"view" is ${typeof value === 'string' ? quote(value) : kindOf(value)}; it is one of ${VIEWS.join(', ')}`,
+        `"view" is ${typeof value === 'string' ? quote(value) : valueKind(value)}; it is one of ${VIEWS.join(', ')}`,
       )
     );
   }

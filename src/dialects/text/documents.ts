@@ -2,15 +2,17 @@
 // cut files are refused with the line.
 import { QueryError } from '../../cpu/errors.ts';
 import { type Input, orSkip, type Skip } from '../dialect.ts';
-import { isObject, type JsonObject, kindOf, MAX_JSON, parseJson, repeatedKey } from './json.ts';
+import {
+  type Document,
+  isObject,
+  type JsonObject,
+  MAX_JSON,
+  parseJson,
+  repeatedKey,
+  valueKind,
+} from './json.ts';
 import { quote } from './lines.ts';
-import type { YamlDocument } from './yaml.ts';
-
-export interface Document {
-  readonly value: unknown;
-  /** 1-based line on which it begins. */
-  readonly line: number;
-}
+import { Tokens } from './tokens.ts';
 
 /** YAML is far slower to read than JSON, and nobody writes so much of it. */
 const MAX_YAML = 64 * 1024 * 1024;
@@ -89,9 +91,9 @@ export function readJsonStream(name: string, text: string, skip?: Skip): Documen
         `${name}:${line}: this is no JSON: ${quote(rest)} stands where it cannot`,
       );
   };
-  for (const { 0: token, index } of text.matchAll(
-    /\n|[{}[\]]|"[^"\\]*(?:\\[\s\S][^"\\]*)*(?:"|\\?$)/g,
-  )) {
+  const tokens = new Tokens(text);
+  for (let token = tokens.next(); token !== ''; token = tokens.next()) {
+    const index = tokens.start;
     if (token === '{' || token === '[') {
       if (depth === 0) {
         between(index);
@@ -103,8 +105,9 @@ export function readJsonStream(name: string, text: string, skip?: Skip): Documen
     } else if ((token === '}' || token === ']') && depth > 0 && --depth === 0) {
       end = index + 1;
       documents.push(...orSkip(skip, () => parseOne(name, text.slice(start, end), startLine)));
-    }
-    line += token.split('\n').length - 1;
+    } else if (token === '\n') line++;
+    // What a string holds unescaped is a mistake that is still to be told of with its line.
+    else if (token === '"') line += text.slice(index, tokens.end).split('\n').length - 1;
   }
   if (depth > 0) parseJson(text.slice(start), name, startLine);
   between(text.length);
@@ -127,39 +130,8 @@ async function readYaml(name: string, text: string, skip?: Skip): Promise<Docume
       `${name} has ${text.length >> 20} MB of YAML, too many to read; give it as JSON (-o json)`,
     );
   shortLines(name, text, MAX_YAML_LINE);
-  const { LineCounter, parseAllDocuments } = await import('./yaml.ts');
-  const lines = new LineCounter();
-  let parsed: ReturnType<typeof parseAllDocuments>;
-  try {
-    parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false });
-  } catch (error) {
-    throw new QueryError(`${name}: this is no YAML that can be read: ${firstLine(error)}`);
-  }
-  if (!Array.isArray(parsed)) return [];
-  const lineAt = (offset: number | undefined) => lines.linePos(offset ?? 0).line || 1;
-  return parsed.flatMap((document) => orSkip(skip, () => contentOf(name, document, lineAt))).flat();
+  return (await import('./yaml-documents.ts')).readYaml(name, text, skip);
 }
-
-/** What a document of YAML holds, if anything. */
-function contentOf(
-  name: string,
-  document: YamlDocument,
-  lineAt: (offset: number | undefined) => number,
-): Document[] {
-  const [error] = document.errors;
-  if (error)
-    throw new QueryError(`${name}:${lineAt(error.pos[0])}: this is no YAML: ${firstLine(error)}`);
-  const line = lineAt(document.contents?.range?.[0]);
-  try {
-    const value: unknown = document.toJS({ maxAliasCount: 100 });
-    return value === null ? [] : [{ value, line }];
-  } catch (caught) {
-    throw new QueryError(`${name}:${line}: this YAML is not taken: ${firstLine(caught)}`);
-  }
-}
-
-const firstLine = (error: unknown): string =>
-  (error instanceof Error ? error.message : String(error)).split('\n')[0]!.toLowerCase();
 
 /** A value under keys, one inside the other; undefined where one is missing. */
 export const at = (value: unknown, ...keys: readonly string[]): unknown =>
@@ -169,7 +141,7 @@ export const at = (value: unknown, ...keys: readonly string[]): unknown =>
   );
 
 const unlike = (wanted: string, value: unknown): string =>
-  value === undefined ? `is missing; it is ${wanted}` : `is ${kindOf(value)}, not ${wanted}`;
+  value === undefined ? `is missing; it is ${wanted}` : `is ${valueKind(value)}, not ${wanted}`;
 
 /** @throws QueryError where the value is no object. */
 export function objectOf(value: unknown, where: string, what: string): JsonObject {

@@ -14,17 +14,17 @@ export function readIni(name: string, text: string): Map<string, Map<string, Set
   let section: Map<string, Setting> | undefined;
   let last: string | undefined;
   for (const [i, line] of shortLines(name, text).entries()) {
-    const bare = line.replace(/\s+[#;].*$/, '').trimEnd();
+    const bare = line.split(/\s[#;]/, 1)[0]!.trimEnd();
     if (bare.trim() === '' || /^\s*[#;]/.test(bare)) continue;
     const head = /^\[([^\]]+)\]$/.exec(bare.trim());
-    const setting = /^([\w.-]+)\s*[=:]\s*(.*)$/.exec(bare);
+    const setting = /^([\w.-]+)\s*[=:]([\s\S]*)$/.exec(bare);
     if (head) {
       section = sections.get(head[1]!) ?? new Map();
       sections.set(head[1]!, section);
       last = undefined;
     } else if (setting && section) {
       last = setting[1]!;
-      section.set(last, { value: setting[2]!, line: i + 1 });
+      section.set(last, { value: setting[2]!.trimStart(), line: i + 1 });
     } else if (/^\s/.test(line) && section && last !== undefined) {
       const before = section.get(last)!;
       section.set(last, { ...before, value: `${before.value}\n${bare.trim()}` });

@@ -2,8 +2,16 @@
 import { QueryError } from '../../cpu/errors.ts';
 import { mistakeIn } from './json-mistake.ts';
 import { quote } from './lines.ts';
+import { Tokens } from './tokens.ts';
 
 export type JsonObject = { readonly [key: string]: unknown };
+
+/** One of several values in a text. */
+export interface Document {
+  readonly value: unknown;
+  /** 1-based line on which it begins. */
+  readonly line: number;
+}
 
 /** Text beyond this many bytes is not read as one JSON value. */
 export const MAX_JSON = 256 * 1024 * 1024;
@@ -16,7 +24,7 @@ export const asText = (value: unknown): string =>
   typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value);
 
 /** What a value is, for a message. */
-export function kindOf(value: unknown): string {
+export function valueKind(value: unknown): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object') return 'an object';
@@ -49,11 +57,12 @@ export function repeatedKey(text: string, value: unknown): string | null {
   if ((text.match(/"\s*:/g)?.length ?? 0) === countKeys(value)) return null;
   const open: Set<string>[] = [];
   let last = '';
-  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\]:]/g)) {
+  const tokens = new Tokens(text);
+  for (let token = tokens.next(); token !== ''; token = tokens.next()) {
     if (token === '{' || token === '[') open.push(new Set());
     else if (token === '}' || token === ']') open.pop();
-    else if (token !== ':') last = token;
-    else {
+    else if (token === '"') last = text.slice(tokens.start, tokens.end);
+    else if (token === ':') {
       const keys = open.at(-1)!;
       const key = JSON.parse(last) as string;
       if (keys.has(key)) return key;

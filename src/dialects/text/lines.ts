@@ -2,7 +2,7 @@
 import { QueryError } from '../../cpu/errors.ts';
 import type { Input } from '../dialect.ts';
 
-export interface Line {
+export interface TextLine {
   /** 1-based. */
   readonly number: number;
   /** Without its end. */
@@ -25,7 +25,7 @@ const lenient = new TextDecoder();
  * The lines of an input that begins behind so many lines `before`; a byte order mark is no part of the first.
  * @throws QueryError for a line too long to be text.
  */
-export function* linesOf(input: Input, before = 0): Generator<Line> {
+export function* linesOf(input: Input, before = 0): Generator<TextLine> {
   const { bytes, name } = input;
   for (let start = 0, number = before + 1; start < bytes.length; number++) {
     const newline = bytes.indexOf(NEWLINE, start);
@@ -42,7 +42,7 @@ export const tooLong = (name: string, number: number): QueryError =>
   );
 
 /** A line from its bytes without the newline. */
-export function decodeLine(bytes: Uint8Array, number: number, isEnded: boolean): Line {
+export function decodeLine(bytes: Uint8Array, number: number, isEnded: boolean): TextLine {
   let text: string;
   let isUtf8 = true;
   try {

@@ -4,7 +4,7 @@ import type { Catalog } from '../../cpu/catalog/catalog.ts';
 import { QueryError } from '../../cpu/errors.ts';
 import { isObject, type JsonObject } from '../text/json.ts';
 import { quote } from '../text/lines.ts';
-import type { Told } from './kernel-flags.ts';
+import type { ToldFeatures } from './kernel-flags.ts';
 import { readRegisters, registerKey } from './registers.ts';
 
 const REGISTERS = ['eax', 'ebx', 'ecx', 'edx'] as const;
@@ -22,7 +22,7 @@ export function readFeatureWords(
   name: string,
   line: number,
   words: readonly JsonObject[],
-): Told {
+): ToldFeatures {
   const values = new Map<string, bigint>();
   for (const word of words) {
     const register = REGISTERS.find((r) => r.toUpperCase() === word['cpuid-register']);
@@ -45,7 +45,7 @@ export const areFeatureNames = (catalog: Catalog, reply: unknown): reply is read
   reply.every((name) => typeof name === 'string' && catalog.findQemu(name) !== undefined);
 
 /** The features of a list; of all others it says nothing. */
-export function readFeatureNames(catalog: Catalog, names: readonly string[]): Told {
+export function readFeatureNames(catalog: Catalog, names: readonly string[]): ToldFeatures {
   const row = catalog.row(names);
   return { has: row, known: row.slice(), unnamed: [] };
 }

@@ -5,7 +5,7 @@ import type { Catalog, Feature, Vendor } from '../../cpu/catalog/catalog.ts';
 import { settleDependents, withoutOsState } from '../../cpu/proven/cpuid-words.ts';
 
 /** What a list of features says of the catalog's bits. */
-export interface Told {
+export interface ToldFeatures {
   readonly has: Row;
   readonly known: Row;
   /** Features that the catalog does not know. */
@@ -33,7 +33,7 @@ export function readFlags(
   vendor: Vendor | null,
   vmx?: readonly string[],
   kernel: string | null = null,
-): Told {
+): ToldFeatures {
   const { linux } = catalog;
   const flags = new Set(words);
   const has = emptyRow(catalog.bits);
@@ -61,7 +61,7 @@ export function readSomeFlags(
   catalog: Catalog,
   words: Iterable<string>,
   vendor: Vendor | null,
-): Told {
+): ToldFeatures {
   const { has, unnamed } = readFlags(catalog, words, vendor);
   return { has, known: has.slice(), unnamed };
 }

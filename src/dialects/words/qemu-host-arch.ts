@@ -4,7 +4,7 @@ import type { Catalog } from '../../cpu/catalog/catalog.ts';
 import type { Description, Note } from '../../cpu/description.ts';
 import { byBytes } from '../../cpu/order.ts';
 import type { JsonObject } from '../text/json.ts';
-import type { Listed, Offered } from './qemu-host.ts';
+import type { ListedModel, Offered } from './qemu-host.ts';
 
 /** Names of QEMU's models end in what it calls its targets. */
 const TARGETS: readonly (readonly [suffix: string, arch: string])[] = [
@@ -56,7 +56,7 @@ export function hostOfArch(
   blank: Description,
   host: {
     readonly offers: readonly (Offered & { readonly model?: string })[];
-    readonly models: readonly Listed[] | null;
+    readonly models: readonly ListedModel[] | null;
     readonly isEmulating: boolean;
   },
 ): Description {

@@ -17,7 +17,7 @@ import { withUsable } from '../../cpu/proven/by-models.ts';
 import { kvmWord } from '../../cpu/qemu/accelerators.ts';
 import { findProperty } from '../../cpu/qemu/properties.ts';
 import type { JsonObject } from '../text/json.ts';
-import { kindOf } from '../text/json.ts';
+import { valueKind } from '../text/json.ts';
 import { EMULATION, KVM, processorKey } from './blank-description.ts';
 
 /** Enlightenments for other hypervisors' guests are QEMU's own, and x- marks what is no interface. */
@@ -35,7 +35,7 @@ export interface Offered {
 }
 
 /** A model by QEMU's own list. */
-export interface Listed {
+export interface ListedModel {
   readonly name: string;
   readonly alias?: string | undefined;
   /** Null where QEMU does not say. */
@@ -54,7 +54,7 @@ export function readProps(catalog: Catalog, where: string, props: JsonObject) {
     const f = catalog.findQemu(name);
     if (f) {
       if (typeof value !== 'boolean')
-        fail(`"${name}" is ${kindOf(value)}; QEMU answers true or false for a feature`);
+        fail(`"${name}" is ${valueKind(value)}; QEMU answers true or false for a feature`);
       setBit(value ? has : off, f.id);
     } else if (value === true && !isSwitch(catalog, name)) unnamed.push(name);
   }
@@ -130,7 +130,7 @@ function united(offers: readonly Offered[]): JsonObject {
 /** Model names with what blocks each, by the catalog's names. */
 function readModels(
   catalog: Catalog,
-  listed: readonly Listed[],
+  listed: readonly ListedModel[],
 ): Map<string, readonly string[] | null> {
   return new Map(
     listed.map(({ name, blockers }): [string, readonly string[] | null] => [
@@ -149,7 +149,7 @@ export function hostOf(
   where: string,
   host: {
     readonly offers: readonly Offered[];
-    readonly models: readonly Listed[] | null;
+    readonly models: readonly ListedModel[] | null;
     readonly isEmulating: boolean;
   },
 ): Description {

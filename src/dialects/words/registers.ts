@@ -1,25 +1,25 @@
 // CPUID and MSR words that come one register at a time: Xen's featuresets, Firecracker's bitmaps.
 import { emptyRow, setBit } from '../../core/rows.ts';
-import type { Catalog, Feature, Place } from '../../cpu/catalog/catalog.ts';
+import type { BitPlace, Catalog, Feature } from '../../cpu/catalog/catalog.ts';
 import { settleDependents, withoutOsState } from '../../cpu/proven/cpuid-words.ts';
-import type { Told } from './kernel-flags.ts';
+import type { ToldFeatures } from './kernel-flags.ts';
 
 /** One 32-bit CPUID register, or one MSR. */
-export type Where =
-  | Omit<Extract<Place, { kind: 'cpuid' }>, 'bit'>
-  | Omit<Extract<Place, { kind: 'msr' }>, 'bit'>;
+export type RegisterPlace =
+  | Omit<Extract<BitPlace, { kind: 'cpuid' }>, 'bit'>
+  | Omit<Extract<BitPlace, { kind: 'msr' }>, 'bit'>;
 
-export const registerKey = (where: Where): string =>
+export const registerKey = (where: RegisterPlace): string =>
   where.kind === 'msr' ? `msr ${where.msr}` : `${where.leaf} ${where.subleaf} ${where.register}`;
 
 /** What the known bits of registers say: a bit outside of `masks` is unknown. */
-export interface Registers {
+export interface RegisterBits {
   readonly values: ReadonlyMap<string, bigint>;
   readonly masks: ReadonlyMap<string, bigint>;
 }
 
 /** The features that registers tell of; what a register that is not stated would say is unknown. */
-export function readRegisters(catalog: Catalog, { values, masks }: Registers): Told {
+export function readRegisters(catalog: Catalog, { values, masks }: RegisterBits): ToldFeatures {
   const has = emptyRow(catalog.bits);
   const known = emptyRow(catalog.bits);
   for (const feature of catalog.features) {
@@ -40,8 +40,8 @@ export function readRegisters(catalog: Catalog, { values, masks }: Registers): T
 /** The features of each register, in the order of the catalog. */
 export function featuresByRegister(
   catalog: Catalog,
-): Map<string, { where: Where; bits: Map<number, Feature> }> {
-  const registers = new Map<string, { where: Where; bits: Map<number, Feature> }>();
+): Map<string, { where: RegisterPlace; bits: Map<number, Feature> }> {
+  const registers = new Map<string, { where: RegisterPlace; bits: Map<number, Feature> }>();
   for (const feature of catalog.features)
     for (const place of feature.places) {
       const key = registerKey(place);

@@ -5,7 +5,7 @@ import { didYouMean } from '../../cpu/catalog/suggest.ts';
 import { QueryError } from '../../cpu/errors.ts';
 import { byBytes } from '../../cpu/order.ts';
 import type { Fleet } from '../../fleet/fleet.ts';
-import type { Blame, BlameGroup, BlameSide, Matrix, Want } from '../answer-plan.ts';
+import type { Blame, BlameGroup, BlameSide, FeatureMatrix, Want } from '../answer-plan.ts';
 import {
   Board,
   type Side,
@@ -169,7 +169,7 @@ function wantOf(board: Board, names: readonly string[]): Want {
   };
 }
 
-function matrixOf(board: Board): Matrix {
+function matrixOf(board: Board): FeatureMatrix {
   const { fleet, rows, columns } = board;
   const members = [...fleet.members.keys()].sort((a, b) =>
     byBytes(fleet.members[a]!.id, fleet.members[b]!.id),

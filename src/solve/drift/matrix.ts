@@ -17,7 +17,7 @@ export interface MatrixRow {
   readonly properties: readonly PropertyChange[];
 }
 
-export interface Matrix {
+export interface MachineMatrix {
   readonly schema: 'plimsoll.matrix/1';
   readonly qemu: string;
   readonly guests: readonly {

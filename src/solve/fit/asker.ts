@@ -8,7 +8,7 @@ import { type Need, needing, type Software } from '../../cpu/need.ts';
 import { kvmWord } from '../../cpu/qemu/accelerators.ts';
 import { needOfSaved } from '../../cpu/saved-line.ts';
 import type { Kind } from '../../fleet/fleet.ts';
-import { toldBy } from '../line/told-stack.ts';
+import { versionToldBy } from '../line/told-stack.ts';
 import type { Asker } from './fit.ts';
 
 /** What was said of the software that starts guests; a version that is not said is what a host tells, else the newest. */
@@ -33,10 +33,10 @@ export function softwareOf(catalog: Catalog, given: GivenSoftware = {}): (kind: 
     return known;
   };
   function find(kind: Kind): Software {
-    const qemu = given.qemu ?? toldBy(catalog, 'qemu', kind) ?? newest.qemu;
+    const qemu = given.qemu ?? versionToldBy(catalog, 'qemu', kind) ?? newest.qemu;
     // A release between two that are known is answered as the older, and may have more than that.
     const isGiven = given.qemu !== undefined || isRelease(kind.qemu, qemu);
-    const libvirt = given.libvirt ?? toldBy(catalog, 'libvirt', kind) ?? newest.libvirt;
+    const libvirt = given.libvirt ?? versionToldBy(catalog, 'libvirt', kind) ?? newest.libvirt;
     const host = {
       arch: kind.arch,
       vendor: kind.vendor,

@@ -10,7 +10,7 @@ import {
   blockersOf,
   isFound,
   LISTERS,
-  type Lister,
+  type ListMaker,
   type ModelList,
 } from '../../cpu/model-lists.ts';
 import { type NamedModel, type Need, startsWithout } from '../../cpu/need.ts';
@@ -177,7 +177,7 @@ function models(catalog: Catalog, need: Need, facts: ClassFacts): Reason[] {
 function unusable(
   catalog: Catalog,
   need: Need,
-  lister: Lister,
+  lister: ListMaker,
   list: ModelList,
   { name, alone }: NamedModel,
 ): string | null {

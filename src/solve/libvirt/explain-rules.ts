@@ -17,7 +17,7 @@ export interface Step extends Partial<HostList> {
   readonly features: readonly string[];
 }
 
-export interface Explained {
+export interface ExplainedRules {
   readonly schema: 'plimsoll.explain-rules/1';
   readonly stacks: { readonly safe: readonly string[]; readonly libvirt: string };
   readonly safe: { readonly definition: Definition | null; readonly features: number };
@@ -45,7 +45,11 @@ interface Reason {
   readonly why: string;
 }
 
-export function explainRules(catalog: Catalog, safe: Baseline, libvirt: LibvirtOutcome): Explained {
+export function explainRules(
+  catalog: Catalog,
+  safe: Baseline,
+  libvirt: LibvirtOutcome,
+): ExplainedRules {
   const definition = safe.definitions.libvirt ?? null;
   const own = libvirt.answer?.definitions.libvirt ?? null;
   return {

@@ -3,8 +3,9 @@ import { hasBit, join, meet, minus, type Row } from '../../core/rows.ts';
 import type { LibvirtMap } from '../../cpu/catalog/libvirt-map.ts';
 import type { LibvirtCpu, Policy } from '../../cpu/cpu-element.ts';
 import { QueryError } from '../../cpu/errors.ts';
+import type { ModelList } from '../../cpu/model-lists.ts';
 import { driverOf } from './driver.ts';
-import { decode } from './libvirt-decode.ts';
+import { libvirtDecode } from './libvirt-decode.ts';
 import { currentPpcName, ppcUpdate } from './libvirt-ppc64.ts';
 import {
   allBits,
@@ -12,7 +13,6 @@ import {
   type CpuInput,
   featureOf,
   featuresIn,
-  type ModelList,
   modelOf,
   policyBits,
   removedFeatures,
@@ -136,7 +136,7 @@ export function translateCpu(
         }
       : null,
   };
-  const found = decode(map, where, { ...cpu, features: [] }, data, { models });
+  const found = libvirtDecode(map, where, { ...cpu, features: [] }, data, { models });
   return {
     ...cpu,
     model: found.model,

@@ -6,8 +6,9 @@ import { nearest } from '../../cpu/catalog/software.ts';
 import type { LibvirtCpu } from '../../cpu/cpu-element.ts';
 import type { Description } from '../../cpu/description.ts';
 import { QueryError } from '../../cpu/errors.ts';
-import { decode } from './libvirt-decode.ts';
-import { type CpuData, guestStub, type ModelList } from './spelt-out.ts';
+import type { ModelList } from '../../cpu/model-lists.ts';
+import { libvirtDecode } from './libvirt-decode.ts';
+import { type CpuData, guestStub } from './spelt-out.ts';
 
 export interface Hypervisor {
   /** The architecture of its guests. */
@@ -74,7 +75,13 @@ function hostModelOf(
   if (!d.told) return null;
   const data = dataOfDescription(map, d);
   const row = allowed ? meet(data.row, map.narrow(allowed)) : data.row;
-  return decode(map, where, guestStub(d.arch, 'forbid'), { ...data, row }, { models: d.models });
+  return libvirtDecode(
+    map,
+    where,
+    guestStub(d.arch, 'forbid'),
+    { ...data, row },
+    { models: d.models },
+  );
 }
 
 const versionOf = (machine: string | null): string | null =>

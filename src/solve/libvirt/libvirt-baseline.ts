@@ -3,22 +3,22 @@ import { emptyRow, isEmpty, meet, meetInto, type Row } from '../../core/rows.ts'
 import type { LibvirtMap } from '../../cpu/catalog/libvirt-map.ts';
 import type { LibvirtCpu } from '../../cpu/cpu-element.ts';
 import { QueryError } from '../../cpu/errors.ts';
+import type { ModelList } from '../../cpu/model-lists.ts';
 import { driverOf, findDriver } from './driver.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import { armBaseline } from './libvirt-arm.ts';
-import { decode } from './libvirt-decode.ts';
+import { libvirtDecode } from './libvirt-decode.ts';
 import { ppcBaseline } from './libvirt-ppc64.ts';
 import {
   allBits,
   type CpuInput,
   guestStub,
-  type ModelList,
   modelOf,
   setAllBits,
   unknownName,
 } from './spelt-out.ts';
 
-export interface BaselineOptions {
+export interface LibvirtBaselineOptions {
   /** Drop features that libvirt marks as not migratable; those that a model includes stay. */
   readonly migratable?: boolean;
   /** Choose only among these models; all where null. */
@@ -34,7 +34,7 @@ export interface BaselineOptions {
 export function libvirtBaseline(
   map: LibvirtMap,
   inputs: readonly CpuInput[],
-  options: BaselineOptions = {},
+  options: LibvirtBaselineOptions = {},
 ): LibvirtCpu {
   const first = inputs[0];
   if (!first) throw new QueryError('no CPUs given: the inputs describe none');
@@ -80,7 +80,7 @@ function x86Baseline(
     );
   const preferred = [...new Set(each.map(({ cpu }) => cpu.model!))];
   const where = inputs.length === 1 ? inputs[0]!.where : `the baseline of ${inputs.length} CPUs`;
-  const found = decode(
+  const found = libvirtDecode(
     map,
     where,
     guestStub(arch, 'allow'),
@@ -179,8 +179,8 @@ function onHypervisor(
   map: LibvirtMap,
   inputs: readonly CpuInput[],
   arch: string,
-  { models, features, migratable }: NonNullable<BaselineOptions['hypervisor']>,
-  options: BaselineOptions,
+  { models, features, migratable }: NonNullable<LibvirtBaselineOptions['hypervisor']>,
+  options: LibvirtBaselineOptions,
 ): LibvirtCpu {
   if (models === null || models.size === 0)
     throw new QueryError(

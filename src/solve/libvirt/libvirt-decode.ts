@@ -13,15 +13,10 @@ import type { Vendor } from '../../cpu/catalog/catalog.ts';
 import type { LibvirtMap, MapModel } from '../../cpu/catalog/libvirt-map.ts';
 import type { LibvirtCpu } from '../../cpu/cpu-element.ts';
 import { QueryError } from '../../cpu/errors.ts';
-import {
-  type CpuData,
-  type CpuFeature,
-  featuresIn,
-  type ModelList,
-  removedFeatures,
-} from './spelt-out.ts';
+import type { ModelList } from '../../cpu/model-lists.ts';
+import { type CpuData, type CpuFeature, featuresIn, removedFeatures } from './spelt-out.ts';
 
-export interface DecodeOptions {
+export interface LibvirtDecodeOptions {
   /** Choose only among these; a blocker is disabled whatever the data has. All where null. */
   readonly models?: ModelList | null;
   /** Names to stay with if that costs nothing; a single one is taken at any price. */
@@ -31,7 +26,7 @@ export interface DecodeOptions {
 }
 
 /** A model that the data could be called, and what would be written beside it. */
-export interface Candidate {
+export interface ModelCandidate {
   readonly model: MapModel;
   readonly extra: Row;
   readonly missing: Row;
@@ -45,12 +40,12 @@ export interface Candidate {
  * The definition that libvirt gives to this data, in the shape of `stub` (its type, fallback and arch).
  * @throws QueryError where no model may be chosen, or the only preferred one is not offered.
  */
-export function decode(
+export function libvirtDecode(
   map: LibvirtMap,
   where: string,
   stub: LibvirtCpu,
   data: CpuData,
-  options: DecodeOptions = {},
+  options: LibvirtDecodeOptions = {},
 ): LibvirtCpu {
   const row = withoutBrokenTsx(map, data);
   const best = choose(map, where, stub, { ...data, row }, options);
@@ -76,7 +71,7 @@ export function candidates(
   type: LibvirtCpu['type'],
   data: CpuData,
   models: ModelList | null = null,
-): Candidate[] {
+): ModelCandidate[] {
   const row = withoutBrokenTsx(map, data);
   return map.models
     .map((model) => candidate(map, type, model, { ...data, row }, models))
@@ -95,10 +90,10 @@ function choose(
   where: string,
   stub: LibvirtCpu,
   data: CpuData,
-  { models = null, preferred = [] }: DecodeOptions,
-): Candidate | null {
+  { models = null, preferred = [] }: LibvirtDecodeOptions,
+): ModelCandidate | null {
   const only = preferred.length === 1 ? preferred[0] : undefined;
-  let best: Candidate | null = null;
+  let best: ModelCandidate | null = null;
   for (const model of map.models.toReversed()) {
     if (models && !models.has(model.name)) {
       if (model.name === only && stub.fallback === 'forbid')
@@ -114,8 +109,8 @@ function choose(
 }
 
 function isBetter(
-  next: Candidate,
-  best: Candidate,
+  next: ModelCandidate,
+  best: ModelCandidate,
   data: CpuData,
   preferred: readonly string[],
 ): boolean {
@@ -132,7 +127,7 @@ function candidate(
   model: MapModel,
   data: CpuData,
   models: ModelList | null,
-): Candidate | null {
+): ModelCandidate | null {
   if (type === 'host' ? !model.decodeHost : !model.decodeGuest) return null;
   if (isOtherVendor(map, data.vendor, model)) return null;
   if (type === 'host' && !isCovered(model.features, data.row)) return null;
@@ -176,7 +171,7 @@ function matches(model: MapModel, { signature }: CpuData): boolean {
 function featuresOf(
   map: LibvirtMap,
   type: LibvirtCpu['type'],
-  { model, extra, missing }: Candidate,
+  { model, extra, missing }: ModelCandidate,
 ): CpuFeature[] {
   const require = featuresIn(map, extra).map(
     ({ name }): CpuFeature => ({ name, policy: type === 'host' ? null : 'require' }),

@@ -3,8 +3,9 @@
 import type { LibvirtMap, Ppc64Parts } from '../../cpu/catalog/libvirt-map.ts';
 import type { LibvirtCpu } from '../../cpu/cpu-element.ts';
 import { QueryError } from '../../cpu/errors.ts';
+import type { ModelList } from '../../cpu/model-lists.ts';
 import { type LibvirtVerdict, refuse } from './libvirt-verdict.ts';
-import { type CpuInput, guestStub, hostStub, type ModelList } from './spelt-out.ts';
+import { type CpuInput, guestStub, hostStub } from './spelt-out.ts';
 
 type Ppc64Model = Ppc64Parts['models'][number];
 
@@ -15,7 +16,7 @@ const GENERATION = /^POWER(\d+)$/;
 
 /** The name that libvirt puts in the place of an early stepping's. */
 export const currentPpcName = (name: string): string =>
-  LEGACY.has(name) ? name.replace(/\+?_v.*$/, '') : name;
+  LEGACY.has(name) ? name.split(/\+?_v/, 1)[0]! : name;
 
 function ppcModelOf(map: LibvirtMap, where: string, name: string): Ppc64Model {
   const model = map.ppc64.models.find((m) => m.name === name);

@@ -48,9 +48,6 @@ export function dataOfWords(map: LibvirtMap, words: Words): CpuData {
   };
 }
 
-/** Models that a hypervisor offers, and the features that block each (null: blocked for no named reason). */
-export type ModelList = ReadonlyMap<string, readonly string[] | null>;
-
 export type CpuFeature = LibvirtCpu['features'][number];
 
 /** An empty guest definition of this architecture. */

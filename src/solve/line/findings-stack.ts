@@ -9,14 +9,14 @@ import { type Sayer, some } from './sayer.ts';
 import { namerOf } from './x86-namer.ts';
 
 /** A definition that was not found: no name of the product can be made to mean exactly the features. */
-export interface Refused {
+export interface RefusedName {
   readonly product: Product;
 }
 
 export function stacks(
   say: Sayer,
   line: Line,
-  refused: readonly Refused[],
+  refused: readonly RefusedName[],
   options: BaselineOptions,
 ): void {
   const { fleet, drawn, outside, tally, stack, namer } = line;
@@ -81,7 +81,7 @@ function ownWordsRefusal(product: Product, { naming }: Line): string {
 function takenSoftware(
   say: Sayer,
   { fleet, drawn, namer }: Line,
-  refused: readonly Refused[],
+  refused: readonly RefusedName[],
 ): void {
   for (const entry of namer.taken) {
     const { product } = entry;

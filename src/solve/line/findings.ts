@@ -6,7 +6,7 @@ import type { Note } from '../../cpu/description.ts';
 import { byBytes } from '../../cpu/order.ts';
 import type { ClassFacts, Fleet } from '../../fleet/fleet.ts';
 import type { Baseline, Finding } from '../answer.ts';
-import { type Refused, stacks } from './findings-stack.ts';
+import { type RefusedName, stacks } from './findings-stack.ts';
 import { type FloorGaps, isBarred } from './fleet-floor.ts';
 import type { BaselineOptions, Line } from './line.ts';
 import { Sayer, some } from './sayer.ts';
@@ -14,7 +14,7 @@ import { Sayer, some } from './sayer.ts';
 export function findings(
   line: Line,
   limits: Baseline['limits'],
-  refused: readonly Refused[],
+  refused: readonly RefusedName[],
   options: BaselineOptions,
   gaps: FloorGaps,
 ): Finding[] {
@@ -118,7 +118,7 @@ function views(say: Sayer): void {
 }
 
 /** libvirt passes QEMU no enforce, and looks at the processor itself: what KVM makes of it is concluded here. */
-function notEnforced(say: Sayer, { fleet, namer }: Line, refused: readonly Refused[]): void {
+function notEnforced(say: Sayer, { fleet, namer }: Line, refused: readonly RefusedName[]): void {
   if (
     !fleet.catalog.arch.isX86 ||
     !namer.products.includes('libvirt') ||
@@ -135,7 +135,7 @@ function notEnforced(say: Sayer, { fleet, namer }: Line, refused: readonly Refus
 }
 
 /** What a person must know of a CPU that is the host's own, and why there is none. */
-function ownCpu(say: Sayer, { namer, naming }: Line, refused: readonly Refused[]): void {
+function ownCpu(say: Sayer, { namer, naming }: Line, refused: readonly RefusedName[]): void {
   const { arch } = say.fleet.catalog;
   const apart = naming.kin?.apart ?? null;
   const isDefined = refused.length < namer.products.length;

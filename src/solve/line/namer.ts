@@ -4,7 +4,7 @@ import type { Kin } from '../../cpu/arch/index.ts';
 import type { Product, Vendor } from '../../cpu/catalog/catalog.ts';
 import type { Stack } from '../../cpu/catalog/software.ts';
 import type { Definition } from '../../cpu/definition.ts';
-import type { Lister, ModelList } from '../../cpu/model-lists.ts';
+import type { ListMaker, ModelList } from '../../cpu/model-lists.ts';
 import type { ModelName } from './model-meanings.ts';
 
 export interface Naming {
@@ -21,7 +21,7 @@ export interface Naming {
 
 /** A host's list of models, and who made it. */
 export interface Listed {
-  readonly lister: Lister;
+  readonly lister: ListMaker;
   readonly models: ModelList;
 }
 

@@ -19,7 +19,7 @@ export function stackOf(fleet: Fleet): Stack {
 function told(fleet: Fleet, product: Product): string | null {
   let least: string | null = null;
   for (const kind of fleet.kinds) {
-    const version = toldBy(fleet.catalog, product, kind);
+    const version = versionToldBy(fleet.catalog, product, kind);
     if (version === null) return null;
     if (least === null || compareVersions(version, least) < 0) least = version;
   }
@@ -27,7 +27,7 @@ function told(fleet: Fleet, product: Product): string | null {
 }
 
 /** The version of a product that a host tells of: by its number, or by the names that it lists. */
-export function toldBy(catalog: Catalog, product: Product, kind: Kind): string | null {
+export function versionToldBy(catalog: Catalog, product: Product, kind: Kind): string | null {
   const number = kind[product];
   return number === null ? listed(catalog, product, kind) : known(catalog, product, number);
 }

@@ -20,7 +20,7 @@ import {
 import type { BaselineOptions } from '../line/line.ts';
 import { byWeight } from '../line/sayer.ts';
 import { splitByXsave } from '../line/split.ts';
-import { type Partition, partitions, type Unit } from './partition.ts';
+import { type Partition, type PoolUnit, partitions } from './partition.ts';
 
 export interface GroupsOptions extends BaselineOptions {
   /** At most so many pools. */
@@ -37,7 +37,7 @@ const MAX_POOLS = 64;
 const MAX_WORTH = 1_000_000;
 
 /** Hosts that go into a pool as one unit: their members in byte order of their ids. */
-interface Pack extends Unit {
+interface Pack extends PoolUnit {
   readonly members: readonly number[];
 }
 

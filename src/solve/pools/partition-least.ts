@@ -2,7 +2,7 @@
 // from units that are better off elsewhere, so a filled pool has just the minimum, and (a basic solution of a
 // transport problem has no more) fewer cuts than there are pools suffice.
 import { bestSplits, type Splits } from '../../core/split-search.ts';
-import { maskUnits, type Partition, poolsOf, type Share, type Unit } from './pools.ts';
+import { maskUnits, type Partition, type PoolUnit, poolsOf, type Share } from './pools.ts';
 
 /** A pool: subsets as bit masks, a bit a unit. */
 interface Pool {
@@ -27,7 +27,7 @@ const STEPS = 20_000_000;
 
 /** The best splits of all units into pools of at least `least` hosts each. */
 export class LeastSolver {
-  readonly #units: readonly Unit[];
+  readonly #units: readonly PoolUnit[];
   readonly #worth: Float64Array;
   readonly #weight: Float64Array;
   readonly #least: number;
@@ -44,7 +44,7 @@ export class LeastSolver {
 
   /** `worth` and `weight` by subset; `whole`: the best splits that cut no unit, into as many pools as will be asked. */
   constructor(
-    units: readonly Unit[],
+    units: readonly PoolUnit[],
     worth: Float64Array,
     weight: Float64Array,
     whole: Splits,

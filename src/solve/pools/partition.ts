@@ -10,9 +10,9 @@ import {
   worthOfSubsets,
 } from '../../core/split-search.ts';
 import { LeastSolver } from './partition-least.ts';
-import { maskUnits, type Partition, poolsOf, type Unit } from './pools.ts';
+import { maskUnits, type Partition, type PoolUnit, poolsOf } from './pools.ts';
 
-export type { Partition, Unit } from './pools.ts';
+export type { Partition, PoolUnit } from './pools.ts';
 
 export interface PartitionOptions {
   /** At most so many pools. */
@@ -36,7 +36,7 @@ const CLUSTERED = 400;
 
 /** The best splits into at most 1, 2, ... `most` pools; null where even one pool would be too small. */
 export function partitions(
-  units: readonly Unit[],
+  units: readonly PoolUnit[],
   options: PartitionOptions,
 ): (Partition | null)[] {
   const { most, least } = options;
@@ -59,7 +59,7 @@ export function partitions(
 
 /** Rows of only those bits that some unit has and some lacks; what all have is worth `common` a host. */
 function condense(
-  units: readonly Unit[],
+  units: readonly PoolUnit[],
   worth: ReadonlyMap<number, number>,
 ): { valued: Valued; common: number } {
   const all = units.map((u) => u.row).reduce(meet);
@@ -78,7 +78,7 @@ function condense(
 }
 
 function solveAll(
-  units: readonly Unit[],
+  units: readonly PoolUnit[],
   valued: Valued,
   common: number,
   { most, least }: PartitionOptions,
@@ -120,7 +120,7 @@ function weightOfSubsets(weights: readonly number[]): Float64Array {
 }
 
 function searchAll(
-  units: readonly Unit[],
+  units: readonly PoolUnit[],
   valued: Valued,
   common: number,
   { most, least }: PartitionOptions,

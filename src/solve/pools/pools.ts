@@ -2,7 +2,7 @@
 import type { Row } from '../../core/rows.ts';
 
 /** What goes into a pool as one: hosts that are alike, or hosts that must stay together. */
-export interface Unit {
+export interface PoolUnit {
   readonly row: Row;
   readonly weight: number;
   /** Whether some of its hosts may go elsewhere than the others. */
