@@ -5,7 +5,14 @@ import type { Catalog } from '../cpu/catalog/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { byBytes } from '../cpu/order.ts';
 import { type Batch, batchOf, type First, firstOfEach, GONE, hostsIn, idAt } from './hosts.ts';
-import { type Candidate, type ClassFacts, factsKey, type Kind, type Member } from './kind.ts';
+import {
+  type Candidate,
+  type ClassFacts,
+  factsKey,
+  type Kind,
+  kindText,
+  type Member,
+} from './kind.ts';
 import type { HostList, LeftAside, Skipped } from './told.ts';
 
 export {
@@ -253,15 +260,10 @@ export class Fleet {
       const ids = [...hosts].map((i) => this.members[i]!.id);
       return { count: ids.length, hosts: ids.sort(byBytes).slice(0, this.#listed) };
     }
-    this.#firsts ??= firstOfEach(
-      this.#batches ?? [],
-      this.#identity(),
-      this.kinds.length,
-      this.#listed,
-    );
+    const firsts = this.#firstOfEach();
     const ids: string[] = [];
-    for (let i = 0; i < this.#firsts.length && ids.length < this.#listed; i++) {
-      const { id, kind } = this.#firsts[i]!;
+    for (let i = 0; i < firsts.length && ids.length < this.#listed; i++) {
+      const { id, kind } = firsts[i]!;
       if (hosts.hasKind(kind)) ids.push(id);
     }
     return { count: hosts.length, hosts: ids };
@@ -277,6 +279,27 @@ export class Fleet {
   /** The hosts of the kinds that a test holds for. */
   hostsWhere(keep: (kind: Kind, index: number) => boolean): HostSet {
     return new HostSet(this, (index) => keep(this.kinds[index]!, index));
+  }
+
+  /**
+   * The numbers of all kinds, in an order that the order of inputs does not change: that of their first hosts, and where
+   * nobody asks who they are, that of what they are.
+   */
+  kindsInOrder(): number[] {
+    const named = new Set(this.#firstOfEach().map(({ kind }) => kind));
+    const others = this.#identity().filter((kind) => !named.has(kind));
+    const texts = new Map(others.map((kind) => [kind, kindText(this.kinds[kind]!)]));
+    others.sort(
+      (a, b) =>
+        this.classOfKind[a]! - this.classOfKind[b]! || byBytes(texts.get(a)!, texts.get(b)!),
+    );
+    return [...named, ...others];
+  }
+
+  #firstOfEach(): readonly First[] {
+    const batches = this.#batches ?? [];
+    this.#firsts ??= firstOfEach(batches, this.#identity(), this.kinds.length, this.#listed);
+    return this.#firsts;
   }
 
   #identity(): number[] {

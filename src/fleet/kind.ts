@@ -140,6 +140,15 @@ export const factsKey = (c: ClassFacts): string =>
     ...(c.identity ? [c.identity] : []),
   ]);
 
+/** All that is known of a kind as text, the same however its documents order their keys and lists of models. */
+export const kindText = (kind: Kind): string =>
+  JSON.stringify(kind, (_, value: unknown) => {
+    if (ArrayBuffer.isView(value)) return Array.from(value as Row);
+    if (value instanceof Map) return [...value].sort(([a], [b]) => byBytes(a, b));
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+    return Object.fromEntries(Object.entries(value).sort(([a], [b]) => byBytes(a, b)));
+  });
+
 const listKey = (list: ModelList | undefined) =>
   list ? [...list].sort(([a], [b]) => byBytes(a, b)) : null;
 

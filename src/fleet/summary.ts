@@ -19,6 +19,8 @@ const TAB = 9;
 const NEWLINE = 10;
 const SHA256 = 64;
 
+const exact = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
 export const isSummary = (head: Uint8Array): boolean =>
   new TextDecoder().decode(head.subarray(0, MAGIC.length)) === MAGIC;
 
@@ -221,7 +223,7 @@ async function open(where: string, bytes: Uint8Array, at: number) {
 }
 
 function parse(where: string, content: Uint8Array): Summary {
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  const text = (bytes: Uint8Array) => exact.decode(bytes);
   const first = content.indexOf(TAB);
   const second = content.indexOf(TAB, first + 1);
   const end = second < 0 ? content.length : second;
