@@ -6,7 +6,8 @@ import { main } from '../../src/cli/main.ts';
 interface Where {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
-  readonly stdin?: string | Uint8Array;
+  /** At once, or in pieces. */
+  readonly stdin?: string | Uint8Array | readonly Uint8Array[];
 }
 
 export const run = (...argv: string[]) => runIn({}, argv);
@@ -34,7 +35,8 @@ export async function runIn(
   try {
     const status = await main(argv, {
       stdin: (async function* () {
-        if (stdin.length > 0) yield stdin;
+        if (Array.isArray(stdin)) yield* stdin;
+        else if (stdin.length > 0) yield stdin as string | Uint8Array;
       })(),
       stdout: output('stdout'),
       stderr: output('stderr'),
