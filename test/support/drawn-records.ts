@@ -138,5 +138,5 @@ export function textOf(
     const isLast = i === records.length - 1;
     return `${line}${isLast && !isEnded ? '' : ends[i % ends.length]}`;
   });
-  return new TextEncoder().encode(`${mark ? '\ufeff' : ''}${text.join('')}`);
+  return new TextEncoder().encode(`${mark && records.length > 0 ? '\ufeff' : ''}${text.join('')}`);
 }
