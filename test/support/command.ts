@@ -6,8 +6,7 @@ import { main } from '../../src/cli/main.ts';
 interface Where {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** At once, or in pieces. */
-  readonly stdin?: string | Uint8Array | readonly Uint8Array[];
+  readonly stdin?: string | Uint8Array;
 }
 
 export const run = (...argv: string[]) => runIn({}, argv);
@@ -35,8 +34,7 @@ export async function runIn(
   try {
     const status = await main(argv, {
       stdin: (async function* () {
-        if (Array.isArray(stdin)) yield* stdin;
-        else if (stdin.length > 0) yield stdin as string | Uint8Array;
+        if (stdin.length > 0) yield stdin;
       })(),
       stdout: output('stdout'),
       stderr: output('stderr'),
