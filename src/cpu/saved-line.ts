@@ -1,10 +1,12 @@
 // A CPU that was saved: what plimsoll baseline and pin print as JSON, read back as a stranger's file would be.
+import * as v from 'valibot';
 import { archRecord, type Identity, UNTOLD } from './arch/index.ts';
 import type { Catalog } from './catalog/catalog.ts';
 import type { Definitions } from './definition.ts';
 import { QueryError } from './errors.ts';
 import { type NamedModel, type Need, needing } from './need.ts';
 import type { XsaveComponent } from './processor-facts.ts';
+import { bits, definitionsShape, identityShape, names, text, xsaveShape } from './shapes.ts';
 
 /** What a question needs of a saved answer. */
 export interface Saved {
@@ -27,37 +29,63 @@ const SCHEMAS: ReadonlySet<unknown> = new Set(['plimsoll.baseline/1', 'plimsoll.
 export const isSaved = (document: unknown): boolean =>
   isObject(document) && SCHEMAS.has(document.schema);
 
+const documentShape = () =>
+  v.looseObject({
+    schema: v.picklist(['plimsoll.baseline/1', 'plimsoll.pin/1']),
+    stack: v.exactOptional(v.array(text())),
+    arch: v.exactOptional(v.nullable(text())),
+    vendor: v.exactOptional(v.nullable(text())),
+    features: names(),
+    limits: v.exactOptional(v.looseObject({ physBits: v.exactOptional(v.nullable(bits())) })),
+    properties: v.exactOptional(v.looseObject({ vendor: v.exactOptional(text()) })),
+    definitions: v.exactOptional(definitionsShape()),
+    xsave: v.exactOptional(xsaveShape()),
+    identity: v.exactOptional(partlyTold()),
+  });
+
+/** An identity of which what is not told may be missing. */
+const partlyTold = () => {
+  const { model, midr, registers, sve } = identityShape().entries;
+  return v.strictObject({
+    model: v.exactOptional(model),
+    midr: v.exactOptional(midr),
+    registers: v.exactOptional(registers),
+    sve: v.exactOptional(sve),
+  });
+};
+
 /**
  * A saved CPU out of its JSON, parsed.
  * @throws QueryError when it is none, names no CPU, or holds what no answer does.
  */
 export function readSaved(document: unknown, name: string): Saved {
-  if (!isObject(document) || !SCHEMAS.has(document.schema) || !isStrings(document.features))
+  const shape = documentShape();
+  const found = v.safeParse(shape, document, { abortEarly: true });
+  if (!found.success) {
+    const at = v.getDotPath(found.issues[0]);
+    const what =
+      at === null ? '' : `: its "${at.split('.')[0]}" is missing or none that an answer has`;
     throw new QueryError(
-      `${name} is no saved baseline; give the output of plimsoll baseline --json`,
+      `${name} is no saved baseline${what}; give the output of plimsoll baseline --json`,
     );
-  const { schema, stack = [], features } = document;
-  if (!isStrings(stack))
-    throw new QueryError(`${name} is no saved baseline: its "stack" is no list of names`);
-  const definitions = definitionsOf(document.definitions, name);
+  }
+  const { schema, stack = [], features, definitions = {}, limits, properties } = found.output;
   if (features.length === 0 && Object.keys(definitions).length === 0)
     throw new QueryError(
       `${name} is the answer of a fleet without a common CPU, so there is nothing to check; take one of its sides`,
     );
-  const limits = isObject(document.limits) ? document.limits : {};
-  const properties = isObject(document.properties) ? document.properties : {};
-  const vendor = document.vendor ?? properties.vendor;
+  const { arch = null, xsave = 'lost', identity } = found.output;
   return {
-    schema: schema as Saved['schema'],
+    schema,
     stack,
-    arch: typeof document.arch === 'string' ? document.arch : null,
-    vendor: typeof vendor === 'string' ? vendor : null,
+    arch,
+    vendor: found.output.vendor ?? properties?.vendor ?? null,
     features,
-    physBits: typeof limits.physBits === 'number' ? limits.physBits : null,
+    physBits: limits?.physBits ?? null,
     // A pinned CPU exposes components wherever its host has them.
-    xsave: schema === 'plimsoll.pin/1' ? [] : layoutOf(document.xsave, name),
+    xsave: schema === 'plimsoll.pin/1' ? [] : xsave,
     definitions,
-    ...identityOf(document.identity, name),
+    ...(identity ? { identity: { ...UNTOLD, ...identity } } : {}),
   };
 }
 
@@ -87,48 +115,5 @@ export function needOfSaved(catalog: Catalog, saved: Saved): Need {
   });
 }
 
-function layoutOf(value: unknown, name: string): Saved['xsave'] {
-  if (value === undefined) return 'lost';
-  const isCount = (n: unknown) => Number.isSafeInteger(n) && (n as number) >= 0;
-  if (
-    Array.isArray(value) &&
-    value.every((x) => isObject(x) && isCount(x.component) && isCount(x.size) && isCount(x.offset))
-  )
-    return value as XsaveComponent[];
-  throw new QueryError(`${name} is no saved baseline: its "xsave" is no list of components`);
-}
-
-function identityOf(value: unknown, name: string): Pick<Saved, 'identity'> {
-  if (value === undefined) return {};
-  if (isObject(value)) {
-    const { model = null, midr = null, registers = null, sve = null } = value;
-    if (
-      (model === null || typeof model === 'string') &&
-      (midr === null || isStrings(midr)) &&
-      (registers === null || (isObject(registers) && isStrings(Object.values(registers)))) &&
-      (sve === null || (Array.isArray(sve) && sve.every((n) => typeof n === 'number')))
-    )
-      return { identity: { model, midr, registers: registers as Identity['registers'], sve } };
-  }
-  throw new QueryError(`${name} is no saved baseline: its "identity" is none`);
-}
-
-function definitionsOf(value: unknown, name: string): Definitions {
-  if (value === undefined) return {};
-  const isDefinition = (d: unknown) =>
-    isObject(d) && typeof d.name === 'string' && isStrings(d.require) && isStrings(d.disable);
-  if (
-    isObject(value) &&
-    Object.entries(value).every(
-      ([product, d]) => (product === 'libvirt' || product === 'qemu') && isDefinition(d),
-    )
-  )
-    return value as Definitions;
-  throw new QueryError(`${name} is no saved baseline: its "definitions" are none`);
-}
-
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
-
-const isStrings = (value: unknown): value is string[] =>
-  Array.isArray(value) && value.every((x) => typeof x === 'string');

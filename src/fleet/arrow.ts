@@ -1,5 +1,6 @@
 // A snapshot of a fleet in Arrow's file format, for pandas, DuckDB, Spark and plimsoll itself: a row a host, its
 // features a dictionary of fixed-size bit strings. What the rows mean is in the metadata of the schema.
+import type { Vector } from 'apache-arrow';
 import type { Row } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
@@ -16,6 +17,18 @@ const SUMMARY = 'plimsoll.summary';
 
 export const isArrow = (head: Uint8Array): boolean =>
   new TextDecoder('latin1').decode(head.subarray(0, MAGIC.length)) === MAGIC;
+
+const exact = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** The texts of a column; the library itself leaves out a byte order mark that one begins with. */
+function textsOf(column: Vector): string[] {
+  if (column.nullCount > 0) throw new TypeError('a text is missing');
+  return column.data.flatMap(({ values, valueOffsets, length }) =>
+    Array.from({ length }, (_, i) =>
+      exact.decode(values.subarray(valueOffsets[i]!, valueOffsets[i + 1])),
+    ),
+  );
+}
 
 const library = () => import('apache-arrow');
 
@@ -68,7 +81,7 @@ export async function writeArrow(fleet: Fleet, options: SummaryOptions): Promise
   const bits = [...fleet.catalog.features.map((f) => f.name), ...fleet.unnamed];
   const metadata = new Map([
     [FEATURES, JSON.stringify(bits)],
-    [SUMMARY, line.map((piece) => new TextDecoder().decode(piece)).join('')],
+    [SUMMARY, line.map((piece) => exact.decode(piece)).join('')],
   ]);
   const schema = new arrow.Schema(table.schema.fields, metadata);
   return arrow.tableToIPC(new arrow.Table(schema, table.batches), 'file');
@@ -97,20 +110,24 @@ export async function readArrow(
   try {
     const table = tableFromIPC(bytes);
     line = table.schema.metadata.get(SUMMARY);
-    hosts = Array.from(table.getChild('host')!, String);
+    hosts = textsOf(table.getChild('host')!);
     kinds = Uint32Array.from(table.getChild('kind')!);
   } catch (error) {
     throw refuse(error);
   }
   const [summary] = await readSummaries(name, new TextEncoder().encode(line ?? ''));
-  if (!summary || summary.hosts !== hosts.length) throw refuse();
+  if (!summary || summary.body.ids || kinds.length !== hosts.length) throw refuse();
+  const counts = new Float64Array(summary.body.kinds.length);
+  for (const kind of kinds) counts[kind]!++;
+  if (hosts.includes('') || summary.body.kinds.some(({ hosts: n }, kind) => counts[kind] !== n))
+    throw refuse();
   const numbers = await summary.enter(catalog, gatherer, { ...needs, ids: false }, true);
-  const counted = kinds.map((kind) => numbers[kind] ?? 0);
+  const counted = kinds.map((kind) => numbers[kind]!);
   if (needs.ids) gatherer.add(name, [{ ...batchOf(hosts, counted), ascending: false }], true);
   else {
-    const counts: number[] = [];
-    for (const kind of counted) counts[kind] = (counts[kind] ?? 0) + 1;
-    gatherer.count(counts);
+    const byNumber: number[] = [];
+    for (const [kind, number] of numbers.entries()) byNumber[number] = counts[kind]!;
+    gatherer.count(byNumber);
   }
   return hosts.length;
 }

@@ -4,10 +4,19 @@ import { emptyRow, type Row, Rows, rowOf, setBit } from '../core/rows.ts';
 import type { Catalog } from '../cpu/catalog/catalog.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { byBytes } from '../cpu/order.ts';
+import { type Gathered, gather, withoutEmpty } from './gathered.ts';
 import { type Batch, batchOf, type First, firstOfEach, GONE, hostsIn, idAt } from './hosts.ts';
-import { type Candidate, type ClassFacts, factsKey, type Kind, type Member } from './kind.ts';
+import {
+  type Candidate,
+  type ClassFacts,
+  factsKey,
+  type Kind,
+  kindText,
+  type Member,
+} from './kind.ts';
 import type { HostList, LeftAside, Skipped } from './told.ts';
 
+export type { Gathered } from './gathered.ts';
 export {
   type Candidate,
   type ClassFacts,
@@ -21,16 +30,8 @@ export type { HostList, LeftAside, Skipped } from './told.ts';
 const SPARE = 128;
 const MAX_UNNAMED = 4096;
 const LISTED = 20;
-
-/** Hosts by kind: how many each has, and, where names are kept, who they are. */
-export interface Gathered {
-  readonly kinds: readonly Kind[];
-  readonly weights: ArrayLike<number>;
-  /** Every host by name, or null where nobody asks who they are. */
-  readonly batches: readonly Batch[] | null;
-  /** Keys of host records that some host has, whether they were kept or not. */
-  readonly keys?: readonly string[];
-}
+/** Counts in the core have 32 bits. */
+const MAX_HOSTS = 2 ** 32 - 1;
 
 export interface FleetOptions {
   readonly skipped?: readonly Skipped[] | undefined;
@@ -115,6 +116,10 @@ export class Fleet {
     this.kinds = kinds;
     this.kindWeights = Float64Array.from(gathered.weights);
     this.hosts = this.kindWeights.reduce((sum, n) => sum + n, 0);
+    if (this.hosts > MAX_HOSTS)
+      throw new QueryError(
+        `${this.hosts} hosts are more than can be counted at once, which is ${MAX_HOSTS}; ask about parts of them`,
+      );
     this.keys = gathered.keys ?? [...new Set(kinds.flatMap((k) => Object.keys(k.keys)))];
     this.skipped = options.skipped ?? [];
     this.left = options.left ?? [];
@@ -253,15 +258,10 @@ export class Fleet {
       const ids = [...hosts].map((i) => this.members[i]!.id);
       return { count: ids.length, hosts: ids.sort(byBytes).slice(0, this.#listed) };
     }
-    this.#firsts ??= firstOfEach(
-      this.#batches ?? [],
-      this.#identity(),
-      this.kinds.length,
-      this.#listed,
-    );
+    const firsts = this.#firstOfEach();
     const ids: string[] = [];
-    for (let i = 0; i < this.#firsts.length && ids.length < this.#listed; i++) {
-      const { id, kind } = this.#firsts[i]!;
+    for (let i = 0; i < firsts.length && ids.length < this.#listed; i++) {
+      const { id, kind } = firsts[i]!;
       if (hosts.hasKind(kind)) ids.push(id);
     }
     return { count: hosts.length, hosts: ids };
@@ -277,6 +277,27 @@ export class Fleet {
   /** The hosts of the kinds that a test holds for. */
   hostsWhere(keep: (kind: Kind, index: number) => boolean): HostSet {
     return new HostSet(this, (index) => keep(this.kinds[index]!, index));
+  }
+
+  /**
+   * The numbers of all kinds, in an order that the order of inputs does not change: that of their first hosts, and where
+   * nobody asks who they are, that of what they are.
+   */
+  kindsInOrder(): number[] {
+    const named = new Set(this.#firstOfEach().map(({ kind }) => kind));
+    const others = this.#identity().filter((kind) => !named.has(kind));
+    const texts = new Map(others.map((kind) => [kind, kindText(this.kinds[kind]!)]));
+    others.sort(
+      (a, b) =>
+        this.classOfKind[a]! - this.classOfKind[b]! || byBytes(texts.get(a)!, texts.get(b)!),
+    );
+    return [...named, ...others];
+  }
+
+  #firstOfEach(): readonly First[] {
+    const batches = this.#batches ?? [];
+    this.#firsts ??= firstOfEach(batches, this.#identity(), this.kinds.length, this.#listed);
+    return this.#firsts;
   }
 
   #identity(): number[] {
@@ -379,43 +400,6 @@ export class Fleet {
     row.set(features, at >> 5);
     for (const name of unnamed) setBit(row, at + position.get(name)!);
   }
-}
-
-/** Every candidate a kind of its own: classes are told apart by what they are, and few people have thousands. */
-const gather = (candidates: readonly Candidate[]): Gathered => ({
-  kinds: candidates,
-  weights: candidates.map(() => 1),
-  batches: [
-    batchOf(
-      candidates.map((c) => c.id),
-      [...candidates.keys()],
-    ),
-  ],
-});
-
-/** Counted anew from the hosts by name, where they are there; kinds that nobody is of are left out. */
-function withoutEmpty(gathered: Gathered): Gathered {
-  const { kinds, batches, keys } = gathered;
-  let { weights } = gathered;
-  if (batches !== null && weights.length !== kinds.length) {
-    const counts = new Float64Array(kinds.length);
-    for (const batch of batches) for (const kind of batch.kinds) if (kind !== GONE) counts[kind]!++;
-    weights = counts;
-  }
-  const kept = [...kinds.keys()].filter((kind) => weights[kind]! > 0);
-  if (kept.length === kinds.length) return { ...gathered, weights };
-  const now = new Uint32Array(kinds.length).fill(GONE);
-  for (const [i, kind] of kept.entries()) now[kind] = i;
-  return {
-    kinds: kept.map((kind) => kinds[kind]!),
-    weights: kept.map((kind) => weights[kind]!),
-    batches:
-      batches?.map((batch) => ({
-        ...batch,
-        kinds: batch.kinds.map((kind) => (kind === GONE ? GONE : now[kind]!)),
-      })) ?? null,
-    ...(keys ? { keys } : {}),
-  };
 }
 
 function compareRows(a: Row, b: Row): number {

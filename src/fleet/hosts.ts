@@ -16,7 +16,8 @@ export interface Batch {
 /** In the place of a kind: the host is no part of the fleet. */
 export const GONE = 0xffffffff;
 
-const utf8 = new TextDecoder();
+// An id that begins with U+FEFF is another than the one without it.
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 const encoder = new TextEncoder();
 const NO_IDS = new Uint8Array(0);
 

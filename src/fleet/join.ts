@@ -5,7 +5,7 @@ import type { Catalog } from '../cpu/catalog/catalog.ts';
 import type { View } from '../cpu/description.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { byBytes } from '../cpu/order.ts';
-import type { Kind } from './kind.ts';
+import { type Kind, kindText } from './kind.ts';
 
 /** From the weakest word about guests to the strongest. */
 const VIEWS: readonly View[] = ['guest', 'hardware', 'kernel', 'hypervisor'];
@@ -25,9 +25,16 @@ export function joinDocuments(
   id: string,
   documents: readonly HostDocument[],
 ): Kind {
-  const ordered = [...documents].sort(
-    (a, b) => VIEWS.indexOf(b.kind.view) - VIEWS.indexOf(a.kind.view) || byBytes(a.input, b.input),
-  );
+  // Of one view what they say decides which comes first, so that it is the same however they are spread over files.
+  const ordered = documents
+    .map((document) => ({ document, text: kindText(withoutDescribed(document.kind)) }))
+    .sort(
+      (a, b) =>
+        VIEWS.indexOf(b.document.kind.view) - VIEWS.indexOf(a.document.kind.view) ||
+        byBytes(a.text, b.text) ||
+        byBytes(a.document.input, b.document.input),
+    )
+    .map(({ document }) => document);
   const { kind } = ordered.reduce((better, other) => joinTwo(catalog, id, better, other));
   const described = documents.map(({ input, kind: { described: of } }) =>
     of?.map((d) => ({ ...d, input })),

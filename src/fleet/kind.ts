@@ -119,12 +119,6 @@ export function kindOfHost(catalog: Catalog, d: Description): Kind {
   };
 }
 
-/** All that a kind or a description says, as text: equal for those that say the same. */
-export const kindText = (said: Kind | Description): string =>
-  JSON.stringify(said, (_, value) =>
-    value instanceof Map || ArrayBuffer.isView(value) ? [...(value as Iterable<unknown>)] : value,
-  );
-
 /** What is told of a host of another architecture than x86. */
 const identityOf = (d: Description): Identity => ({
   model: archRecord(d.arch).modelOf(d),
@@ -145,6 +139,15 @@ export const factsKey = (c: ClassFacts): string =>
     LISTERS.map((lister) => listKey(c.models[lister])),
     ...(c.identity ? [c.identity] : []),
   ]);
+
+/** All that a kind or a description says as text, the same however documents order their keys and lists of models. */
+export const kindText = (said: Kind | Description): string =>
+  JSON.stringify(said, (_, value: unknown) => {
+    if (ArrayBuffer.isView(value)) return Array.from(value as Row);
+    if (value instanceof Map) return [...value].sort(([a], [b]) => byBytes(a, b));
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+    return Object.fromEntries(Object.entries(value).sort(([a], [b]) => byBytes(a, b)));
+  });
 
 const listKey = (list: ModelList | undefined) =>
   list ? [...list].sort(([a], [b]) => byBytes(a, b)) : null;

@@ -17,7 +17,12 @@ import type { Kind, ModelList } from './kind.ts';
 const MAGIC = 'plimsoll-summary/1 ';
 const TAB = 9;
 const NEWLINE = 10;
+const BACKSLASH = 0x5c;
+/** Bytes that are decoded at once: longer text than a string can hold may follow. */
+const PIECE = 1 << 20;
 const SHA256 = 64;
+
+const exact = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 export const isSummary = (head: Uint8Array): boolean =>
   new TextDecoder().decode(head.subarray(0, MAGIC.length)) === MAGIC;
@@ -33,7 +38,7 @@ type KindRecord = Omit<Kind, 'has' | 'known' | 'models' | Rare> &
     readonly models: Readonly<Record<string, [string, readonly string[] | null][]>>;
   };
 
-interface Body {
+export interface Body {
   /** The catalog whose names these are. */
   readonly catalog: string;
   /** Whether the names of hosts are there. */
@@ -161,7 +166,9 @@ export interface Summary {
   readonly where: string;
   readonly shards: readonly string[];
   readonly hosts: number;
-  readonly body: Pick<Body, 'ids' | 'keep' | 'skipped'>;
+  readonly body: Pick<Body, 'ids' | 'keep' | 'kinds' | 'skipped'>;
+  /** @throws QueryError for one that cannot be entered for this question. */
+  readonly check: (catalog: Catalog, needs: SummaryNeeds) => Promise<void>;
   /** Gives its hosts to a gatherer, or its kinds alone; answers the gatherer's numbers for its kinds. */
   readonly enter: (
     catalog: Catalog,
@@ -186,11 +193,7 @@ export async function readSummaries(name: string, bytes: Uint8Array): Promise<Su
   for (let at = 0, line = 1; at < bytes.length; line++) {
     const where = line === 1 ? name : `${name}:${line}`;
     const { content, end } = await open(where, bytes, at);
-    try {
-      summaries.push(parse(where, content));
-    } catch (cause) {
-      throw new QueryError(`${where} is a summary that plimsoll did not write`, { cause });
-    }
+    summaries.push(await parse(where, content));
     at = end;
   }
   return summaries;
@@ -220,39 +223,94 @@ async function open(where: string, bytes: Uint8Array, at: number) {
   return { content, end: end + 1 };
 }
 
-function parse(where: string, content: Uint8Array): Summary {
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+/** @throws QueryError for what is not as `writeSummary` writes it. */
+async function parse(where: string, content: Uint8Array): Promise<Summary> {
+  const { flawOf } = await import('./summary-shape.ts');
   const first = content.indexOf(TAB);
   const second = content.indexOf(TAB, first + 1);
   const end = second < 0 ? content.length : second;
-  const shards = JSON.parse(text(content.subarray(0, first))) as string[];
-  const body = JSON.parse(text(content.subarray(first + 1, end))) as Body;
+  const ids = content.subarray(end);
+  let shards: unknown;
+  let given: unknown;
+  try {
+    shards = JSON.parse(exact.decode(content.subarray(0, Math.max(first, 0))));
+    given = JSON.parse(exact.decode(content.subarray(first + 1, end)));
+  } catch (cause) {
+    throw stranger(where, cause);
+  }
+  const flaw = flawOf(shards, given);
+  if (flaw !== null) throw stranger(where, flaw);
+  const body = given as Body;
   const hosts = body.kinds.reduce((n, k) => n + k.hosts, 0);
+  if (!areIds(ids, body.ids ? hosts : 0)) throw stranger(where, 'ids');
+  const summary = { where, hosts, body, ids };
   return {
     where,
-    shards,
+    shards: shards as string[],
     hosts,
     body,
-    enter: (catalog, gatherer, needs, kindsOnly = false) =>
-      enter(
-        catalog,
-        gatherer,
-        { where, hosts, body, ids: content.subarray(end) },
-        needs,
-        kindsOnly,
-      ),
+    check: (catalog, needs) => check(catalog, summary, needs),
+    enter: async (catalog, gatherer, needs, kindsOnly = false) => {
+      await check(catalog, summary, needs);
+      return enter(catalog, gatherer, summary, needs, kindsOnly);
+    },
   };
 }
 
-async function enter(
+const stranger = (where: string, cause: unknown): QueryError =>
+  new QueryError(
+    `${where} is a summary that plimsoll did not write; make it anew with plimsoll summarize`,
+    { cause },
+  );
+
+/**
+ * Whether just so many ids are there, each behind a tab. Nothing is made of them before: a number may be of more hosts
+ * than there is memory for.
+ */
+function areIds(text: Uint8Array, count: number): boolean {
+  let ids = 0;
+  for (let i = 0; i < text.length; i++) {
+    const byte = text[i]!;
+    if (byte === TAB) {
+      if (i + 1 === text.length || text[i + 1] === TAB) return false;
+      ids++;
+    } else if (byte === BACKSLASH && !isEscape(text, i)) return false;
+  }
+  if (ids !== count || (ids === 0 && text.length > 0)) return false;
+  return isUtf8(text);
+}
+
+const isEscape = (text: Uint8Array, at: number): boolean =>
+  /^\\u[0-9a-f]{4}$/.test(String.fromCharCode(...text.subarray(at, at + 6)));
+
+function isUtf8(text: Uint8Array): boolean {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  try {
+    for (let at = 0; at < text.length; at += PIECE)
+      decoder.decode(text.subarray(at, at + PIECE), { stream: true });
+    decoder.decode();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+interface Parsed {
+  readonly where: string;
+  readonly hosts: number;
+  readonly body: Body;
+  readonly ids: Uint8Array;
+}
+
+/** @throws QueryError for a summary that this catalog, or this question, can make nothing of. */
+async function check(
   catalog: Catalog,
-  gatherer: Gatherer,
-  summary: { where: string; hosts: number; body: Body; ids: Uint8Array },
+  { where, hosts, body }: Parsed,
   needs: SummaryNeeds,
-  kindsOnly: boolean,
-): Promise<readonly number[]> {
-  const { where, hosts, body } = summary;
+): Promise<void> {
   if (body.catalog !== (await fingerprint(catalog))) checkNames(catalog, where, body);
+  else if (body.rows.some((names) => names.some((name) => catalog.findQemu(name)?.name !== name)))
+    throw stranger(where, 'rows');
   if (needs.ids && !body.ids && hosts > 0)
     throw new QueryError(
       `${where} is a summary without the names of its hosts; ask with --no-ids, or summarize again without it`,
@@ -262,6 +320,15 @@ async function enter(
       throw new QueryError(
         `${where} is a summary that kept no key "${key}"; summarize again with --keep ${key}`,
       );
+}
+
+function enter(
+  catalog: Catalog,
+  gatherer: Gatherer,
+  { where, hosts, body, ids }: Parsed,
+  needs: SummaryNeeds,
+  kindsOnly: boolean,
+): readonly number[] {
   for (const key of body.keys) gatherer.key(key);
   const rows = body.rows.map((names) => catalogRow(catalog, names));
   const kinds = body.kinds.map(({ kind }) => gatherer.kind(kindOfRecord(kind, rows)));
@@ -273,7 +340,7 @@ async function enter(
       each.fill(kinds[i]!, at, at + n);
       at += n;
     }
-    gatherer.add(where, batchesOf(summary.ids, each), true);
+    gatherer.add(where, batchesOf(ids, each), true);
   } else {
     const counts: number[] = [];
     for (const [i, { hosts: n }] of body.kinds.entries()) counts[kinds[i]!] = n;

@@ -226,8 +226,11 @@ class FleetReader {
   }
 
   async #takeSummaries({ name, bytes }: Input): Promise<void> {
-    for (const summary of await readSummaries(name, bytes)) {
-      this.#shards.add(summary);
+    const summaries = await readSummaries(name, bytes);
+    // All of a file or none of it, where it is to be skipped.
+    for (const summary of summaries) await summary.check(this.#catalog, this.#needs);
+    for (const summary of summaries) this.#shards.add(summary);
+    for (const summary of summaries) {
       await summary.enter(this.#catalog, this.#gatherer, this.#needs);
       this.#problems.list.push(...summary.body.skipped);
       this.#hosts += summary.hosts;

@@ -151,7 +151,7 @@ function checkString(name: string, text: string): string {
   if (name === 'vendor' && bytes.length !== 12)
     throw new QueryError(`vendor takes exactly 12 characters, like GenuineIntel, not "${text}"`);
   if (name === 'model-id' && bytes.length > MODEL_ID_BYTES)
-    return new TextDecoder().decode(bytes.subarray(0, MODEL_ID_BYTES));
+    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes.subarray(0, MODEL_ID_BYTES));
   return text;
 }
 

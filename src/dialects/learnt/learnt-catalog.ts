@@ -16,11 +16,12 @@ import {
 } from '../../cpu/catalog/libvirt-map.ts';
 import { QueryError } from '../../cpu/errors.ts';
 import type { Input } from '../dialect.ts';
+import { isLearntLibvirt, isLearntQemu } from './learnt-shape.ts';
 
 /** Features of a learnt map that the catalog may not know. */
 const SPARE = 512;
 
-interface Learnt {
+export interface Learnt {
   readonly schema: 'plimsoll.learn/1';
   readonly stack: string;
   readonly libvirt: {
@@ -128,7 +129,7 @@ export function readLearnt(catalog: Catalog, { name, bytes }: Input): LibvirtMap
   });
 }
 
-interface LearntOfQemu {
+export interface LearntOfQemu {
   readonly schema: 'plimsoll.learn/1';
   readonly stack: string;
   readonly qemu: LearntQemu;
@@ -140,33 +141,29 @@ export const writeLearntQemu = (qemu: LearntQemu): LearntOfQemu => ({
   qemu,
 });
 
-const LISTS = ['features', 'properties', 'tcg', 'machines', 'models', 'all', 'cpus'] as const;
-
 /** @throws QueryError for a file that `learn` did not write of a QEMU. */
 export function readLearntQemu({ name, bytes }: Input): LearntQemu {
-  const { qemu } = documentOf(bytes) as Partial<LearntOfQemu>;
-  if (/^\d+\.\d+\.\d+$/.test(qemu?.version ?? '') && LISTS.every((l) => Array.isArray(qemu![l])))
-    return qemu!;
+  const document = documentOf(bytes);
+  if (isLearntQemu(document)) return (document as LearntOfQemu).qemu;
   throw new QueryError(
     `${name} is no catalog that plimsoll learn wrote of a QEMU; make one with: plimsoll learn --qemu qemu-system-x86_64`,
   );
 }
 
 function parse(name: string, bytes: Uint8Array): Learnt {
-  const document = documentOf(bytes) as Partial<Learnt>;
-  if (Array.isArray(document.libvirt?.models)) return document as Learnt;
+  const document = documentOf(bytes);
+  if (isLearntLibvirt(document)) return document as Learnt;
   throw new QueryError(
     `${name} is no catalog that plimsoll learn wrote of a libvirt; make one with: plimsoll learn --libvirt /usr/share/libvirt/cpu_map`,
   );
 }
 
-/** A document that `learn` wrote; anything else is empty, so that one sentence serves for all of it. */
-function documentOf(bytes: Uint8Array): object {
+/** A JSON document; null for what is none, so that one sentence serves for all that `learn` did not write. */
+function documentOf(bytes: Uint8Array): unknown {
   try {
-    const document = JSON.parse(new TextDecoder().decode(bytes));
-    return document?.schema === 'plimsoll.learn/1' ? document : {};
+    return JSON.parse(new TextDecoder().decode(bytes));
   } catch {
-    return {};
+    return null;
   }
 }
 

@@ -225,7 +225,7 @@ export class RecordScan implements ScanListener {
   }
 
   #first(line: Uint8Array, number: number): number {
-    const description = keepOnly(this.#read(line, number)!, this.#options.keep);
+    const description = this.#kept(this.#read(line, number)!);
     const kind = this.#gatherer.describe(description);
     this.#firsts.set(kind, description);
     return kind;
@@ -244,6 +244,12 @@ export class RecordScan implements ScanListener {
   }
 
   #kindOf(d: Description): number {
-    return this.#gatherer.describe(keepOnly(d, this.#options.keep));
+    return this.#gatherer.describe(this.#kept(d));
+  }
+
+  /** With the keys that are kept; the names of all are told, of which the core knows those of ASCII alone. */
+  #kept(d: Description): Description {
+    for (const key of Object.keys(d.keys)) this.#gatherer.key(key);
+    return keepOnly(d, this.#options.keep);
   }
 }

@@ -18,8 +18,9 @@ export const MAX_LINE = 64 * 1024 * 1024;
 
 const NEWLINE = 10;
 
-const strict = new TextDecoder('utf-8', { fatal: true });
-const lenient = new TextDecoder();
+// A byte order mark is none of the text at the beginning of a file, and a character like any other elsewhere.
+const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const lenient = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /**
  * The lines of an input that begins behind so many lines `before`; a byte order mark is no part of the first.
@@ -51,6 +52,7 @@ export function decodeLine(bytes: Uint8Array, number: number, isEnded: boolean):
     text = lenient.decode(bytes);
     isUtf8 = false;
   }
+  if (number === 1 && text.startsWith('\ufeff')) text = text.slice(1);
   if (text.endsWith('\r')) text = text.slice(0, -1);
   return { number, text, isEnded, isUtf8 };
 }

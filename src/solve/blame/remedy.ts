@@ -105,7 +105,8 @@ export class Remedies {
     if (!byClass) {
       const { fleet } = board;
       const bySku = fleet.classes.map(() => new Map<string | null, number>());
-      for (const [kind, of] of fleet.classOfKind.entries()) {
+      for (const kind of fleet.kindsInOrder()) {
+        const of = fleet.classOfKind[kind]!;
         const sku = skuOf(fleet.kinds[kind]!);
         if (!bySku[of]!.has(sku)) bySku[of]!.set(sku, kind);
       }
@@ -197,8 +198,8 @@ export class Remedies {
     let skus = this.#bySku.get(board);
     if (!skus) {
       skus = new Map();
-      for (const [kind, of] of board.fleet.kinds.entries()) {
-        const sku = skuOf(of);
+      for (const kind of board.fleet.kindsInOrder()) {
+        const sku = skuOf(board.fleet.kinds[kind]!);
         if (sku === null) continue;
         const same = skus.get(sku);
         if (same) same.push(kind);
