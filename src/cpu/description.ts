@@ -64,6 +64,8 @@ export interface Description {
   readonly asked?: Asked;
   /** The custom model of Proxmox VE that it is, for the VMs beside it that name it. */
   readonly defines?: ProxmoxModel;
+  /** The model that a cluster gives machines without one; null for such a machine. */
+  readonly cluster?: { readonly gives: string | null };
   /** A saved answer of this project, where it was read from one. */
   readonly saved?: Saved;
   readonly tsc?: Tsc | null;

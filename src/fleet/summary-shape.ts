@@ -1,5 +1,7 @@
 // What a summary must be, field by field: it is read as a stranger's file is, whatever its checksum says.
+
 import * as v from 'valibot';
+import { archRecord } from '../cpu/arch/index.ts';
 import {
   bits,
   definitionsShape,
@@ -136,7 +138,7 @@ const distinct = <T extends v.GenericSchema<unknown, readonly string[]>>(shape: 
     v.check((list) => new Set(list).size === list.length),
   );
 
-export const bodyShape = () =>
+const bodyShape = () =>
   v.strictObject({
     catalog: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
     ids: v.boolean(),
@@ -163,7 +165,13 @@ export function flawOf(shards: unknown, body: unknown): string | null {
 }
 
 function outOfPlace({ rows, kinds }: BodyShape): string | null {
-  const at = kinds.findIndex(({ kind }) => kind.has >= rows.length || kind.known >= rows.length);
+  const at = kinds.findIndex(
+    ({ kind }) =>
+      kind.has >= rows.length ||
+      kind.known >= rows.length ||
+      // What tells processors apart by more than their features is told of every kind but those of x86.
+      archRecord(kind.arch).isX86 !== (kind.identity === undefined),
+  );
   if (at >= 0) return `kinds.${at}.kind`;
   const hosts = kinds.reduce((n, kind) => n + kind.hosts, 0);
   return Number.isSafeInteger(hosts) ? null : 'kinds';

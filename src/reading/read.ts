@@ -10,7 +10,6 @@ import { CpuinfoScan } from '../dialects/kernel/cpuinfo-scan.ts';
 import { descriptionsIn, libvirt } from '../dialects/libvirt/libvirt.ts';
 import { ELEMENTS } from '../dialects/libvirt/libvirt-element.ts';
 import { Alike, type AlikeOptions, firstTag } from '../dialects/libvirt/repeated-xml.ts';
-import { withModels } from '../dialects/products/proxmox-config.ts';
 import { RecordScan, recordKeys } from '../dialects/records/record-scan.ts';
 import { isOneValue, records } from '../dialects/records/records.ts';
 import { Shards } from '../dialects/records/summary-line.ts';
@@ -24,6 +23,7 @@ import { distinctIds, hostIds } from '../fleet/ids.ts';
 import { isSummary, readSummaries } from '../fleet/summary.ts';
 import { isGatherVersion, whatElse } from './no-host.ts';
 import { type Opened, Problems, type ReadOptions } from './problems.ts';
+import { isSettledBeside, settledBeside } from './settled.ts';
 
 const HEAD = 64 * 1024;
 /** Records of fewer bytes are read one by one: as fast, and the scanner has no tables to set up. */
@@ -123,7 +123,10 @@ export async function readDescriptions(
   );
   alike.free();
   const skipped = problems.settle(found.length > 0);
-  const placed = withModels(catalog, found).map((one) => ({ ...one, host: one.description.host }));
+  const placed = settledBeside(catalog, found).map((one) => ({
+    ...one,
+    host: one.description.host,
+  }));
   const named = hostIds(placed);
   const all = placed.map(({ input, description }, i) => ({ id: named[i]!, input, description }));
   const left = otherKinds(problems.others);
@@ -283,14 +286,14 @@ class FleetReader {
   #enter(input: string, found: readonly Description[]): void {
     if (found.length === 0) return;
     for (const description of found) checkTaken(input, description, this.#options);
-    if (found[0]!.asked?.by === 'proxmox')
+    if (found.some(isSettledBeside))
       this.#linked.push(...found.map((description) => ({ input, description })));
     else this.#enterAll(input, found);
   }
 
   #enterLinked(): void {
     const byInput = new Map<string, Description[]>();
-    for (const { input, description } of withModels(this.#catalog, this.#linked)) {
+    for (const { input, description } of settledBeside(this.#catalog, this.#linked)) {
       const found = byInput.get(input) ?? [];
       byInput.set(input, found);
       found.push(description);

@@ -12,10 +12,10 @@ import {
 } from '../core/rows.ts';
 import type { Catalog, Feature } from '../cpu/catalog/catalog.ts';
 import type { Stack } from '../cpu/catalog/software.ts';
+import { parseCpuString } from '../cpu/cpu-string.ts';
 import type { Definition } from '../cpu/definition.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { byBytes } from '../cpu/order.ts';
-import { parseCpuString } from '../cpu/qemu/cpu-argument.ts';
 import { type Expansion, expandItems, type Surroundings } from '../cpu/qemu/expand.ts';
 import { machinesOf } from '../cpu/qemu/machine.ts';
 import { closeDependencies, qemuMeanings, toSwitchOff } from '../cpu/qemu/model.ts';

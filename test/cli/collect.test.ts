@@ -117,8 +117,12 @@ test('Prometheus gives a record a host, and the token goes into the header alone
 const QUESTIONS = [['baseline'], ['baseline', '--json'], ['blame', '--json']];
 
 /** What was collected answers as the document that the source gives, whose host is called as one on standard input. */
-async function sameAs(source: string, text: string, host = 'stdin') {
-  const found = await plimsoll([source]);
+async function sameAs(
+  source: string,
+  text: string,
+  { host = 'stdin', env = {} }: { host?: string; env?: Record<string, string> } = {},
+) {
+  const found = await plimsoll([source], env);
   assert.equal([found.code, found.err], [0, '']);
   for (const question of QUESTIONS) {
     const direct = await command([...question, '-'], {}, text);
@@ -210,13 +214,60 @@ test('nodes, a QEMU and the flags of exporters are collected whole', async () =>
 
   const capture = join(ROOT, 'test/fixtures/qemu-7.2-tcg.qmp');
   program('qemu-system-old', `cat > /dev/null\ncat ${capture}`);
-  const emulated = await sameAs('qmp:qemu-system-old', readFileSync(capture, 'utf8'), hostname());
+  const emulated = await sameAs('qmp:qemu-system-old', readFileSync(capture, 'utf8'), {
+    host: hostname(),
+  });
   assert.equal([emulated.virttype, emulated.findings[0].code], ['qemu', 'emulated']);
 
   const page = asQueryResult({ 'a:9100': ICELAKE }, /^(?:avx|ss|sse|aes)/);
   const server = await serve({ [METRICS]: { body: page }, [UP]: NOBODY_DOWN });
   await sameAs(`prometheus://127.0.0.1:${server.port}`, page);
   server.end();
+});
+
+test('a Proxmox cluster and this machine are collected whole', async () => {
+  const flags = JSON.stringify({
+    data: [
+      { name: 'avx2', 'supported-on': ['pve1', 'pve2'] },
+      { name: 'vmx', 'supported-on': ['pve1'] },
+      { name: 'a-flag-of-tomorrow', 'supported-on': ['pve2'] },
+    ],
+  });
+  const nodes = ['pve1', 'pve2'].map((node) => ({ node, status: 'online' }));
+  const server = await serve({
+    '/api2/json/nodes': { body: JSON.stringify({ data: nodes }) },
+    '/api2/json/nodes/pve1/capabilities/qemu/cpu-flags': { body: flags },
+  });
+  const env = { PVE_API_TOKEN: 'root@pam!x=top-secret' };
+  await sameAs(`proxmox://127.0.0.1:${server.port}?tls=off`, flags, { env });
+  server.end();
+
+  writeFileSync(join(dir, 'domcaps.xml'), domainCapabilities('xen'));
+  program('virsh', `case "$*" in *domcapabilities*) cat ${dir}/domcaps.xml;; *) exit 1;; esac`);
+  await sameAs('local', domainCapabilities('xen'), { host: hostname() });
+});
+
+test('of an Arm host the kernel tells which processor it is, where libvirt does not', async () => {
+  const cpuinfo = (part: string) =>
+    `processor\t: 0\nFeatures\t: fp asimd aes\nCPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x3\nCPU part\t: ${part}\nCPU revision\t: 1\n\n`;
+  const domcaps =
+    "<domainCapabilities><domain>kvm</domain><machine>virt-8.2</machine><arch>aarch64</arch><cpu><mode name='host-passthrough' supported='yes'/><mode name='host-model' supported='no'/></cpu></domainCapabilities>";
+  const visit = (name: string, part: string) =>
+    [name, domcaps, cpuinfo(part), `Linux ${name} 6.1.0 #1 SMP aarch64`, ''].join(
+      '\n--plimsoll--\n',
+    );
+  for (const [name, part] of Object.entries({ a1: '0xd0c', a2: '0xd0c', a3: '0xd49' }))
+    writeFileSync(join(dir, name), visit(name, part));
+  program('ssh', `cat > /dev/null\nfor last; do case "$last" in a?) cat ${dir}/$last;; esac; done`);
+  const baseline = async (...names: string[]) => {
+    const { out, err } = await plimsoll(names.map((name) => `ssh://${name}`));
+    assert.is(err, '');
+    return command(['baseline', '--to', 'qemu', '-'], {}, out);
+  };
+  assert.equal(await baseline('a1', 'a2'), { code: 0, out: '-cpu host\n', err: '' });
+  const apart = await baseline('a1', 'a3');
+  assert.is(apart.code, 1);
+  assert.match(apart.err, /there is no CPU to write/);
 });
 
 test('a host that Prometheus cannot reach is an error by name, or a finding', async () => {

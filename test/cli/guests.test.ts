@@ -349,4 +349,73 @@ test('cases from the field', () => {
   for (const lacking of compared.cpus[0].missing) assert.ok(decoded.features.includes(lacking));
 });
 
+test('commands of QEMU are read as people have them', async () => {
+  const pretty = write(
+    'commands/pretty.txt',
+    "/usr/bin/kvm \\\n  -id 100 \\\n  -name 'db,debug-threads=on' \\\n  -cpu Nehalem,enforce \\\n  -machine 'type=pc+pve0'\n",
+  );
+  const start = (name: string, cpu: string) =>
+    `2025-01-02 10:11:12.345+0000: starting up libvirt version: 9.0.0, hostname: kvm1\nLC_ALL=C \\\nPATH=/usr/bin:/bin \\\n/usr/bin/qemu-system-x86_64 \\\n-name debug-threads=on,guest=${name} \\\n-machine pc-q35-7.2 \\\n-cpu ${cpu} \\\n-m 64\nchar device redirected to /dev/pts/1\n`;
+  const log = write('commands/web.log', start('web', 'EPYC') + start('web', 'Nehalem'));
+  const bare = write(
+    'commands/bare.txt',
+    "/usr/bin/kvm -id 2 -name h -m 64\nqemu-system-x86_64 -name f -m 64\nqemu-kvm -name it\\'s -cpu EPYC -cpu Nehalem\n",
+  );
+  const { status, guests } = await json(
+    'place',
+    '--guests',
+    pretty,
+    '--guests',
+    log,
+    '--guests',
+    bare,
+    two,
+  );
+  assert.is(status, 0);
+  assert.equal(
+    guests.map((g: { guest: string; runsOn: number }) => [g.guest, g.runsOn]).sort(),
+    ['db', 'f', 'h', "it's", 'web'].map((name) => [name, 2]),
+  );
+  assert.match((await run('decode', log)).stdout, /2 starts,\s+of\s+which/);
+});
+
+test('the KubeVirt resource settles its machines, and no other', async () => {
+  const vm = write('cluster/vm.yaml', machine('vm', ''));
+  const typed = write('cluster/typed.yaml', machine('typed', '', 'instancetype: {name: u1}'));
+  const resource = (name: string, cpu: string) =>
+    write(
+      `cluster/${name}`,
+      `apiVersion: kubevirt.io/v1\nkind: KubeVirt\nmetadata: {name: k}\nspec: {configuration: {cpuModel: ${cpu}}}\n`,
+    );
+  const [nehalem, epyc] = [resource('nehalem.yaml', 'Nehalem'), resource('epyc.yaml', 'EPYC')];
+  const verdicts = async (...files: string[]) => {
+    const { guests } = await json('place', ...files.flatMap((file) => ['--guests', file]), two);
+    const { cpus } = await json('compare', one, ...files);
+    assert.is(cpus.length, guests.length);
+    return guests.map((g: { guest: string; verdict: string }) => `${g.guest} ${g.verdict}`);
+  };
+  assert.equal(await verdicts(vm, nehalem), ['vm runs']);
+  assert.equal(await verdicts(vm, epyc), ['vm none']);
+  assert.equal((await verdicts(vm, typed, nehalem)).sort(), ['typed unknown', 'vm runs']);
+  assert.equal(await verdicts(vm, nehalem, epyc), ['vm unknown']);
+});
+
+test('a guest that names no architecture is of its host', async () => {
+  const arm = write(
+    'arm.cpuinfo',
+    'processor\t: 0\nFeatures\t: fp asimd\nCPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x3\nCPU part\t: 0xd0c\nCPU revision\t: 1\n\n',
+  );
+  const guest = (name: string, type: string) =>
+    write(
+      name,
+      `<domain type='kvm'><name>g</name><os>${type}</os><cpu mode='host-passthrough'/></domain>`,
+    );
+  for (const [file, verdict] of [
+    [guest('none.xml', '<type>hvm</type>'), 'own-cpu'],
+    [guest('pc.xml', "<type machine='pc-q35-8.2'>hvm</type>"), 'incompatible'],
+    [write('arm-vm.yaml', machine('v', 'model: host-passthrough')), 'own-cpu'],
+  ] as const)
+    assert.is((await json('compare', arm, file)).verdict, verdict, file);
+});
+
 test.run();

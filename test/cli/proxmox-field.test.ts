@@ -404,15 +404,16 @@ test('other kinds in a container are no error, and what is skipped is a document
       machine('b', 'Penryn'),
     ].join('---\n'),
     'two.xml': `<domain type='kvm'><name>c</name><cpu mode='custom'><model>Nehalem</model><feature policy='never' name='aes'/></cpu></domain><domain type='kvm'><name>d</name><cpu mode='custom'><model>Nehalem</model></cpu></domain>`,
-    'lines.txt': 'qemu-system-x86_64 -cpu Nehalem -name e\nqemu-system-x86_64 -name f\n',
-    'show.txt': '/usr/bin/kvm -id 1 -name g -cpu Nehalem -machine pc\n/usr/bin/kvm -id 2 -name h\n',
+    'lines.txt': 'qemu-system-x86_64 -cpu Nehalem -name e\nqemu-system-x86_64 -name f\nls -l\n',
+    'show.txt':
+      '/usr/bin/kvm -id 1 -name g -cpu Nehalem -machine pc\n/usr/bin/kvm -id 2 -name h\nls -l\n',
   });
   const skipped = await placed(broken, '--skip-unreadable');
   assert.equal(
     skipped.guests.map((g: string[]) => g[0]),
-    ['a', 'b', 'd', 'e', 'f', 'g'],
+    ['a', 'b', 'd', 'e', 'f', 'g', 'h'],
   );
-  assert.is(skipped.answer.skipped.length, 4);
+  assert.is(skipped.answer.skipped.length, 5);
   const stopped = await run('place', '--guests', broken, HOSTS);
   assert.is(stopped.status, 2);
   for (const file of ['all.yaml', 'two.xml', 'show.txt']) assert.match(stopped.stderr, file);

@@ -62,6 +62,22 @@ const DOCUMENTS: Readonly<Record<string, string>> = {
     'processor\t: 0\nFeatures\t: fp asimd evtstrm aes sve\nCPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x3\nCPU part\t: 0xd0c\nCPU revision\t: 1\n\n',
   'a POWER host':
     'processor\t: 0\ncpu\t\t: POWER9, altivec supported\nclock\t\t: 2300.000000MHz\nrevision\t: 2.2 (pvr 004e 1202)\n\ntimebase\t: 512000000\nplatform\t: PowerNV\n',
+  'an Arm host of two kinds of cores':
+    'processor\t: 0\nFeatures\t: fp asimd aes\nCPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x1\nCPU part\t: 0xd07\nCPU revision\t: 0\n\nprocessor\t: 1\nFeatures\t: fp asimd\nCPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x0\nCPU part\t: 0xd03\nCPU revision\t: 4\n\n',
+  'Arm by QMP':
+    '{"QMP":{"version":{"qemu":{"major":10,"minor":0,"micro":2}}}}\n{"return":{"arch":"aarch64"}}\n{"return":{"model":{"name":"host","props":{"sve":true,"sve128":true,"sve256":false,"pauth":false,"kvm-steal-time":true}}}}',
+  's390x by QMP':
+    '{"QMP":{"version":{"qemu":{"major":9,"minor":2,"micro":0}}}}\n{"return":{"arch":"s390x"}}\n{"return":[{"name":"gen15a-base","typename":"gen15a-base-s390x-cpu","unavailable-features":[]},{"name":"gen16a","typename":"gen16a-s390x-cpu","unavailable-features":["nnpa"]}]}\n{"return":{"model":{"name":"gen15a-base","props":{"vx":true,"te":false,"dfppc":true}}}}',
+  's390x by libvirt':
+    "<domainCapabilities><domain>kvm</domain><machine>s390-ccw-virtio-8.1</machine><arch>s390x</arch><cpu><mode name='host-model' supported='yes'><model fallback='forbid'>gen16a-base</model><feature policy='require' name='vx'/><feature policy='disable' name='te'/></mode><mode name='custom' supported='yes'><model usable='yes'>gen15a-base</model><model usable='no'>gen17a</model></mode></cpu></domainCapabilities>",
+  'POWER by libvirt':
+    '<capabilities><host><cpu><arch>ppc64le</arch><model>POWER10</model><vendor>IBM</vendor></cpu></host></capabilities>',
+  'POWER domain capabilities':
+    "<domainCapabilities><domain>kvm</domain><machine>pseries-7.2</machine><arch>ppc64</arch><cpu><mode name='host-model' supported='yes'><model fallback='allow'>POWER9</model></mode><mode name='custom' supported='yes'><model usable='yes'>POWER9</model></mode></cpu></domainCapabilities>",
+  'RISC-V under emulation':
+    "<domainCapabilities><domain>qemu</domain><machine>virt</machine><arch>riscv64</arch><cpu><mode name='host-model' supported='no'/><mode name='custom' supported='yes'><model usable='unknown'>rv64</model></mode></cpu></domainCapabilities>",
+  'an Arm partition of ID registers':
+    '{"host":"a","arch":"aarch64","midr":["0x413fd0c1"],"registers":{"ID_AA64PFR0_EL1":"0x1100000011111111"},"sve":[128,256],"features":["sve","aes"],"unknown":["bti"]}',
   'labels called as a record is':
     '{"apiVersion":"v1","kind":"Node","metadata":{"name":"n","labels":{"host":"h","features":"many","models":"no","processor":"x","findings":"none","virttype":"kvm","cpu-feature.node.kubevirt.io/avx2":"true","cpu-vendor.node.kubevirt.io/AMD":"true","cpu-model.node.kubevirt.io/EPYC":"true","cpu-model-migration.node.kubevirt.io/EPYC-Rome":"true","cpu-timer.node.kubevirt.io/tsc-frequency":"2100000000","cpu-timer.node.kubevirt.io/tsc-scalable":"false"}},"spec":{"unschedulable":true},"status":{"nodeInfo":{"kernelVersion":"5.14.0-362.el9.x86_64"}}}',
   'models without features':
@@ -101,9 +117,25 @@ test('what was met in the field, and dumps of real processors', async () => {
       .filter((entry) => entry.isFile())
       .map(({ name }) => ({ name, bytes: readFileSync(join(shared, folder, name)) })),
   );
-  const found = await lost(inputs);
-  assert.ok(found.hosts > 100, `${found.hosts}`);
+  const found = await lost([...inputs, ...archCases(shared)]);
+  assert.ok(found.hosts > 130, `${found.hosts}`);
   assert.equal(found.lost, []);
 });
+
+/** Hosts of other architectures: as their kernels and as libvirt describe them. */
+function archCases(shared: string): Input[] {
+  const cases = (file: string) =>
+    JSON.parse(readFileSync(join(shared, 'cases/archs', file), 'utf8')).cases as {
+      readonly id: string;
+      readonly text?: string;
+      readonly domcaps?: { readonly text: string };
+    }[];
+  return [...cases('cpuinfo-boots.json'), ...cases('libvirt-archs.json')].flatMap(
+    ({ id, text, domcaps }) => {
+      const document = domcaps?.text ?? text;
+      return document === undefined ? [] : [given(id, document)];
+    },
+  );
+}
 
 test.run();

@@ -4,8 +4,9 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadCatalog } from '../../src/cpu/catalog/catalog.ts';
+import { parseBoolean, parseCpuString } from '../../src/cpu/cpu-string.ts';
 import { QueryError } from '../../src/cpu/errors.ts';
-import { parseBoolean, parseCpuString, parseValue } from '../../src/cpu/qemu/cpu-argument.ts';
+import { parseValue } from '../../src/cpu/qemu/cpu-argument.ts';
 import { type Expansion, expandItems, expandModel } from '../../src/cpu/qemu/expand.ts';
 import { machinesOf } from '../../src/cpu/qemu/machine.ts';
 import { findProperty, type PropertyValue, propertiesOf } from '../../src/cpu/qemu/properties.ts';

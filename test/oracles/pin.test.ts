@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadCatalog } from '../../src/cpu/catalog/catalog.ts';
-import { parseCpuString } from '../../src/cpu/qemu/cpu-argument.ts';
+import { parseCpuString } from '../../src/cpu/cpu-string.ts';
 import { machinesOf } from '../../src/cpu/qemu/machine.ts';
 import { propertiesOf } from '../../src/cpu/qemu/properties.ts';
 import { cpuArgument, writeReadconfig } from '../../src/dialects/pinned.ts';

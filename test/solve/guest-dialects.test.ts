@@ -43,7 +43,9 @@ for (const [name, write] of Object.entries(WRITERS))
         // The host's own CPU is the host's own in every language.
         if (spec.model === 'host' && spec.switches.length === 0 && said !== 'no')
           assert.is(said, 'own-cpu', what);
-        if (spec.model === 'EPYC-Venice') assert.not.equal(said, 'runs', what);
+        // Proxmox VE starts a VM of a type that it does not know as kvm64.
+        if (spec.model === 'EPYC-Venice' && name !== 'proxmox')
+          assert.not.equal(said, 'runs', what);
       }
       const { asked } = read[0]!.description;
       assert.ok(asked, text);

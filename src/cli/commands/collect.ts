@@ -2,7 +2,7 @@
 // named, never left out in silence.
 import { type Command, InvalidArgumentError } from 'commander';
 import { type Catalog, loadCatalog } from '../../cpu/catalog/catalog.ts';
-import { type Description, isShown } from '../../cpu/description.ts';
+import { type Description, isOfKvm, isShown, isX86 } from '../../cpu/description.ts';
 import { QueryError } from '../../cpu/errors.ts';
 import { byBytes } from '../../cpu/order.ts';
 import { writeRecord } from '../../dialects/records/record-write.ts';
@@ -198,8 +198,24 @@ function withFacts(d: Description, other: Description | undefined): Description 
     microcode: d.microcode ?? other.microcode,
     tsc: d.tsc ?? other.tsc ?? null,
     keys: { ...other.keys, ...d.keys },
+    ...(isX86(d) || !isOfKvm(d) ? {} : ofArch(d, other)),
   };
 }
+
+/** Beside x86 libvirt tells of many hosts neither which processor it is nor its features, and the kernel does. */
+const ofArch = (d: Description, other: Description): Partial<Description> => ({
+  midr: d.midr ?? other.midr ?? null,
+  registers: d.registers ?? other.registers ?? null,
+  sve: d.sve ?? other.sve ?? null,
+  model: d.model ?? other.model,
+  ...(d.unnamed.length > 0
+    ? {}
+    : {
+        unnamed: other.unnamed,
+        unnamedUnknown: other.unnamedUnknown,
+        notes: d.notes.filter(({ code }) => code !== 'no-host-model' || other.unnamed.length === 0),
+      }),
+});
 
 async function withRetries(
   retries: number,

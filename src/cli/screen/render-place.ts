@@ -89,10 +89,13 @@ function guestCells(g: PlacedGuest, columns: number): string[] {
   ];
 }
 
-/** The one thing that stands in the way on the most hosts: what lacks there, before what is not known. */
+/**
+ * The one thing that stands in the way on the most hosts: what lacks there, before what is not known, unless only that
+ * keeps the guest from a place.
+ */
 function whyNot(g: PlacedGuest): string | null {
   const worst = g.missing.find((m) => m.features.length > 0) ?? g.missing[0];
-  if (worst)
+  if (worst && g.verdict !== 'unknown')
     return worst.reasons?.[0] ?? `${hostsText(worst, 24)}: no ${firstOf(worst.features, g.first)}`;
   const open = g.unknown[0];
   return open

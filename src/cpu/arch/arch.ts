@@ -2,6 +2,7 @@
 // no row of the catalog to hold it, and none of x86's rules is about it.
 
 import { type LibvirtCpu, UNSAID } from '../cpu-element.ts';
+import { parseCpuString, switchOf } from '../cpu-string.ts';
 import type { Definition } from '../definition.ts';
 import type { Product } from '../feature.ts';
 import type { Note } from '../processor-facts.ts';
@@ -125,12 +126,12 @@ export function asksOf(arch: Arch, cpu: LibvirtCpu, accelerator: 'kvm' | 'tcg'):
 
 /** QEMU's argument in libvirt's words: the host's CPU, a mode of POWER, or a model with what is switched on. */
 export function elementOfArgument(cpu: string, compat?: string): LibvirtCpu {
-  const [model = '', ...words] = cpu.split(',');
-  const features = words.flatMap((word) =>
-    word.endsWith('=on')
-      ? [{ name: word.slice(0, -'=on'.length), policy: 'require' as const }]
-      : [],
-  );
+  const { model, items } = parseCpuString(cpu);
+  const features = items.flatMap((item) => {
+    const isOn = switchOf(item);
+    if (isOn === null) return [];
+    return [{ name: item.name, policy: isOn ? ('require' as const) : ('disable' as const) }];
+  });
   const said = { ...UNSAID, features };
   if (model !== 'host') return { ...said, model };
   return compat === undefined
@@ -155,7 +156,7 @@ export const plain = (name: string): Arch => ({
       ? null
       : {
           is: 'no',
-          message: `it is ${own}, the host ${host}, and features of ${name} are known by such names alone`,
+          message: `it is ${own}, the host ${host}, and a guest of one model runs on hosts of that model alone`,
         },
   modelOf: ({ model }) => model?.name ?? null,
   offer: ({ unnamed, unnamedUnknown }) => ({ unnamed, unnamedUnknown }),

@@ -28,6 +28,16 @@ const TARGETS: Readonly<Record<string, string>> = {
 /** The architecture of a target of QEMU: what query-target answers, and what its program's name ends in. */
 export const archOfTarget = (target: string): string => TARGETS[target] ?? target;
 
+const MACHINES: readonly (readonly [RegExp, string])[] = [
+  [/^(?:pc|pc-.*|q35|isapc|microvm)$/, 'x86_64'],
+  [/^pseries/, 'ppc64'],
+  [/^s390-ccw/, 's390x'],
+];
+
+/** The architecture of machine types that only one has; null for others. */
+export const archOfMachine = (machine: string | null): string | null =>
+  MACHINES.find(([pattern]) => pattern.test(machine ?? ''))?.[1] ?? null;
+
 /** What the project knows of an architecture; of one that it has no record of, what is known of any. */
 export function archRecord(name: string): Arch {
   let arch = known.get(name);

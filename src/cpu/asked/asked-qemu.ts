@@ -3,11 +3,11 @@
 import { clearBit, emptyRow, hasBit, isEqual, minus, type Row } from '../../core/rows.ts';
 import type { Catalog, Feature } from '../catalog/catalog.ts';
 import { didYouMean } from '../catalog/suggest.ts';
+import { parseCpuString } from '../cpu-string.ts';
 import { QueryError } from '../errors.ts';
 import type { AskedOfQemu, Started } from '../guest.ts';
 import { type Need, needing, type Software } from '../need.ts';
 import { tcgRow } from '../qemu/accelerators.ts';
-import { parseCpuString } from '../qemu/cpu-argument.ts';
 import { type Expansion, expandItems, type Surroundings } from '../qemu/expand.ts';
 import { findMachine, machinesOf } from '../qemu/machine.ts';
 import { writtenSwitches } from '../qemu/properties.ts';

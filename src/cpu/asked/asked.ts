@@ -36,6 +36,8 @@ function resolved(catalog: Catalog, asked: Asked, software: Software): ResolvedC
   const none = emptyRow(catalog.bits);
   const { arch } = software.host ?? {};
   if (asked.by !== 'proxmox' && asked.anyArch && arch && !archRecord(arch).isX86) {
+    if (asked.unsettled !== undefined)
+      return { need: needing(none, { arch, unsettled: asked.unsettled }), expansion: null };
     const element = asked.by === 'libvirt' ? asked.element : elementOfArgument(asked.cpu);
     return { need: ofArch(none, { ...asked, element }, arch), expansion: null };
   }

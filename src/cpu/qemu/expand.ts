@@ -3,16 +3,10 @@
 import { clearBit, emptyRow, hasBit, join, minus, type Row, setBit } from '../../core/rows.ts';
 import type { Catalog, Feature } from '../catalog/catalog.ts';
 import { didYouMean } from '../catalog/suggest.ts';
+import { type CpuString, type Item, parseBoolean } from '../cpu-string.ts';
 import { QueryError } from '../errors.ts';
 import { kvmWord, tcgRow } from './accelerators.ts';
-import {
-  type CpuString,
-  checkValue,
-  type Item,
-  parseBoolean,
-  parseFrequency,
-  parseValue,
-} from './cpu-argument.ts';
+import { checkValue, parseFrequency, parseValue } from './cpu-argument.ts';
 import { AUTO, setLevels } from './levels.ts';
 import { findMachine, type Machine } from './machine.ts';
 import { type Accelerator, type Start, startOf } from './model.ts';

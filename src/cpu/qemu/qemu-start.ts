@@ -2,9 +2,9 @@
 
 import { hasBit, join, meet, minus, type Row, size } from '../../core/rows.ts';
 import type { Catalog } from '../catalog/catalog.ts';
+import { parseCpuString } from '../cpu-string.ts';
 import { QueryError } from '../errors.ts';
 import { tcgRow } from './accelerators.ts';
-import { parseCpuString } from './cpu-argument.ts';
 import { type Expansion, expandItems, type Surroundings } from './expand.ts';
 import { AUTO } from './levels.ts';
 import {

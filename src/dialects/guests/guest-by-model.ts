@@ -75,6 +75,23 @@ export interface ModelAsked {
   readonly tscHz?: number | null;
   /** The product that looks for hosts by the name of the model. */
   readonly byName?: ByName;
+  /** Where it is not told, it is that of the host. */
+  readonly arch?: string | null;
+}
+
+/** A model and features as libvirt's element. */
+export function elementByModel(
+  model: string | null,
+  { features, vendor, line }: Pick<LibvirtCpu, 'features' | 'vendor' | 'line'>,
+): LibvirtCpu {
+  const mode = OF_THE_HOST[model ?? ''] ?? 'custom';
+  return {
+    ...UNSAID,
+    mode,
+    model: mode === 'custom' ? model : null,
+    fallback: 'forbid',
+    ...{ vendor, features, line },
+  };
 }
 
 /** A guest by a model and features in libvirt's words. */
@@ -91,34 +108,19 @@ export function askedOfLibvirt(
       );
     seenNames.add(name);
   }
-  const mode = OF_THE_HOST[cpu.model ?? ''] ?? 'custom';
-  const element: LibvirtCpu = {
-    ...UNSAID,
-    mode,
-    model: mode === 'custom' ? cpu.model : null,
-    fallback: 'forbid',
-    vendor: cpu.vendor ?? null,
-    features: cpu.features,
-    line: place.line ?? 1,
-  };
   const { machine = null, tscHz = null, byName = null, accelerator = 'kvm', unsettled } = cpu;
+  const { arch = null, features, vendor = null } = cpu;
+  const line = place.line ?? 1;
   const asked = {
     by: 'libvirt' as const,
-    element,
-    machine,
-    accelerator,
-    tscHz,
+    element: elementByModel(cpu.model, { features, vendor, line }),
+    ...{ machine, accelerator, tscHz, byName },
     threads: 1,
-    byName,
+    ...(unsettled === undefined ? {} : { unsettled }),
+    ...(arch === null ? { anyArch: true as const } : {}),
   };
   return {
-    ...guestDescription(
-      catalog,
-      unsettled === undefined ? asked : { ...asked, unsettled },
-      'x86_64',
-      place.line ?? 1,
-      place.where,
-    ),
+    ...guestDescription(catalog, asked, arch ?? 'x86_64', line, place.where),
     dialect: place.dialect,
     machine,
     element: null,

@@ -17,7 +17,7 @@ const PLACE =
 /** A register of a model has 64 bits. */
 const MSR_PLACE = /^msr\.[0-9a-f]{1,8}\.(?:[1-5]?\d|6[0-3])$/;
 
-export const libvirtShape = () => {
+const libvirtShape = () => {
   const { family, model } = signatureShape().entries;
   return v.strictObject({
     schema: v.literal(SCHEMA),
@@ -64,7 +64,7 @@ export const libvirtShape = () => {
   });
 };
 
-export const qemuShape = () => {
+const qemuShape = () => {
   const ranges = v.array(
     v.pipe(
       v.array(natural()),
@@ -136,8 +136,7 @@ export const qemuShape = () => {
   });
 };
 
-export type LearntShape = v.InferOutput<ReturnType<typeof libvirtShape>>;
-export type LearntQemuShape = v.InferOutput<ReturnType<typeof qemuShape>>;
+type LearntQemuShape = v.InferOutput<ReturnType<typeof qemuShape>>;
 
 export const isLearntLibvirt = (document: unknown): boolean =>
   unlike(libvirtShape(), document) === null;

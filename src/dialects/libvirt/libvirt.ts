@@ -2,6 +2,7 @@
 // Each is read for what its author knew; nothing is concluded about guests (cpu/proven/offer.ts does that).
 
 import { minus, type Row, rowOf, setBit } from '../../core/rows.ts';
+import { archOfMachine } from '../../cpu/arch/index.ts';
 import { findFeature } from '../../cpu/asked/asked-libvirt.ts';
 import type { Catalog } from '../../cpu/catalog/catalog.ts';
 import { hasHostPhysBits } from '../../cpu/catalog/products.ts';
@@ -246,6 +247,8 @@ function domain(
   const where = `${input}:${cpu?.line ?? element.line}${name === null ? '' : `: guest ${name}`}`;
   const accelerator = ACCELERATORS[kind];
   const machine = type?.machine ?? null;
+  // A domain without an architecture is of its host's, unless only one has its machine type.
+  const arch = type?.arch ?? archOfMachine(machine);
   const { sockets: _ = 1, ...inPackage } = cpu?.topology ?? {};
   const asked = accelerator && {
     ...guestOf(cpu),
@@ -253,11 +256,12 @@ function domain(
     accelerator,
     tscHz: fixedClock(element, where),
     threads: Object.values(inPackage).reduce((all, n) => all * n, 1),
+    ...(arch === null ? { anyArch: true as const } : {}),
   };
   const description = guestDescription(
     catalog,
     asked ?? cpu,
-    type?.arch ?? 'x86_64',
+    arch ?? 'x86_64',
     element.line,
     where,
   );

@@ -25,7 +25,7 @@ import { asText, isObject } from '../text/json.ts';
 import { quote } from '../text/lines.ts';
 import { untold, vendorOf, wholeNumber } from '../words/blank-description.ts';
 import { inferVendor } from '../words/vendor-from-features.ts';
-import { GUEST_KINDS, readKubevirt } from './kubevirt.ts';
+import { archByGo, GUEST_KINDS, readKubevirt } from './kubevirt.ts';
 
 type Labels = ReadonlyMap<string, string>;
 type Keys = Record<string, string | number | boolean>;
@@ -37,11 +37,6 @@ const FREQUENCY = 'cpu-timer.node.kubevirt.io/tsc-frequency';
 const SCALABLE = 'cpu-timer.node.kubevirt.io/tsc-scalable';
 /** Taints that keep guests away. */
 const REPELS = new Set<unknown>(['NoSchedule', 'NoExecute']);
-const ARCHS: Readonly<Record<string, string>> = {
-  __proto__: null as never,
-  amd64: 'x86_64',
-  arm64: 'aarch64',
-};
 
 const KIND = /(?:^|[{,\s])"?kind"?\s*:\s*"?(\w+)/g;
 /** Kinds that describe CPUs, and lists of anything. */
@@ -132,7 +127,7 @@ function describeNode(catalog: Catalog, node: unknown, where: string, line: numb
   );
   const archLabel =
     labels.get('kubernetes.io/arch') ?? at(node, 'status', 'nodeInfo', 'architecture');
-  const arch = typeof archLabel === 'string' ? (ARCHS[archLabel] ?? archLabel) : 'x86_64';
+  const arch = typeof archLabel === 'string' ? archByGo(archLabel) : 'x86_64';
   const base = {
     ...untold(catalog, 'kubernetes', line),
     host,

@@ -7,7 +7,8 @@ import type { GuestCpu } from '../../cpu/definition.ts';
 import type { Description, Note } from '../../cpu/description.ts';
 import { QueryError } from '../../cpu/errors.ts';
 import type { Dialect } from '../dialect.ts';
-import { askedOfLibvirt } from '../guests/guest-by-model.ts';
+import { askedOfLibvirt, elementByModel } from '../guests/guest-by-model.ts';
+import { guestDescription } from '../guests/libvirt-guest.ts';
 import { at, listOf, textOf } from '../text/documents.ts';
 import { yamlText } from '../text/yaml-text.ts';
 import {
@@ -21,6 +22,11 @@ const POLICIES: readonly Policy[] = ['force', 'require', 'optional', 'disable', 
 /** What a machine gets that names no model, in a cluster that names none either. */
 const DEFAULT_MODEL = 'host-model';
 const HEAD = 'apiVersion: kubevirt.io/v1\n';
+
+const ARCHS: Readonly<Record<string, string>> = { amd64: 'x86_64', arm64: 'aarch64' };
+
+/** An architecture as Kubernetes calls it. */
+export const archByGo = (name: string): string => ARCHS[name] ?? name;
 
 /** Kinds of KubeVirt's that describe the CPU of a guest. */
 export const GUEST_KINDS: ReadonlySet<unknown> = new Set([
@@ -40,15 +46,11 @@ export function readKubevirt(
   const asks = { dialect: 'kubevirt', ...place };
   if (at(resource, 'kind') === 'KubeVirt') {
     const model = at(resource, 'spec', 'configuration', 'cpuModel') ?? DEFAULT_MODEL;
-    return askedOfLibvirt(
-      catalog,
-      {
-        model: textOf(model, place.where, 'spec.configuration.cpuModel'),
-        features: [],
-        byName: 'kubevirt',
-      },
-      asks,
-    );
+    const gives = textOf(model, place.where, 'spec.configuration.cpuModel');
+    return {
+      ...askedOfLibvirt(catalog, { model: gives, features: [], byName: 'kubevirt' }, asks),
+      cluster: { gives },
+    };
   }
   const machineSpec =
     at(resource, 'spec', 'virtualMachineTemplate', 'spec') ?? at(resource, 'spec');
@@ -57,6 +59,8 @@ export function readKubevirt(
   const model = at(cpu, 'model') ?? undefined;
   const features = at(cpu, 'features') ?? [];
   const machine = at(spec, 'domain', 'machine', 'type');
+  const arch = at(spec, 'architecture');
+  const untold = untoldModel(machineSpec, model);
   return {
     ...askedOfLibvirt(
       catalog,
@@ -68,10 +72,12 @@ export function readKubevirt(
         })),
         machine: typeof machine === 'string' ? machine : null,
         byName: 'kubevirt',
-        ...untoldModel(machineSpec, model),
+        arch: typeof arch === 'string' ? archByGo(arch) : null,
+        ...(untold === null ? {} : { unsettled: untold.because }),
       },
       asks,
     ),
+    ...(untold?.byCluster ? { cluster: { gives: null } } : {}),
     host:
       typeof at(resource, 'metadata', 'name') === 'string'
         ? (at(resource, 'metadata', 'name') as string)
@@ -79,19 +85,58 @@ export function readKubevirt(
   };
 }
 
-/** Why a machine does not say which CPU it gets; nothing where it does. */
-function untoldModel(spec: unknown, model: unknown): { unsettled?: string } {
+/** Why a machine does not say which CPU it gets, and whether its cluster does; null where it says so itself. */
+function untoldModel(
+  spec: unknown,
+  model: unknown,
+): { readonly because: string; readonly byCluster: boolean } | null {
   const live = 'kubectl get vmi NAME -o yaml shows what a running machine has';
   const instancetype =
     at(spec, 'instancetype', 'name') ?? at(spec, 'instancetype', 'inferFromVolume');
   if (instancetype !== undefined)
     return {
-      unsettled: `its CPU is that of its instance type (spec.instancetype), which it does not hold; ${live}`,
+      because: `its CPU is that of its instance type (spec.instancetype), which it does not hold; ${live}`,
+      byCluster: false,
     };
-  if (model !== undefined) return {};
+  if (model !== undefined) return null;
   return {
-    unsettled: `it names no CPU model, so that of its cluster decides (cpuModel of the KubeVirt resource, else ${DEFAULT_MODEL}); ${live}`,
+    because: `it names no CPU model, so that of its cluster decides (cpuModel of the KubeVirt resource, else ${DEFAULT_MODEL}): give kubectl get kubevirt -A -o yaml beside it; or ${live}`,
+    byCluster: true,
   };
+}
+
+interface Read {
+  readonly input: string;
+  readonly description: Description;
+}
+
+/**
+ * Machines without a model with that of the KubeVirt resource of their cluster, where one is given; resources that
+ * differ settle nothing. Where there are machines, the resource is no guest.
+ */
+export function withClusterModel<R extends Read>(catalog: Catalog, read: readonly R[]): R[] {
+  const gives = new Set(read.flatMap(({ description: d }) => d.cluster?.gives ?? []));
+  const isResource = ({ description: d }: R) => d.cluster != null && d.cluster.gives !== null;
+  const isMachine = (r: R) => r.description.dialect === 'kubevirt' && !isResource(r);
+  if (gives.size === 0 || !read.some(isMachine)) return [...read];
+  const [model] = gives;
+  return read
+    .filter((r) => !isResource(r))
+    .map((r) => {
+      const { asked, cluster, host, line } = r.description;
+      if (!cluster || asked?.by !== 'libvirt' || gives.size > 1) return r;
+      const { unsettled: _, ...settled } = asked;
+      const element = elementByModel(model!, asked.element);
+      const { arch, machine } = r.description;
+      const where = `${r.input}:${line ?? 1}: VirtualMachine ${host ?? 'without a name'}`;
+      return {
+        ...r,
+        description: {
+          ...guestDescription(catalog, { ...settled, element }, arch, line ?? 1, where),
+          ...{ dialect: 'kubevirt', machine, host, element: null },
+        },
+      };
+    });
 }
 
 function policyOf(value: unknown, where: string): Policy {

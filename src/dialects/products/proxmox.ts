@@ -7,12 +7,11 @@ import type { Definition, GuestCpu } from '../../cpu/definition.ts';
 import type { Description, Note } from '../../cpu/description.ts';
 import { QueryError } from '../../cpu/errors.ts';
 import { byBytes } from '../../cpu/order.ts';
-import { type Dialect, type Input, orSkip, type Skip } from '../dialect.ts';
-import { askedOfQemu } from '../guests/guest-by-model.ts';
+import { type Dialect, type Input, orSkip } from '../dialect.ts';
 import { MIGRATABLE } from '../proves.ts';
+import { readCommands } from '../qemu/qemu-command.ts';
 import { at, decodeText, listOf, readJsonStream, textOf, textsOf } from '../text/documents.ts';
-import { linesOf, quote } from '../text/lines.ts';
-import { argumentsOf } from '../text/shell.ts';
+import { quote } from '../text/lines.ts';
 import { untold } from '../words/blank-description.ts';
 import { qemuSwitches } from '../words/product-definitions.ts';
 import { inferVendor } from '../words/vendor-from-features.ts';
@@ -36,7 +35,7 @@ export const proxmox: Dialect = {
     /"supported-on"\s*:/.test(head) ||
     isCpuList(head) ||
     /^cpu-model:\s*\S/m.test(head) ||
-    /^\s*\/usr\/bin\/kvm\s+-id\s/.test(head) ||
+    /^\s*\/usr\/bin\/kvm\s+(?:\\\s+)?-id\s/.test(head) ||
     isVmConfig(head),
   proves: [
     {
@@ -60,7 +59,8 @@ export const proxmox: Dialect = {
       return readModels(input, text).flatMap((model) =>
         orSkip(skip, () => customModel(catalog, input, model)),
       );
-    if (/^\s*\/usr\/bin\/kvm\s/.test(text)) return readCommands(input, catalog, skip);
+    // qm showcmd VMID: the whole command line, one a VM.
+    if (/^\s*\/usr\/bin\/kvm\s/.test(text)) return readCommands(input, catalog, skip, 'proxmox');
     if (/^\s*(?:#.*\n\s*)*[a-z][\w-]*:/.test(text)) return [readConfig(input, catalog, text)];
     return [readWords(input, catalog, text)];
   },
@@ -210,46 +210,5 @@ function readWords(input: Input, catalog: Catalog, text: string): Description {
     has,
     known,
     unnamed: unknown.filter((name) => !name.startsWith('hv-')),
-  };
-}
-
-/** qm showcmd VMID: the whole command line, one a VM. */
-function readCommands(input: Input, catalog: Catalog, skip: Skip | undefined): Description[] {
-  return [...linesOf(input)]
-    .filter(({ text }) => text.trim() !== '')
-    .flatMap(({ number, text }) =>
-      orSkip(skip, () => readCommand(catalog, text, number, `${input.name}:${number}`)),
-    );
-}
-
-function readCommand(catalog: Catalog, text: string, line: number, where: string): Description {
-  const words = argumentsOf(text);
-  // The last counts: what a VM's args say comes last.
-  const after = (flag: string) => {
-    const found = words.lastIndexOf(flag);
-    return found < 0 ? undefined : words[found + 1];
-  };
-  const cpu = after('-cpu');
-  if (cpu === undefined)
-    throw new QueryError(
-      `${where}: this command line has no -cpu; give qm showcmd VMID as it prints it`,
-    );
-  const machine = after('-machine')?.split(',');
-  const type = machine?.find((part) => part.startsWith('type='))?.slice(5) ?? machine?.[0];
-  const isEmulated = machine?.includes('accel=tcg') || after('-accel')?.split(',')[0] === 'tcg';
-  return {
-    ...askedOfQemu(
-      catalog,
-      cpu,
-      { dialect: 'proxmox', line, where },
-      {
-        machine: type?.replace(/\+pve\d+$/, '') ?? null,
-        accelerator: isEmulated ? 'tcg' : 'kvm',
-      },
-    ),
-    host:
-      after('-name')
-        ?.split(',')[0]
-        ?.replace(/^guest=/, '') ?? null,
   };
 }

@@ -14,7 +14,7 @@ import { isObject, type JsonObject, valueKind } from '../text/json.ts';
 import { quote } from '../text/lines.ts';
 
 /** No processor addresses more than its page tables can hold (Intel SDM volume 3, 4.1.4: 52). */
-const MAX_PHYS_BITS = 52;
+const MAX_PHYS_BITS = { x86: 52, other: 64 };
 const BIT = /^cpuid(?:\.[0-9a-f]{1,8}){2}\.e[abcd]x\.\d{1,2}$/;
 
 const isText = (value: unknown): value is string =>
@@ -83,7 +83,7 @@ export class RecordValues {
     return value as string[];
   }
 
-  physBits(value: unknown): number | null {
+  physBits(value: unknown, isOfX86: boolean): number | null {
     if (value === undefined || value === null) return null;
     if (!isObject(value))
       this.fail(`"limits" is ${valueKind(value)}; write it like {"physBits":46}`);
@@ -91,13 +91,10 @@ export class RecordValues {
       if (key !== 'physBits') this.ignored(`limits.${key}`, 'physBits is the only limit');
     const { physBits } = value;
     if (physBits === undefined || physBits === null) return null;
-    if (
-      !Number.isInteger(physBits) ||
-      (physBits as number) < 1 ||
-      (physBits as number) > MAX_PHYS_BITS
-    )
+    const most = isOfX86 ? MAX_PHYS_BITS.x86 : MAX_PHYS_BITS.other;
+    if (!Number.isInteger(physBits) || (physBits as number) < 1 || (physBits as number) > most)
       this.fail(
-        `"limits.physBits" is ${valueKind(physBits)}; it is a whole number of bits from 1 to ${MAX_PHYS_BITS}`,
+        `"limits.physBits" is ${valueKind(physBits)}; it is a whole number of bits from 1 to ${most}`,
       );
     return physBits as number;
   }

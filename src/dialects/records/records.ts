@@ -306,7 +306,7 @@ class RecordReader {
       known,
       unnamed: [...unnamed].sort(byBytes),
       unnamedUnknown,
-      limits: { physBits: this.#values.physBits(limits) },
+      limits: { physBits: this.#values.physBits(limits, isOfX86(arch)) },
       signature: this.#values.optional(signature, (value) => this.#values.signature(value)),
       microcode: this.#values.optional(microcode, (value) => this.#values.microcode(value)),
       xsave: this.#values.optional(xsave, (value) => this.#values.xsave(value)),

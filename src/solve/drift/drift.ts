@@ -4,11 +4,11 @@
 import { emptyRow, hasBit, isEmpty, isEqual, join, minus, type Row } from '../../core/rows.ts';
 import { newestSoftware, startOfAsked } from '../../cpu/asked/asked.ts';
 import type { Catalog } from '../../cpu/catalog/catalog.ts';
+import { parseCpuString, withSwitches } from '../../cpu/cpu-string.ts';
 import { QueryError } from '../../cpu/errors.ts';
 import type { Asked } from '../../cpu/guest.ts';
 import type { Software } from '../../cpu/need.ts';
 import { byBytes } from '../../cpu/order.ts';
-import { parseCpuString, withSwitches } from '../../cpu/qemu/cpu-argument.ts';
 import { type Expansion, expandItems } from '../../cpu/qemu/expand.ts';
 import { expandCpu } from '../../cpu/qemu/qemu-start.ts';
 import type { Fleet, HostList, Skipped } from '../../fleet/fleet.ts';

@@ -132,7 +132,8 @@ function needOfRows(catalog: Catalog, kind: Kind): Need {
     (note) => note.code === 'unknown-model' || note.code === 'default-cpu',
   );
   return needing(none, {
-    arch: kind.arch,
+    // A 32-bit guest is one of any x86 host.
+    arch: isGuest && kind.arch === 'i686' ? 'x86_64' : kind.arch,
     vendor: kind.vendor,
     model: isGuest && kind.identity ? kind.identity.model : null,
     like: isGuest ? null : (kind.identity ?? null),
