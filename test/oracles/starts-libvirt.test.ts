@@ -94,24 +94,52 @@ const domainXml = (type: string, name: string, { machine, cpu }: DrawnDomain): s
 </domain>
 `;
 
-const UNAVAILABLE = JSON.stringify({
-  execute: 'qom-get',
-  arguments: { path: '/machine/unattached/device[0]', property: 'unavailable-features' },
-});
+const nameOf = (word: string) => catalog.findLibvirt(word)?.name ?? word;
+
+/**
+ * What a CPU that is the host's asks for by itself: what is written and, of one that is at least a model, what libvirt
+ * has of that; null of any other CPU, of which QEMU tells all that it goes without. Of the host's, QEMU tells what nobody
+ * asked for, too, and nothing of a model that libvirt does not hand on.
+ */
+function askedBeside({ cpu }: DrawnDomain): string[] | null {
+  if (!/mode='host-|match='minimum'/.test(cpu)) return null;
+  const model = /<model[^>]*>([^<]*)/.exec(cpu)?.[1];
+  const row = model === undefined ? null : catalog.libvirtFeatures(model, LIBVIRT!);
+  const isCounted = (name: string) => catalog.find(name)?.merge !== 'never';
+  const names = new Set(row === null ? [] : catalog.names(row).filter(isCounted));
+  for (const [, policy, word] of cpu.matchAll(/policy='(\w+)' name='([^']*)'/g))
+    if (policy === 'require' || policy === 'force') names.add(nameOf(word!));
+    else names.delete(nameOf(word!));
+  return [...names].filter((name) => catalog.find(name)?.qemu != null);
+}
 
 /** Creates a domain paused, asks its QEMU what it did not get, and destroys it. */
-async function created(name: string, xml: string, optional: readonly string[]): Promise<Outcome> {
+async function created(name: string, xml: string, domain: DrawnDomain): Promise<Outcome> {
   const made = await libvirt!.ask('create', '--paused', libvirt!.file(xml));
   if (made.status !== 0) return { starts: false, error: made.stderr.trim() };
-  const told = await libvirt!.ask('qemu-monitor-command', name, UNAVAILABLE);
-  await libvirt!.ask('destroy', name);
-  if (told.status !== 0) throw new Error(`${name} says nothing of itself: ${told.stderr}`);
-  const nameOf = (word: string) => catalog.findLibvirt(word)?.name ?? word;
-  const waived = new Set(optional.map(nameOf));
-  const without = new Set<string>(
-    JSON.parse(told.stdout).return.map((word: string) => catalog.findQemu(word)?.name ?? word),
-  );
+  const without = new Set<string>();
+  const asked = askedBeside(domain);
+  try {
+    if (asked === null)
+      for (const word of (await property(name, 'unavailable-features')) as string[])
+        without.add(catalog.findQemu(word)?.name ?? word);
+    else for (const word of asked) if ((await property(name, word)) === false) without.add(word);
+  } finally {
+    await libvirt!.ask('destroy', name);
+  }
+  const waived = new Set(domain.optional.map(nameOf));
   return { starts: true, without: [...without].filter((word) => !waived.has(word)) };
+}
+
+/** What the CPU of a started domain has. */
+async function property(name: string, property: string): Promise<unknown> {
+  const question = {
+    execute: 'qom-get',
+    arguments: { path: '/machine/unattached/device[0]', property },
+  };
+  const told = await libvirt!.ask('qemu-monitor-command', name, JSON.stringify(question));
+  if (told.status !== 0) throw new Error(`${name} says nothing of ${property}: ${told.stderr}`);
+  return JSON.parse(told.stdout).return;
 }
 
 /** The vendors that a domain asks for, by its element and its model. */
@@ -128,7 +156,7 @@ async function held(type: 'kvm' | 'qemu'): Promise<void> {
   const domains = drawDomains(ground, random(seed), count);
   const named = domains.map((domain, i) => ({ domain, name: `d${String(i).padStart(4, '0')}` }));
   const outcomes = await each(named, ({ domain, name }) =>
-    created(name, domainXml(type, name, domain), domain.optional),
+    created(name, domainXml(type, name, domain), domain),
   );
   const guests = named.map(({ domain, name }): Drawn => {
     return {

@@ -19,7 +19,8 @@ import { argumentsOf } from '../text/shell.ts';
 const PROGRAM = /^(?:\S*\/)?(?:qemu-system-(\w+)|qemu-kvm|kvm)$/;
 /** Such a command by its name alone, where it has options. */
 const STARTS = /^(?:\w+=\S*\s+)*(?:\S*\/)?(?:qemu-system-\w+|qemu-kvm|kvm)\s+-/;
-const HAS_CPU = /^(?:\S*\/)?(?:qemu|kvm).*\s--?cpu\s/;
+const BEGINS = /^(?:qemu|kvm)/;
+const HAS_CPU = /\s--?cpu\s/;
 /** What libvirt writes into the log of a domain before each start. */
 const LOG = /^\S+ \S+: starting up libvirt version: /m;
 const CONTINUED = /\\\s*$/;
@@ -30,7 +31,13 @@ export const hasCommand = (head: string): boolean =>
   head
     .replace(/\\[ \t]*\r?\n/g, '')
     .split('\n')
-    .some((line) => HAS_CPU.test(line.trim()) || STARTS.test(line.trim()));
+    .some((line) => isCommand(line.trim()));
+
+function isCommand(line: string): boolean {
+  const [program = ''] = line.split(/\s/, 1);
+  const name = program.slice(program.lastIndexOf('/') + 1);
+  return (BEGINS.test(name) && HAS_CPU.test(line)) || STARTS.test(line);
+}
 
 interface Command {
   readonly number: number;
