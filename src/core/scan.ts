@@ -14,6 +14,10 @@ const EACH = 0xffffffff;
 const MAX_NAMES = 1024;
 const MAX_NAME = 48;
 
+/** Whether the scanner can look for a key or a feature of this name: longer ones are read one by one. */
+export const isScannable = (name: string): boolean =>
+  new TextEncoder().encode(name).length < MAX_NAME;
+
 /** Why the core stopped. */
 const KIND = 1;
 const OTHER = 2;

@@ -10,7 +10,7 @@ import { CpuinfoScan } from '../dialects/kernel/cpuinfo-scan.ts';
 import { descriptionsIn, libvirt } from '../dialects/libvirt/libvirt.ts';
 import { ELEMENTS } from '../dialects/libvirt/libvirt-element.ts';
 import { Alike, type AlikeOptions, firstTag } from '../dialects/libvirt/repeated-xml.ts';
-import { RecordScan, recordKeys } from '../dialects/records/record-scan.ts';
+import { areScannable, RecordScan, recordKeys } from '../dialects/records/record-scan.ts';
 import { isOneValue, records } from '../dialects/records/records.ts';
 import { Shards } from '../dialects/records/summary-line.ts';
 import { keepOnly } from '../dialects/words/blank-description.ts';
@@ -223,7 +223,7 @@ class FleetReader {
     const known = knownOf(opened, this.#dialect);
     const scanned = scannedAs(opened, known);
     if (scanned === cpuinfo) return this.#takeProcessors(opened);
-    if (scanned === records && this.#options.keep !== undefined)
+    if (scanned === records && areScannable(this.#options.keep))
       return this.#takeRecords(opened, this.#options.keep);
     return this.#takeOthers(opened, known);
   }

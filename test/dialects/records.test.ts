@@ -8,6 +8,7 @@ import type { Description } from '../../src/cpu/description.ts';
 import { QueryError } from '../../src/cpu/errors.ts';
 import { recogniseDialect } from '../../src/dialects/index.ts';
 import { records } from '../../src/dialects/records/records.ts';
+import { feed } from '../support/command.ts';
 import { FLOOR } from '../support/hosts.ts';
 import { assertProperty } from '../support/property.ts';
 
@@ -416,6 +417,31 @@ test('says of every feature what a set of names says', () => {
       const open = UNTOLD.filter((f) => !features.includes(f));
       assert.equal(openOf(d), [...new Set([...unknown, ...open])].sort());
     }),
+  );
+});
+
+test('a key of any length can be asked for', async () => {
+  const key = 'k'.repeat(60);
+  const lines = Array.from({ length: 600 }, (_, i) =>
+    JSON.stringify({
+      host: `h${i}`,
+      vendor: 'Intel',
+      features: [...FLOOR, 'pni'],
+      [key]: `v${i % 2}`,
+    }),
+  ).join('\n');
+  assert.ok(lines.length > 1 << 16, 'long enough to be scanned');
+  const { status, stdout } = await feed(lines, 'baseline', '--by', key, '--json', '-');
+  assert.is(status, 0);
+  assert.equal(
+    JSON.parse(stdout).baselines.map((b: { value: string; baseline: { hosts: number } }) => [
+      b.value,
+      b.baseline.hosts,
+    ]),
+    [
+      ['v0', 300],
+      ['v1', 300],
+    ],
   );
 });
 

@@ -2,6 +2,7 @@
 // What a line means is decided in records.ts alone.
 import {
   type FoundHosts,
+  isScannable,
   type RecordKeys,
   type ScanListener,
   Scanner,
@@ -20,6 +21,10 @@ import { RECORD_KEYS, readRecord } from './records.ts';
 
 /** Keys that anybody may use and that make a difference to what is read. */
 const BESIDE = ['virttype'];
+
+/** Whether records of which these keys count can be scanned: not where any key may, nor where one is too long. */
+export const areScannable = (keep: readonly string[] | undefined): keep is readonly string[] =>
+  keep?.every(isScannable) ?? false;
 
 /** What the core is told of records; `keep` are further keys that count. */
 export const recordKeys = (catalog: Catalog, keep: readonly string[]): RecordKeys => ({
