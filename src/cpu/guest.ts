@@ -1,5 +1,4 @@
 // A guest's CPU as its definition writes it. What it means depends on the software that starts it: cpu/asked/asked.ts.
-
 import type { LibvirtCpu } from './cpu-element.ts';
 import type { ProxmoxLines, ProxmoxModel } from './proxmox-line.ts';
 import type { Surroundings } from './qemu/expand.ts';

@@ -1,5 +1,10 @@
 // What is told of a processor beside its features.
 
+/** Physical address bits that QEMU gives a guest unless told otherwise. */
+export const DEFAULT_PHYS_BITS = 40;
+/** No x86 processor addresses more than its page tables can hold (Intel SDM volume 3, 4.1.4: 52). */
+export const MAX_PHYS_BITS = 52;
+
 export interface Signature {
   readonly family: number;
   readonly model: number;

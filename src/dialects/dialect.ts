@@ -18,6 +18,9 @@ export interface Input {
   readonly passes?: true;
 }
 
+/** Bytes of an input by which its dialect is recognised. */
+export const HEAD = 64 * 1024;
+
 /** A line that a thread did not judge, by its number within its segment. */
 export interface OtherLine {
   readonly line: Uint8Array;

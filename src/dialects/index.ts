@@ -1,6 +1,5 @@
 // Every language that plimsoll speaks, in the order in which they are tried on a file: the more a language is
 // recognised by, the earlier it is asked.
-
 import type { Dialect } from './dialect.ts';
 import { ansible } from './kernel/ansible.ts';
 import { cpudev } from './kernel/cpudev.ts';

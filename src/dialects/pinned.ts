@@ -1,5 +1,4 @@
 // A pinned CPU in the languages that can hold one.
-
 import type { Catalog } from '../cpu/catalog/catalog.ts';
 import type { LibvirtCpu, Policy } from '../cpu/cpu-element.ts';
 import { byBytes } from '../cpu/order.ts';

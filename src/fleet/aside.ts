@@ -2,7 +2,7 @@
 import type { Description } from '../cpu/description.ts';
 import { byBytes } from '../cpu/order.ts';
 import type { Fleet, Kind } from './fleet.ts';
-import type { HostList, LeftAside } from './told.ts';
+import { type HostList, type LeftAside, LISTED } from './told.ts';
 
 const isGuest = ({ view }: Kind): boolean => view === 'guest';
 
@@ -61,8 +61,6 @@ export function withoutHosts<T extends { readonly id: string; readonly descripti
     ],
   };
 }
-
-const LISTED = 20;
 
 /** Documents of a container that describe no CPU; `kinds` names each by its kind. */
 export function otherKinds(kinds: readonly string[]): LeftAside[] {

@@ -14,7 +14,7 @@ import {
   kindText,
   type Member,
 } from './kind.ts';
-import type { HostList, LeftAside, Skipped } from './told.ts';
+import { type HostList, type LeftAside, LISTED, type Skipped } from './told.ts';
 
 export type { Gathered } from './gathered.ts';
 export {
@@ -29,7 +29,6 @@ export type { HostList, LeftAside, Skipped } from './told.ts';
 /** Spare bits of every row for names that the catalog does not know. */
 const SPARE = 128;
 const MAX_UNNAMED = 4096;
-const LISTED = 20;
 /** Counts in the core have 32 bits. */
 const MAX_HOSTS = 2 ** 32 - 1;
 

@@ -1,8 +1,7 @@
 // Lists of hosts for many sets of classes: the ids are looked through once, not once a list.
 import { byBytes } from '../cpu/order.ts';
 import type { Fleet, HostList } from './fleet.ts';
-
-const LISTED = 20;
+import { LISTED } from './told.ts';
 
 export class Lister {
   readonly #weights: ArrayLike<number>;

@@ -1,5 +1,4 @@
 // What a summary must be, field by field: it is read as a stranger's file is, whatever its checksum says.
-
 import * as v from 'valibot';
 import { archRecord } from '../cpu/arch/index.ts';
 import {

@@ -1,5 +1,8 @@
 // What is told of inputs beside their hosts: lists of who is meant, and what took no part.
 
+/** So many of a list are named; the count tells how many there are. */
+export const LISTED = 20;
+
 /** Hosts by id: the first 20 in byte order, and how many there are. */
 export interface HostList {
   readonly count: number;

@@ -1,5 +1,4 @@
 // Models of libvirt 12.8, and what 9.0 and 11.3 have otherwise.
-
 import { Deltas } from '../cpu/catalog/delta.ts';
 import type { CpuMapModel } from './cpu-map.ts';
 import { type Facts, given, type Json, sinceLibvirt } from './facts.ts';

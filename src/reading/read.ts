@@ -3,7 +3,7 @@ import type { Catalog } from '../cpu/catalog/catalog.ts';
 import { checkNames, type Description, withKernel } from '../cpu/description.ts';
 import { QueryError } from '../cpu/errors.ts';
 import { byBytes } from '../cpu/order.ts';
-import type { Dialect, Input, Skip, Stream } from '../dialects/dialect.ts';
+import { type Dialect, HEAD, type Input, type Skip, type Stream } from '../dialects/dialect.ts';
 import { dialectByName, dialectNames, recogniseDialect } from '../dialects/index.ts';
 import { cpuinfo } from '../dialects/kernel/cpuinfo.ts';
 import { CpuinfoScan } from '../dialects/kernel/cpuinfo-scan.ts';
@@ -25,7 +25,6 @@ import { isGatherVersion, whatElse } from './no-host.ts';
 import { type Opened, Problems, type ReadOptions } from './problems.ts';
 import { isSettledBeside, settledBeside } from './settled.ts';
 
-const HEAD = 64 * 1024;
 /** Records of fewer bytes are read one by one: as fast, and the scanner has no tables to set up. */
 const SCANNED = 64 * 1024;
 /** The first letter of /proc/cpuinfo. */

@@ -1,5 +1,4 @@
 // plimsoll baseline: the most capable CPU that every guest can have on all hosts of a fleet, and what holds it down.
-
 import {
   bitsOf,
   distinct,
@@ -18,6 +17,7 @@ import type { XsaveComponent } from '../cpu/description.ts';
 import { type Need, needing } from '../cpu/need.ts';
 import { byBytes } from '../cpu/order.ts';
 import { own } from '../cpu/own.ts';
+import { DEFAULT_PHYS_BITS } from '../cpu/processor-facts.ts';
 import type { ClassFacts, Fleet, Kind } from '../fleet/fleet.ts';
 import { inOwnWords } from '../fleet/words.ts';
 import type { Baseline, Baselines, Hold } from './answer.ts';
@@ -30,9 +30,6 @@ import { draw } from './line/safe.ts';
 import { byWeight } from './line/sayer.ts';
 import { type Split, splitBefore, splitByXsave } from './line/split.ts';
 import { stackOf } from './line/told-stack.ts';
-
-/** Physical address bits that QEMU gives a guest unless told otherwise. */
-const DEFAULT_PHYS_BITS = 40;
 
 export function baseline(given: Fleet, options: BaselineOptions = {}): Baseline {
   const split = splitBefore(given);

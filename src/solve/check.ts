@@ -1,5 +1,4 @@
 // plimsoll baseline --check: does a saved baseline still run on all of these hosts, and what could they have beside it.
-
 import { bitsOf } from '../core/rows.ts';
 import { parseStack } from '../cpu/catalog/software.ts';
 import type { Need } from '../cpu/need.ts';

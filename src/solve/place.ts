@@ -9,6 +9,7 @@ import { byBytes } from '../cpu/order.ts';
 import { readSaved } from '../cpu/saved-line.ts';
 import { candidate, type Fleet, type HostList, type Kind, type Skipped } from '../fleet/fleet.ts';
 import { Lister } from '../fleet/lister.ts';
+import { LISTED } from '../fleet/told.ts';
 import type { Finding } from './answer.ts';
 import type { Missing, PlacedGuest, Placement, PowerCycle } from './answer-plan.ts';
 import { askerOf, type GivenSoftware, keyOfAsker, softwareNames, softwareOf } from './fit/asker.ts';
@@ -37,8 +38,6 @@ export interface PlaceOptions {
   /** Guests that could not be read. */
   readonly skipped?: readonly Skipped[] | undefined;
 }
-
-const LISTED = 20;
 
 /** What all guests that need the same are told. */
 type Answer = Omit<PlacedGuest, 'guest'>;

@@ -1,6 +1,5 @@
 // Drift, held against real programs: what it says changes is what QEMU shows changed, and the -cpu argument that it
 // reads out of a domain is the one that libvirt makes.
-
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { meet } from '../../src/core/rows.ts';

@@ -1,6 +1,5 @@
 // The rule "does it run here" in the slowest words: names in sets, one host and one guest at a time. It knows nothing of
 // src/solve; what a definition asks for is taken from the expansion of the -cpu argument that stands for it.
-
 import { newestSoftware, startOfAsked } from '../../src/cpu/asked/asked.ts';
 import type { Catalog } from '../../src/cpu/catalog/catalog.ts';
 import type { LibvirtCpu, Policy } from '../../src/cpu/cpu-element.ts';

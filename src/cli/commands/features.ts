@@ -1,5 +1,4 @@
 // plimsoll features [NAME]: every bit of a CPU that has a name, how it merges, and who has it.
-
 import type { Command } from 'commander';
 import { hasBit } from '../../core/rows.ts';
 import type { BitPlace, Catalog, Feature } from '../../cpu/catalog/catalog.ts';

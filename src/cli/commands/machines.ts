@@ -1,5 +1,4 @@
 // plimsoll machines [NAME]: the machine types of QEMU, and what each changes about CPUs.
-
 import type { Command } from 'commander';
 import type { Catalog } from '../../cpu/catalog/catalog.ts';
 import { byBytes } from '../../cpu/order.ts';

@@ -1,5 +1,4 @@
 // plimsoll models [NAME]: the CPU names of libvirt and QEMU, and what each stands for.
-
 import type { Command } from 'commander';
 import { isEmpty, minus, type Row, size } from '../../core/rows.ts';
 import type { Catalog, LibvirtModel, QemuModel } from '../../cpu/catalog/catalog.ts';

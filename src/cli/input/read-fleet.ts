@@ -15,8 +15,13 @@ import { underKernel } from '../../fleet/under.ts';
 import type { Unreadable } from '../../reading/problems.ts';
 import { type Inputs, type ReadOptions, readFleet } from '../../reading/read.ts';
 import { type Call, type Io, write } from '../io.ts';
-import type { OutputOptions, ReadingOptions, StackOptions, WhatIfOptions } from '../options.ts';
-import { threadsOf } from '../options.ts';
+import {
+  type OutputOptions,
+  type ReadingOptions,
+  type StackOptions,
+  threadsOf,
+  type WhatIfOptions,
+} from '../options.ts';
 import { hostsText } from '../screen/text.ts';
 import { readInputs } from './inputs.ts';
 import { progressOn } from './progress.ts';

@@ -1,7 +1,7 @@
 // Large files, compressed ones and standard input, piece by piece: what is in memory does not grow with them.
 import { closeSync, createReadStream, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { problemOf, QueryError } from '../../cpu/errors.ts';
-import type { Input, Stream } from '../../dialects/dialect.ts';
+import { HEAD, type Input, type Stream } from '../../dialects/dialect.ts';
 import { MAX_LINE } from '../../dialects/text/lines.ts';
 import type { Opened, Unreadable } from '../../reading/problems.ts';
 import { concat, type Io, reasonOf } from '../io.ts';
@@ -23,7 +23,6 @@ import { SEGMENT } from './segments.ts';
 
 /** Threads take longer to start than to scan less. */
 const PARALLEL = 64 * 1024 * 1024;
-const HEAD = 64 * 1024;
 
 /** Every input below the paths, opened; a large one is read by whoever gets it. */
 export function* openStreams(

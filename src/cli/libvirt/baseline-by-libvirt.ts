@@ -1,5 +1,4 @@
 // plimsoll baseline --rules libvirt: what virsh would answer, quirks included.
-
 import type { LibvirtCpu } from '../../cpu/cpu-element.ts';
 import { QueryError } from '../../cpu/errors.ts';
 import { writeLibvirtCpu } from '../../dialects/libvirt/libvirt-write.ts';

@@ -1,5 +1,4 @@
 // plimsoll baseline --explain-rules: where the safe rules and libvirt's answer differently, and why.
-
 import { meet } from '../../core/rows.ts';
 import type { Catalog } from '../../cpu/catalog/catalog.ts';
 import { QueryError } from '../../cpu/errors.ts';

@@ -7,7 +7,7 @@ import type { LibvirtCpu } from '../../cpu/cpu-element.ts';
 import type { Description, View } from '../../cpu/description.ts';
 import { problemOf, QueryError } from '../../cpu/errors.ts';
 import type { ModelList } from '../../cpu/model-lists.ts';
-import type { Dialect, Input } from '../../dialects/dialect.ts';
+import { type Dialect, HEAD, type Input } from '../../dialects/dialect.ts';
 import { dialectByName, dialectNames, recogniseDialect } from '../../dialects/index.ts';
 import { readLearnt } from '../../dialects/learnt/learnt-catalog.ts';
 import { CpuReader, type PlacedCpu } from '../../dialects/libvirt/libvirt-element.ts';
@@ -34,7 +34,6 @@ import type { Call, Io } from '../io.ts';
 
 /** The libvirt that the rules are of, where no other is named. */
 const LIBVIRT = '11.3';
-const HEAD = 64 * 1024;
 
 export interface LibvirtOptions {
   readonly stack?: readonly string[];

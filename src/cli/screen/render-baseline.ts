@@ -3,6 +3,7 @@ import { midrText } from '../../cpu/arch/arm.ts';
 import { isX86 } from '../../cpu/description.ts';
 import type { Baseline, Baselines, Check, Finding, Hold } from '../../solve/answer.ts';
 import {
+  BECAUSE,
   commandLine,
   definitionLines,
   definitionText,
@@ -292,14 +293,6 @@ function besideHosts(start: string, words: readonly string[], page: Page): strin
     (line, i) => `${i === 0 ? start : ' '.repeat(width(start))}  ${line}`,
   );
 }
-
-const BECAUSE: Readonly<Record<string, string>> = {
-  arch: 'their architectures differ',
-  vendor: 'their vendors differ',
-  midr: 'their processors differ, and a guest keeps the MIDR that it started with',
-  model: 'their models differ',
-  xsave: 'they lay out the state of the features that they share differently',
-};
 
 function noCpuLines(answer: Baseline, page: BaselinePage): string[] {
   const { sides = [] } = answer;

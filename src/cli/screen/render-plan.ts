@@ -8,7 +8,7 @@ import type {
   SecurityCost,
 } from '../../solve/answer-plan.ts';
 import { bars, matrixLines } from './chart.ts';
-import { definitionText, findingLines, heading, type Page } from './render.ts';
+import { BECAUSE, definitionText, findingLines, heading, type Page } from './render.ts';
 import { count, hostsText, listed, number, pad, width, wrap, wrapSentence } from './text.ts';
 
 /** Groups that are spelled out; those behind them gain less. */
@@ -36,12 +36,6 @@ export function renderBlame(answer: Blame, page: Page): string {
   if (known.length > 0) lines.push('', heading('Worth knowing', page), ...known);
   return `${lines.join('\n')}\n`;
 }
-
-const BECAUSE: Readonly<Record<string, string>> = {
-  arch: 'their architectures differ',
-  vendor: 'their vendors differ',
-  xsave: 'they lay out the state of the features that they share differently',
-};
 
 const sideTitle = (side: BlameSide): string =>
   [

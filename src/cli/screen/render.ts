@@ -171,3 +171,12 @@ export function factLines(facts: readonly Fact[], { columns, paint }: Page): str
     ),
   );
 }
+
+/** Why hosts have no CPU in common, by what splits them. */
+export const BECAUSE: Readonly<Record<string, string>> = {
+  arch: 'their architectures differ',
+  vendor: 'their vendors differ',
+  midr: 'their processors differ, and a guest keeps the MIDR that it started with',
+  model: 'their models differ',
+  xsave: 'they lay out the state of the features that they share differently',
+};

@@ -3,8 +3,7 @@
 import type { Catalog } from '../../cpu/catalog/catalog.ts';
 import { didYouMean } from '../../cpu/catalog/suggest.ts';
 import type { GuestCpu } from '../../cpu/definition.ts';
-import type { Note } from '../../cpu/description.ts';
-import { isX86 } from '../../cpu/description.ts';
+import { isX86, type Note } from '../../cpu/description.ts';
 import { QueryError } from '../../cpu/errors.ts';
 import { printable } from '../../cpu/printable.ts';
 import type { Dialect } from '../../dialects/dialect.ts';

@@ -1,6 +1,5 @@
 // What differs between architectures: one record each. Beside x86 a feature is a name that its documents use, so there is
 // no row of the catalog to hold it, and none of x86's rules is about it.
-
 import { type LibvirtCpu, UNSAID } from '../cpu-element.ts';
 import { parseCpuString, switchOf } from '../cpu-string.ts';
 import type { Definition } from '../definition.ts';

@@ -1,6 +1,5 @@
 // Arm: there is no model but the host's, and a CPU is its MIDR. KVM lets no guest start with another one, and what its
 // kernel prints of an Armv8 processor is the same on a Cortex-A76 and a Neoverse-N1.
-
 import parts from '../data/arm.ts';
 import { own } from '../own.ts';
 import type { Note } from '../processor-facts.ts';

@@ -1,5 +1,4 @@
 // What libvirt makes of a guest's <cpu> when it starts it, and what it refuses.
-
 import {
   clearBit,
   emptyRow,

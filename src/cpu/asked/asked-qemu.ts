@@ -1,5 +1,4 @@
 // What QEMU makes of a -cpu argument where it starts a guest: the CPU, what it asks of the host, what QEMU refuses.
-
 import { clearBit, emptyRow, hasBit, isEqual, minus, type Row } from '../../core/rows.ts';
 import type { Catalog, Feature } from '../catalog/catalog.ts';
 import { didYouMean } from '../catalog/suggest.ts';

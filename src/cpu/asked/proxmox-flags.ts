@@ -1,5 +1,4 @@
 // What qemu-server of a version switches by itself beside the CPU type of a VM.
-
 import { compareServers } from '../catalog/products.ts';
 import { compareVersions } from '../order.ts';
 import type { ProxmoxLines } from '../proxmox-line.ts';

@@ -1,6 +1,5 @@
 // How Proxmox VE starts a VM: the -cpu argument and the machine type that qemu-server makes of its configuration, by its
 // own version, QEMU's and the host's processor.
-
 import {
   compareServers,
   proxmoxBuiltin,

@@ -1,5 +1,4 @@
 // The words of /proc/cpuinfo: what each means, on whose processors, and from which kernel on its absence tells.
-
 import { emptyRow, type Row, setBit } from '../../core/rows.ts';
 import type { Feature, Vendor } from '../feature.ts';
 import { own } from '../own.ts';

@@ -1,5 +1,4 @@
 // The CPUs of products that stand on QEMU and libvirt: names that they take, and levels that they sell.
-
 import data from '../data/products.ts';
 import { compareVersions } from '../order.ts';
 import { own } from '../own.ts';

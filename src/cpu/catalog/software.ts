@@ -1,5 +1,4 @@
 // The software that must understand an answer: libvirt@11.3, qemu@10.0.
-
 import { QueryError } from '../errors.ts';
 import { compareVersions } from '../order.ts';
 import type { Catalog, Product } from './catalog.ts';

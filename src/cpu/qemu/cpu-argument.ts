@@ -1,5 +1,4 @@
 // Values in QEMU's -cpu argument: how they are read, whatever CPU they are about.
-
 import { parseBoolean } from '../cpu-string.ts';
 import { QueryError } from '../errors.ts';
 import type { Property, PropertyValue } from './properties.ts';

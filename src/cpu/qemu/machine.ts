@@ -1,5 +1,4 @@
 // Machine types by name, as one QEMU of the catalog has them.
-
 import type { Catalog } from '../catalog/catalog.ts';
 import { didYouMean } from '../catalog/suggest.ts';
 import { QueryError } from '../errors.ts';

@@ -1,9 +1,9 @@
 // A CPU as QEMU starts it: what it refuses then, whatever the host, and what a guest finds under tcg.
-
 import { hasBit, join, meet, minus, type Row, size } from '../../core/rows.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { parseCpuString } from '../cpu-string.ts';
 import { QueryError } from '../errors.ts';
+import { DEFAULT_PHYS_BITS, MAX_PHYS_BITS } from '../processor-facts.ts';
 import { tcgRow } from './accelerators.ts';
 import { type Expansion, expandItems, type Surroundings } from './expand.ts';
 import { AUTO } from './levels.ts';
@@ -54,8 +54,6 @@ const hasLongMode = (catalog: Catalog, features: Row): boolean =>
   hasBit(features, catalog.feature('lm').id);
 
 const MIN_PHYS_BITS = 32;
-const MAX_PHYS_BITS = 52;
-const DEFAULT_PHYS_BITS = 40;
 
 /** What a start would refuse, host or no host. */
 function checkStart(catalog: Catalog, expansion: Expansion): void {

@@ -1,6 +1,5 @@
 // What dd reads from /dev/cpu/N/cpuid: sixteen bytes a leaf (eax, ebx, ecx, edx, least byte first), from leaf 0 on.
 // The device cannot say which leaf a record is, so only an unbroken run from 0 (or 0x80000000) can be told.
-
 import { QueryError } from '../../cpu/errors.ts';
 import { brandOf, decodeWords } from '../../cpu/proven/cpuid-words.ts';
 import { Words } from '../../cpu/register-words.ts';

@@ -1,6 +1,5 @@
 // Where <cpu> elements are in libvirt's documents, and one of them as libvirt itself reads it: what libvirt
 // refuses to parse is refused here.
-
 import { ARCHITECTURES } from '../../cpu/catalog/libvirt-map.ts';
 import type { CpuCheck, CpuMatch, CpuMode, LibvirtCpu, Policy } from '../../cpu/cpu-element.ts';
 import { QueryError } from '../../cpu/errors.ts';

@@ -1,6 +1,5 @@
 // libvirt's XML: host and domain capabilities, domains, <cpu> alone, and the CPUID dumps of libvirt's own tools.
 // Each is read for what its author knew; nothing is concluded about guests (cpu/proven/offer.ts does that).
-
 import { minus, type Row, rowOf, setBit } from '../../core/rows.ts';
 import { archOfMachine } from '../../cpu/arch/index.ts';
 import { findFeature } from '../../cpu/asked/asked-libvirt.ts';

@@ -1,5 +1,4 @@
 // The x86-64 levels of the psABI, for those who ask for no more than a level: the highest that the CPU has.
-
 import { proxmoxBuiltin, psabiLevels } from '../../cpu/catalog/products.ts';
 import type { GuestCpu } from '../../cpu/definition.ts';
 import { QueryError } from '../../cpu/errors.ts';

@@ -1,5 +1,4 @@
 // QEMU's -readconfig file beside a -cpu that names the model alone: the features as properties of every CPU.
-
 import type { GuestCpu } from '../../cpu/definition.ts';
 import type { Settings } from '../../cpu/qemu/properties.ts';
 import type { Dialect } from '../dialect.ts';

@@ -10,11 +10,12 @@ import type {
 } from '../../cpu/description.ts';
 import { byBytes } from '../../cpu/order.ts';
 import { isPrintable } from '../../cpu/printable.ts';
+import { MAX_PHYS_BITS } from '../../cpu/processor-facts.ts';
 import { isObject, type JsonObject, valueKind } from '../text/json.ts';
 import { quote } from '../text/lines.ts';
 
-/** No processor addresses more than its page tables can hold (Intel SDM volume 3, 4.1.4: 52). */
-const MAX_PHYS_BITS = { x86: 52, other: 64 };
+/** Of other architectures than x86 a record may say as much as a register holds. */
+const MOST_PHYS_BITS = 64;
 const BIT = /^cpuid(?:\.[0-9a-f]{1,8}){2}\.e[abcd]x\.\d{1,2}$/;
 
 const isText = (value: unknown): value is string =>
@@ -91,7 +92,7 @@ export class RecordValues {
       if (key !== 'physBits') this.ignored(`limits.${key}`, 'physBits is the only limit');
     const { physBits } = value;
     if (physBits === undefined || physBits === null) return null;
-    const most = isOfX86 ? MAX_PHYS_BITS.x86 : MAX_PHYS_BITS.other;
+    const most = isOfX86 ? MAX_PHYS_BITS : MOST_PHYS_BITS;
     if (!Number.isInteger(physBits) || (physBits as number) < 1 || (physBits as number) > most)
       this.fail(
         `"limits.physBits" is ${valueKind(physBits)}; it is a whole number of bits from 1 to ${most}`,

@@ -1,5 +1,4 @@
 // Answers of plimsoll's own, given back: a baseline or a pinned CPU is a CPU that a guest can have; any other is none.
-
 import type { Description } from '../../cpu/description.ts';
 import { QueryError } from '../../cpu/errors.ts';
 import { isSaved, needOfSaved, readSaved } from '../../cpu/saved-line.ts';

@@ -4,10 +4,9 @@ import type { Definition, GuestCpu, Scheduled } from '../../cpu/definition.ts';
 import { isX86, type Note } from '../../cpu/description.ts';
 import { QueryError } from '../../cpu/errors.ts';
 import { byBytes } from '../../cpu/order.ts';
+import { DEFAULT_PHYS_BITS } from '../../cpu/processor-facts.ts';
 import type { Dialect } from '../dialect.ts';
 
-/** Physical address bits that QEMU gives a guest unless told otherwise. */
-const DEFAULT_PHYS_BITS = 40;
 /** Hosts of a note that are named. */
 const NAMED_HOSTS = 20;
 

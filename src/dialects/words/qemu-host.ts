@@ -16,8 +16,7 @@ import { QueryError } from '../../cpu/errors.ts';
 import { withUsable } from '../../cpu/proven/by-models.ts';
 import { kvmWord } from '../../cpu/qemu/accelerators.ts';
 import { findProperty } from '../../cpu/qemu/properties.ts';
-import type { JsonObject } from '../text/json.ts';
-import { valueKind } from '../text/json.ts';
+import { type JsonObject, valueKind } from '../text/json.ts';
 import { EMULATION, KVM, processorKey } from './blank-description.ts';
 
 /** Enlightenments for other hypervisors' guests are QEMU's own, and x- marks what is no interface. */

@@ -1,6 +1,5 @@
 // What a change of machine type, model version or software does to guests: whether each still runs where it did, and
 // whether it finds the same CPU. The two are different questions, and are answered apart.
-
 import { emptyRow, hasBit, isEmpty, isEqual, join, minus, type Row } from '../../core/rows.ts';
 import { newestSoftware, startOfAsked } from '../../cpu/asked/asked.ts';
 import type { Catalog } from '../../cpu/catalog/catalog.ts';
@@ -12,6 +11,7 @@ import { byBytes } from '../../cpu/order.ts';
 import { type Expansion, expandItems } from '../../cpu/qemu/expand.ts';
 import { expandCpu } from '../../cpu/qemu/qemu-start.ts';
 import type { Fleet, HostList, Skipped } from '../../fleet/fleet.ts';
+import { LISTED } from '../../fleet/told.ts';
 import { underKernel } from '../../fleet/under.ts';
 import type { Finding, Severity } from '../answer.ts';
 import { asker, type GivenSoftware, softwareOf } from '../fit/asker.ts';
@@ -352,8 +352,6 @@ function findingsOf(
 }
 
 type Fact = Pick<DriftFinding, 'code' | 'severity' | 'message'>;
-const LISTED = 20;
-
 function factsOf(catalog: Catalog, { added, removed, notes }: Change): Fact[] {
   const security = (row: Row) =>
     catalog.features.filter((f) => f.security && hasBit(row, f.id)).map((f) => f.name);

@@ -1,5 +1,4 @@
 // libvirt's rules for ARM: it compares names, knows a handful of features, and merges nothing.
-
 import { ARM_FEATURES } from '../../cpu/catalog/libvirt-map.ts';
 import type { LibvirtCpu } from '../../cpu/cpu-element.ts';
 import { QueryError } from '../../cpu/errors.ts';

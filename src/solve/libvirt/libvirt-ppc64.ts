@@ -1,5 +1,4 @@
 // libvirt's rules for POWER: processors are told apart by their version register and compared by name.
-
 import type { LibvirtMap, Ppc64Parts } from '../../cpu/catalog/libvirt-map.ts';
 import type { LibvirtCpu } from '../../cpu/cpu-element.ts';
 import { QueryError } from '../../cpu/errors.ts';

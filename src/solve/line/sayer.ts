@@ -2,6 +2,7 @@
 import type { Note } from '../../cpu/description.ts';
 import { byBytes } from '../../cpu/order.ts';
 import type { Fleet, HostList, HostSet } from '../../fleet/fleet.ts';
+import { LISTED } from '../../fleet/told.ts';
 import type { Finding, Severity } from '../answer.ts';
 
 const SEVERITIES: readonly Severity[] = ['error', 'warning', 'info'];
@@ -43,8 +44,6 @@ export class Sayer {
     return this.#findings.sort(byWeight);
   }
 }
-
-const LISTED = 20;
 
 /** What is to be known of guests, those of which the same is said together. */
 export function guestFindings(

@@ -1,5 +1,4 @@
 // plimsoll groups: the split of a fleet into pools that keeps the most features on the most hosts.
-
 import { meet, type Row } from '../../core/rows.ts';
 import { didYouMean } from '../../cpu/catalog/suggest.ts';
 import { QueryError } from '../../cpu/errors.ts';

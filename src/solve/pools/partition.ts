@@ -1,6 +1,5 @@
 // The split of weighted units into pools that keeps the most, with what no split can exceed. Few units are solved
 // exactly, over every subset of them; many by a search, held against bounds.
-
 import { bitsOf, emptyRow, hasBit, join, meet, minus, type Row, setBit } from '../../core/rows.ts';
 import {
   bestSplits,
