@@ -377,7 +377,8 @@ test('a kernel that is taken into the table is there as it was read, and no othe
           rules: MODULES.flatMap((vendor) =>
             [...columns.get(`${vendor} ${kernel}`)!]
               .filter(([name]) => !unread.includes(name))
-              .map(([name, { vendor: _, kernels: __, ...row }]) => ({
+              // A source does not tell what hybrid processors are barred from: that goes on from the kernel before.
+              .map(([name, { vendor: _, kernels: __, barredBy: ___, ...row }]) => ({
                 features: [name],
                 vendor,
                 row,
@@ -394,7 +395,9 @@ test('a kernel that is taken into the table is there as it was read, and no othe
             for (const [name, row] of columnOf(wider, vendor, k)) {
               const from = k === kernel && unread.includes(name) ? before : k;
               const expected = columns.get(`${vendor} ${from}`)!.get(name)!;
-              assert.is(essenceOf(row), essenceOf(expected), `${name} of ${k} on ${vendor}`);
+              const told = ({ barredBy, ...rest }: KvmRow) =>
+                essenceOf(k === kernel || barredBy === undefined ? rest : { ...rest, barredBy });
+              assert.is(told(row), told(expected), `${name} of ${k} on ${vendor}`);
             }
       },
     ),
