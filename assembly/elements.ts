@@ -14,7 +14,7 @@ const OWN_START: usize = 16;
 const COUNT: usize = 20;
 const USED: usize = 24;
 
-// What a stretch is, by its code; src/dialects/tags.ts makes them.
+// What a stretch is, by its code; src/dialects/libvirt/xml-stretches.ts makes them.
 const KIND: u32 = 7;
 const OPEN: u32 = 0;
 const CLOSE: u32 = 1;

@@ -27,3 +27,6 @@ export function compareVersions(a: string, b: string): number {
   const [x, y] = [a, b].map((v) => v.split('.').map(Number));
   return x![0]! - y![0]! || (x![1] ?? 0) - (y![1] ?? 0);
 }
+
+/** A version without its patch level: 10.0 of 10.0.13. */
+export const minorOf = (version: string): string => version.split('.').slice(0, 2).join('.');

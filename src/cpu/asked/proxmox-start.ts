@@ -7,7 +7,7 @@ import {
   proxmoxType,
 } from '../catalog/products.ts';
 import type { AskedOfProxmox } from '../guest.ts';
-import { compareVersions } from '../order.ts';
+import { compareVersions, minorOf } from '../order.ts';
 import type { Note } from '../processor-facts.ts';
 import {
   booleanOf,
@@ -213,8 +213,6 @@ function vmOf(lines: ProxmoxLines, machine: string | null, node: ProxmoxNode): V
     revision: version === undefined ? proxmoxRevision(minorOf(node.qemu)) : Number(counted ?? 0),
   };
 }
-
-const minorOf = (version: string): string => version.split('.').slice(0, 2).join('.');
 
 /** Windows that is bound to no version keeps that of old, or that of its making. */
 function pinned(

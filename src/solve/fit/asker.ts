@@ -1,10 +1,12 @@
 // Guests, and hosts taken as CPUs, as what the one rule holds against hosts; and which software starts them there.
+
 import { emptyRow, join, meet, minus } from '../../core/rows.ts';
 import { needOfAsked, newestSoftware } from '../../cpu/asked/asked.ts';
 import type { Catalog } from '../../cpu/catalog/catalog.ts';
 import type { Asked } from '../../cpu/guest.ts';
 import { LISTERS } from '../../cpu/model-lists.ts';
 import { type Need, needing, type Software } from '../../cpu/need.ts';
+import { minorOf } from '../../cpu/order.ts';
 import { kvmWord } from '../../cpu/qemu/accelerators.ts';
 import { needOfSaved } from '../../cpu/saved-line.ts';
 import type { Kind } from '../../fleet/fleet.ts';
@@ -37,10 +39,11 @@ export function softwareOf(catalog: Catalog, given: GivenSoftware = {}): (kind: 
     // A release between two that are known is answered as the older, and may have more than that.
     const isGiven = given.qemu !== undefined || isRelease(kind.qemu, qemu);
     const libvirt = given.libvirt ?? versionToldBy(catalog, 'libvirt', kind) ?? newest.libvirt;
+    const told = given.qemu ?? kind.qemu;
     const host = {
       arch: kind.arch,
       vendor: kind.vendor,
-      qemu: minorOf(given.qemu ?? kind.qemu),
+      qemu: told === null ? null : minorOf(told),
     };
     const key = `${qemu} ${libvirt} ${isGiven} ${host.arch} ${host.vendor} ${host.qemu}`;
     const known = made.get(key) ?? {
@@ -54,10 +57,6 @@ export function softwareOf(catalog: Catalog, given: GivenSoftware = {}): (kind: 
     return known;
   }
 }
-
-/** A version without its patch level. */
-const minorOf = (version: string | null): string | null =>
-  version === null ? null : version.split('.').slice(0, 2).join('.');
 
 /** Whether a version as a host tells it is a patch level of one of the catalog. */
 const isRelease = (told: string | null, known: string): boolean =>
